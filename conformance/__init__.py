@@ -1,0 +1,1 @@
+"""Peers and cases that hold any GossipSub implementation to the specification."""

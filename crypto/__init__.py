@@ -1,0 +1,1 @@
+"""Keys, peer ids, Noise XX, signed envelopes, peer records, message signing."""

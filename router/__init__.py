@@ -1,0 +1,1 @@
+"""GossipSub itself: a deterministic machine without I/O."""
