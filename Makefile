@@ -1,0 +1,83 @@
+# Each target sets up all it needs: an environment in .venv from requirements.lock, whose hashes
+# are checked. Nothing but make and Python 3.11 or newer is needed; uv is used where present.
+#
+#   make test                      lint, types and tests
+#   make test ARGS='-k yamux'      the same with fewer tests
+#   make demo ARGS=...             the demonstration
+#   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
+#   make package-check             wheel and sdist: what is in them, and the tests against them
+#   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+# "ci" draws the same examples in each run; "default" explores.
+HYPOTHESIS_PROFILE ?= ci
+
+READY := $(VENV)/.ok
+RUN := $(VENV)/bin/python -m
+UV := $(shell command -v uv 2>/dev/null)
+UV_VENV := .build/uv
+
+ifdef UV
+CREATE := "$(UV)" venv --quiet --clear --python "$(PYTHON)" $(VENV)
+INSTALL := "$(UV)" pip install --quiet --python $(VENV)/bin/python
+PROBE := import sys
+else
+CREATE := "$(PYTHON)" -m venv --clear $(VENV)
+INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
+PROBE := import sys, pip
+endif
+
+.DEFAULT_GOAL := test
+.PHONY: test lint demo rules package-check lock clean
+
+# All three run, so that one failure does not hide the next.
+test: $(READY)
+	@failed=; \
+	$(RUN) ruff check . || failed="$$failed ruff"; \
+	$(RUN) mypy || failed="$$failed mypy"; \
+	$(RUN) pytest --durations=15 --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS) \
+		|| failed="$$failed pytest"; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
+
+lint: $(READY)
+	$(RUN) ruff check .
+	$(RUN) mypy
+
+demo: $(READY)
+	@$(RUN) gossipsub demo $(ARGS)
+
+rules: $(READY)
+	@$(RUN) gossipsub.conformance.rules $(ARGS)
+
+package-check: $(READY)
+	$(VENV)/bin/python tests/packaging/package_check.py
+
+# An environment is made anew only where there is none or its Python is unfit. Two requirements come
+# as source only; setuptools from the lock builds them, so that nothing unhashed is fetched for it.
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "gossipsub needs Python 3.11 or newer, and $(PYTHON) is not:" \
+			"make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(VENV)/bin/python -c '$(PROBE); sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "making $(VENV)"; $(CREATE); }
+	@echo "installing requirements.lock into $(VENV)"
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock > $(VENV)/setuptools.lock
+	@$(INSTALL) --require-hashes -r $(VENV)/setuptools.lock
+	@$(INSTALL) --require-hashes --no-build-isolation -r requirements.lock
+	@$(INSTALL) --no-build-isolation --no-deps -e .
+	@touch $@
+
+# One lock for every supported Python and system. No address of an index is written to it.
+lock:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+	@[ -n "$(UV)" ] || [ -x $(UV_VENV)/bin/uv ] \
+		|| { "$(PYTHON)" -m venv $(UV_VENV) && $(UV_VENV)/bin/python -m pip install --quiet uv; }
+	$(if $(UV),"$(UV)",$(UV_VENV)/bin/uv) pip compile --quiet --no-config --universal \
+		--python-version 3.11 --extra dev --extra cli --generate-hashes --no-annotate \
+		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS) pyproject.toml
+
+clean:
+	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

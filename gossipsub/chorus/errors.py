@@ -1,0 +1,45 @@
+"""Why a message is no good as a CHORUS envelope."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gossipsub.wire.errors import RemoteProtocolError
+
+
+class RefusalReason(StrEnum):
+    """What was wrong with a message that was refused; the keys of the counters."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    AMBIGUOUS_FIELD = "ambiguous_field"
+    """A field's name in another case: Go would read it as the field, others would not."""
+    BAD_TIMESTAMP = "bad_timestamp"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    HOP_LIMIT = "hop_limit"
+    IMPERSONATION = "impersonation"
+    """The envelope's `from` is not the peer that signed the message."""
+
+    @property
+    def is_local(self) -> bool:
+        """True where a limit of this node was passed: another node may allow more, so nobody is
+        to blame."""
+        return self in _LOCAL
+
+
+_LOCAL = frozenset((RefusalReason.TOO_LARGE, RefusalReason.TOO_DEEP, RefusalReason.HOP_LIMIT))
+
+
+class MalformedEnvelope(RemoteProtocolError):
+    """These bytes are no envelope, or none this node takes; `reason` says why.
+
+    Only the message dies of it: `fatal_to` is `"message"`.
+    """
+
+    def __init__(self, reason: RefusalReason, detail: str) -> None:
+        super().__init__(detail, fatal_to="message")
+        self.reason = reason

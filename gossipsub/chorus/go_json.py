@@ -1,0 +1,215 @@
+"""JSON byte for byte as Go's encoding/json writes it, and read as strictly as Go reads it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
+from typing import NoReturn
+
+from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
+from gossipsub.wire.errors import LocalProtocolError
+
+quote: Callable[[str], str] = encode_basestring
+"""A JSON string; `finish` escapes the rest of what Go escapes."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_INT = 1 << 1023
+"""Integers below it fit into a float64, the number type of whoever reads JSON in Go."""
+_INT_CHARACTERS = 308
+"""No integer of so few characters is beyond a float64, and no finite one has 2 more."""
+
+
+# Writing
+
+
+def finish(text: str) -> bytes:
+    """The bytes of a JSON text that `quote` and `write_value` made.
+
+    What Go escapes for the sake of HTML and JavaScript stands only in strings, so that one pass
+    over the whole text will do. What is no Unicode (a lone surrogate here, an invalid byte in
+    Go) becomes U+FFFD, which Go writes as an escape then.
+    """
+    text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATE.sub(r"\\ufffd", text).encode()
+
+
+def write_value(value: object, parts: list[str], depth: int) -> None:
+    """Append the JSON of `value`, which may be nested `depth` deep.
+
+    Takes text, bool, int, float, None, mappings with text keys, lists and tuples.
+    LocalProtocolError for anything else, deeper nesting, NaN, infinities, and integers beyond a
+    float64.
+    """
+    kind = type(value)
+    if kind is str:
+        parts.append(quote(value))  # type: ignore[arg-type]
+    elif value is None or value is True or value is False:
+        parts.append("null" if value is None else "true" if value else "false")
+    elif isinstance(value, int):
+        parts.append(_int_text(value))
+    elif isinstance(value, float):
+        parts.append(float_text(value))
+    elif isinstance(value, (dict, Mapping)):
+        write_object(value, parts, depth)
+    elif isinstance(value, (list, tuple)):
+        _write_array(value, parts, depth)
+    elif isinstance(value, str):
+        parts.append(quote(value))
+    else:
+        raise LocalProtocolError(f"JSON has no form for {kind.__name__}: {value!r:.80}")
+
+
+def write_object(value: Mapping[str, object], parts: list[str], depth: int) -> None:
+    """Append the JSON of a mapping with its keys sorted; limits and errors as `write_value`."""
+    if not depth:
+        raise LocalProtocolError("nested too deep, or within itself")
+    try:
+        # Go sorts by the bytes of UTF-8, which is the order of code points.
+        names = sorted(value)
+        "".join(names)
+    except TypeError as error:
+        raise LocalProtocolError(f"the keys of an object are text: {list(value)!r:.80}") from error
+    before = "{"
+    for name in names:
+        parts.append(f"{before}{quote(name)}:")
+        write_value(value[name], parts, depth - 1)
+        before = ","
+    parts.append("}" if names else "{}")
+
+
+def _write_array(value: list[object] | tuple[object, ...], parts: list[str], depth: int) -> None:
+    if not depth:
+        raise LocalProtocolError("nested too deep, or within itself")
+    before = "["
+    for item in value:
+        parts.append(before)
+        write_value(item, parts, depth - 1)
+        before = ","
+    parts.append("]" if value else "[]")
+
+
+def _int_text(value: int) -> str:
+    if not -_PLAIN_INT < value < _PLAIN_INT:
+        try:
+            float(value)
+        except OverflowError as error:
+            raise LocalProtocolError("an integer beyond a float64") from error
+    return int.__repr__(value)
+
+
+def float_text(value: float) -> str:
+    """The shortest digits that give `value` back, in Go's form: plain from 1e-6 to below 1e21."""
+    if not math.isfinite(value):
+        raise LocalProtocolError(f"JSON has no form for {value!r}")
+    text = float.__repr__(value)
+    if text.endswith(".0"):
+        return text[:-2]
+    mantissa, has_exponent, exponent = text.partition("e")
+    if not has_exponent:
+        return text
+    # Python turns to exponents earlier, below 1e-4 and from 1e16, and writes e-07 for Go's e-7.
+    power = int(exponent)
+    sign = "-" if mantissa[0] == "-" else ""
+    digits = mantissa.lstrip("-").replace(".", "")
+    if -6 <= power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    if 0 < power < 21:
+        return f"{sign}{digits.ljust(power + 1, '0')}"
+    return f"{mantissa}e{power}" if power < 0 else text
+
+
+# Reading
+
+
+def read_value(data: bytes, *, max_depth: int) -> object:
+    """What a JSON text says: dict, list, str, int, float, bool or None.
+
+    As in Go, the last of equal keys counts, and what is no Unicode is read as U+FFFD: each
+    invalid byte, each lone surrogate escape. MalformedEnvelope for anything that is not JSON,
+    nesting deeper than `max_depth`, and numbers beyond a float64; nothing else for any bytes.
+    """
+    try:
+        text, is_damaged = data.decode(), False
+    except UnicodeDecodeError:
+        # One surrogate a byte, as Go counts; errors="replace" would take several bytes as one.
+        text, is_damaged = data.decode("utf-8", "surrogateescape"), True
+    try:
+        value: object = _DECODER.decode(text)
+    except RecursionError as error:
+        raise MalformedEnvelope(RefusalReason.TOO_DEEP, "nested far too deep") from error
+    except ValueError as error:
+        raise MalformedEnvelope(RefusalReason.NOT_JSON, f"not JSON: {error}") from error
+    # So few brackets cannot nest deeper; most messages need no walk.
+    if text.count("[") + text.count("{") > max_depth:
+        _require_depth(value, max_depth)
+    if is_damaged or "\\ud" in text or "\\uD" in text:
+        return _without_surrogates(value)
+    return value
+
+
+def _require_depth(value: object, max_depth: int) -> None:
+    depth = 0
+    level = [value] if isinstance(value, (dict, list)) else []
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise MalformedEnvelope(
+                RefusalReason.TOO_DEEP, f"nested deeper than {max_depth} levels"
+            )
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+
+
+def _without_surrogates(value: object) -> object:
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _LONE_SURROGATE.sub("\ufffd", name): _without_surrogates(item)
+            for name, item in value.items()
+        }
+    return value
+
+
+def _read_int(text: str) -> int | float:
+    if len(text) > _INT_CHARACTERS and (
+        len(text) > _INT_CHARACTERS + 2 or math.isinf(float(text))
+    ):
+        raise _out_of_range(text)
+    # Go keeps the sign of zero, an int would lose it.
+    return -0.0 if text == "-0" else int(text)
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _out_of_range(text)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedEnvelope(RefusalReason.NOT_JSON, f"not JSON: {name}")
+
+
+def _out_of_range(text: str) -> MalformedEnvelope:
+    return MalformedEnvelope(
+        RefusalReason.NUMBER_OUT_OF_RANGE, f"a number beyond a float64: {text[:32]}"
+    )
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_read_int, parse_float=_read_float, parse_constant=_refuse_constant
+)

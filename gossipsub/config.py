@@ -1,0 +1,65 @@
+"""What a host allows itself and its peers: deadlines, queue bounds, table bounds.
+
+Times are seconds, sizes bytes. Every number is a bound on what one peer, or all of them
+together, can make the host wait for or remember.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from gossipsub.wire.errors import LocalProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostConfig:
+    """Limits and deadlines of one host; checked at construction (LocalProtocolError)."""
+
+    dial_timeout: float = 10.0
+    """Until a TCP connection must stand."""
+    upgrade_timeout: float = 15.0
+    """Until Noise and yamux must be agreed on a connection; go's listener allows the same."""
+    negotiation_timeout: float = 10.0
+    """Until a stream's protocol must be agreed."""
+    identify_timeout: float = 5.0
+    """Until an identify answer must be complete."""
+    keepalive_interval: float = 30.0
+    """Between two yamux pings of an idle connection."""
+    keepalive_timeout: float = 10.0
+    """Until a yamux ping must be answered."""
+    write_timeout: float = 10.0
+    """Until the kernel must take what one write hands it; the connection ends otherwise."""
+    stalled_stream_timeout: float = 30.0
+    """How long a stream may wait for its peer to grant credit before it is reset."""
+    close_timeout: float = 2.0
+    """How long closing the host may take, whatever its peers do."""
+    reconnect_delay: float = 0.5
+    """First pause before a lost bootstrap peer is dialled again; doubles each time."""
+    reconnect_delay_limit: float = 30.0
+
+    max_connections: int = 1024
+    max_connections_per_peer: int = 4
+    max_pending_upgrades: int = 64
+    """Inbound connections in handshake at one time; more are closed at once."""
+    max_inbound_streams: int = 64
+    """Streams one connection's peer may have open; more are reset."""
+
+    max_rpc_bytes: int = 1 << 20
+    """Largest pubsub RPC accepted or sent (gossipsub's usual 1 MiB)."""
+    outbound_queue_rpcs: int = 1024
+    """RPCs waiting for one peer; when full, the lowest class is dropped."""
+    outbound_queue_bytes: int = 8 << 20
+    validation_queue: int = 256
+    """Messages waiting for their signature check; when full, new ones are ignored."""
+    validation_throttle: int = 1024
+    """Asynchronous validators running at one time; above, messages are ignored."""
+    validation_workers: int = 2
+    """Threads that verify signatures."""
+    subscription_buffer: int = 1024
+    """Messages a subscription keeps for its reader; when full, the newest is dropped."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise LocalProtocolError(f"{field.name} must be a positive number: {value!r}")

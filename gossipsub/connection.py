@@ -1,0 +1,308 @@
+"""One upgraded connection: a reader and a writer task around Noise, yamux and the streams.
+
+The reader runs everything a chunk causes in one synchronous chain: Noise, yamux, the streams'
+handlers, the router. The writer gathers what all streams want to say into as few Noise frames
+and socket writes as possible.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from gossipsub.address import Address
+from gossipsub.config import HostConfig
+from gossipsub.crypto.keys import PublicKey
+from gossipsub.crypto.noise import DataReceived, NoiseConnection
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.stream import NegotiatingInbound, NegotiatingOutbound, Stream, StreamHandler
+from gossipsub.wake import Wake
+from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
+from gossipsub.wire.multistream import ProtocolTable
+from gossipsub.wire.yamux import (
+    GoneAway,
+    PingAnswered,
+    StreamData,
+    StreamEnded,
+    StreamOpened,
+    StreamReset,
+    StreamWritable,
+    YamuxSession,
+)
+
+if TYPE_CHECKING:
+    from anyio.abc import ByteStream
+
+    from gossipsub.timers import Timer, Timers
+
+logger = logging.getLogger("gossipsub.connection")
+
+READ_BYTES = 65536
+WRITE_BYTES = 131072
+"""Handed to the kernel under one deadline."""
+HandlerFactory = Callable[[Stream], StreamHandler]
+
+
+class Connection:
+    """A peer's authenticated connection. `run()` serves it until it ends."""
+
+    def __init__(
+        self,
+        socket: ByteStream,
+        noise: NoiseConnection,
+        session: YamuxSession,
+        *,
+        public_key: PublicKey,
+        outbound: bool,
+        remote_address: Address | None,
+        local_address: Address | None,
+        protocols: ProtocolTable[HandlerFactory],
+        config: HostConfig,
+        timers: Timers,
+        flush: Callable[[], None],
+    ) -> None:
+        self.peer: PeerId = public_key.peer_id()
+        self.public_key = public_key
+        self.outbound = outbound
+        self.remote_address = remote_address
+        self.local_address = local_address
+        self.protocols = protocols
+        self.config = config
+        self.timers = timers
+        self.session = session
+        self.streams: dict[int, Stream] = {}
+        self.end_reason: str | None = None
+        self.ended = anyio.Event()
+        self._socket = socket
+        self._noise = noise
+        self._flush = flush
+        self._writable: dict[Stream, None] = {}
+        self._wake = Wake()
+        self._scope: anyio.CancelScope | None = None
+        self._closing = False
+        self._goodbye_said = False
+        self._keepalive: Timer | None = None
+        self._ping_value = 0
+
+    # -- streams ---------------------------------------------------------------------------
+
+    def open_stream(
+        self,
+        protocols: Sequence[str],
+        factory: HandlerFactory,
+        failed: Callable[[], None],
+    ) -> None:
+        """Open a stream and agree on the first protocol the peer has.
+
+        `failed` is called once if that does not come about; otherwise `factory` makes the handler.
+        """
+        try:
+            stream_id = self.session.open_stream()
+        except LocalProtocolError:
+            failed()
+            return
+        stream = Stream(self, stream_id, opened_by_us=True)
+        self.streams[stream_id] = stream
+        stream.handler = NegotiatingOutbound(stream, protocols, factory, failed)
+
+    def feed(self, stream: Stream, data: bytes) -> None:
+        """Hand received bytes to the stream's handler, and credit back where it is automatic."""
+        handler = stream.handler
+        handler.received(data)
+        if not handler.returns_credit_itself:
+            stream.consumed(len(data))
+
+    def wake_writer(self, stream: Stream | None = None) -> None:
+        if stream is not None:
+            self._writable[stream] = None
+        self._wake.set()
+
+    def reset_stream(self, stream: Stream, error_code: int = 0) -> None:
+        if stream.is_open:
+            self.session.reset(stream.stream_id, error_code)
+            self._drop_stream(stream)
+            self.wake_writer()
+
+    def stream_deadline_passed(self, stream: Stream, reason: str) -> None:
+        if stream.is_open:
+            logger.debug("stream timed out peer=%s reason=%s", self.peer.short(), reason)
+            self.reset_stream(stream)
+            self._flush()
+
+    def _drop_stream(self, stream: Stream) -> None:
+        self.streams.pop(stream.stream_id, None)
+        self._writable.pop(stream, None)
+        stream.mark_gone()
+        stream.handler.closed()
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Read and write until either side ends; never raises for what the peer did."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
+                self._expect_life()
+                tasks.start_soon(self._isolated, self._read)
+                tasks.start_soon(self._isolated, self._write)
+        finally:
+            self._tear_down()
+            self.ended.set()
+            with anyio.move_on_after(self.config.close_timeout, shield=True):
+                await anyio.aclose_forcefully(self._socket)
+
+    def close(self, reason: str = "closed by us") -> None:
+        """Say goodbye (GoAway), send what is queued, end. Returns at once."""
+        if not self._closing:
+            self._closing = True
+            self.end_reason = self.end_reason or reason
+            self.timers.after(self.config.close_timeout, lambda: self.abort(reason))
+            self.wake_writer()
+
+    def abort(self, reason: str) -> None:
+        """End now, without sending what is queued."""
+        self.end_reason = self.end_reason or reason
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def _isolated(self, serve: Callable[[], object]) -> None:
+        """Whatever goes wrong in serving this peer ends this connection and nothing else."""
+        try:
+            await serve()  # type: ignore[misc]
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            self.abort("the peer closed the connection")
+        except TimeoutError:
+            self.abort("the peer does not take what we write")
+        except RemoteProtocolError as error:
+            logger.debug("protocol error peer=%s error=%s", self.peer.short(), error)
+            self._goodbye_said = True  # yamux has queued the GoAway that tells the error
+            self.close(str(error))
+        except Exception:
+            logger.exception("a bug ended the connection peer=%s", self.peer.short())
+            self.abort("internal error")
+        else:
+            self.abort("closed")
+
+    def _tear_down(self) -> None:
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        for stream in list(self.streams.values()):
+            self._drop_stream(stream)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        self._process()
+        while True:
+            chunk = await self._socket.receive(READ_BYTES)
+            self._noise.receive_data(chunk)
+            self._process()
+
+    def _process(self) -> None:
+        """Everything that what was received causes, down to the router's effects."""
+        noise, session = self._noise, self.session
+        try:
+            while True:
+                while (event := session.next_event()) is not None:
+                    self._handle(event)
+                received = noise.next_event()
+                if received is None:
+                    return
+                if isinstance(received, DataReceived):
+                    session.receive_data(received.data)
+        finally:
+            self._flush()
+            self.wake_writer()
+
+    def _handle(self, event: object) -> None:
+        match event:
+            case StreamData(stream_id=stream_id, data=data):
+                self._on_stream(stream_id, lambda stream: self.feed(stream, data))
+            case StreamOpened(stream_id=stream_id):
+                stream = Stream(self, stream_id, opened_by_us=False)
+                self.streams[stream_id] = stream
+                stream.handler = NegotiatingInbound(stream)
+            case StreamEnded(stream_id=stream_id):
+                self._on_stream(stream_id, self._stream_ended)
+            case StreamReset(stream_id=stream_id):
+                if stream_id in self.streams:
+                    self._drop_stream(self.streams[stream_id])
+            case StreamWritable(stream_id=stream_id):
+                if stream_id in self.streams:
+                    self.wake_writer(self.streams[stream_id])
+            case PingAnswered():
+                self._expect_life()
+            case GoneAway(code=code):
+                self.abort(f"the peer said goodbye: code {code:#x}")
+
+    def _on_stream(self, stream_id: int, act: Callable[[Stream], None]) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        try:
+            act(stream)
+        except RemoteProtocolError as error:
+            if error.fatal_to != "stream":
+                raise
+            logger.debug("stream reset peer=%s error=%s", self.peer.short(), error)
+            self.reset_stream(stream)
+
+    def _stream_ended(self, stream: Stream) -> None:
+        stream.read_closed = True
+        stream.handler.ended()
+        self.drop_if_done(stream)
+
+    def drop_if_done(self, stream: Stream) -> None:
+        """Both directions are closed: nothing of the stream is left to keep."""
+        if stream.is_open and stream.read_closed and stream.write_closed:
+            self._drop_stream(stream)
+
+    def _expect_life(self) -> None:
+        """Ping after a quiet interval; the connection ends if nothing answers in time."""
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        self._keepalive = self.timers.after(self.config.keepalive_interval, self._ping)
+
+    def _ping(self) -> None:
+        self._ping_value = (self._ping_value + 1) & 0xFFFFFFFF
+        self.session.ping(self._ping_value)
+        self.wake_writer()
+        self._keepalive = self.timers.after(
+            self.config.keepalive_timeout, lambda: self.abort("the peer answers no ping")
+        )
+
+    # -- writing ---------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            self._gather()
+            data = self._noise.data_to_send()
+            if data:
+                await self._send(data)
+            elif self._closing:
+                return
+            else:
+                await self._wake.wait()
+
+    async def _send(self, data: bytes) -> None:
+        for start in range(0, len(data), WRITE_BYTES):
+            piece = data if len(data) <= WRITE_BYTES else data[start : start + WRITE_BYTES]
+            with anyio.fail_after(self.config.write_timeout):
+                await self._socket.send(piece)
+
+    def _gather(self) -> None:
+        """Pull from every stream that has something to say, and seal it."""
+        while self._writable:
+            streams = list(self._writable)
+            self._writable.clear()
+            for stream in streams:
+                stream.pump()
+        if self._closing and not self._goodbye_said:
+            self._goodbye_said = True
+            self.session.go_away(0)
+        plaintext = self.session.data_to_send()
+        if plaintext:
+            self._noise.send_data(plaintext)

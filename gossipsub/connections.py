@@ -1,0 +1,237 @@
+"""The connections of a host: dialling, accepting, limits, duplicates, the way to each peer."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from socket import SocketKind
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+
+from gossipsub.address import Address
+from gossipsub.config import HostConfig
+from gossipsub.connection import Connection, HandlerFactory
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.timers import Timers
+from gossipsub.upgrade import upgrade
+from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
+from gossipsub.wire.multistream import ProtocolTable
+from gossipsub.wire.yamux import YamuxLimits
+
+if TYPE_CHECKING:
+    from anyio.abc import SocketStream
+
+logger = logging.getLogger("gossipsub.connections")
+
+STREAM_ERRORS = (
+    anyio.EndOfStream,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    OSError,
+)
+
+
+class DialError(GossipSubError):
+    """A peer could not be reached, or was not the one expected; says why."""
+
+
+class Connections:
+    """All connections of a host, at most `max_connections`, `max_connections_per_peer` each."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        config: HostConfig,
+        timers: Timers,
+        protocols: ProtocolTable[HandlerFactory],
+        flush: Callable[[], None],
+        opened: Callable[[Connection], None],
+        closed: Callable[[Connection], None],
+    ) -> None:
+        self.by_peer: dict[bytes, list[Connection]] = {}
+        self._key = key
+        self._me = key.peer_id()
+        self._config = config
+        self._timers = timers
+        self._protocols = protocols
+        self._flush = flush
+        self._opened = opened
+        self._closed = closed
+        self._limits = YamuxLimits(max_inbound_streams=config.max_inbound_streams)
+        self._upgrading = 0
+        self._total = 0
+        self._is_closing = False
+        self.tasks: TaskGroup | None = None
+
+    def __len__(self) -> int:
+        return self._total
+
+    def get(self, peer: bytes) -> Connection | None:
+        connections = self.by_peer.get(peer)
+        return connections[0] if connections else None
+
+    # -- outbound --------------------------------------------------------------------------
+
+    async def dial(self, address: Address) -> PeerId:
+        """The peer's id once a connection to it stands; an existing one will do.
+
+        DialError: nobody there, not in time, another peer, or no common protocols.
+        """
+        if address.peer is not None:
+            if address.peer == self._me:
+                raise DialError(f"{address} is this host itself")
+            if self.get(address.peer) is not None:
+                return address.peer
+        if self._total >= self._config.max_connections:
+            raise DialError(f"{self._total} connections are open, the limit")
+        try:
+            with anyio.fail_after(self._config.dial_timeout):
+                socket = await self._connect(address)
+        except TimeoutError as error:
+            raise DialError(f"{address}: no answer in time") from error
+        except OSError as error:
+            raise DialError(f"{address}: {_describe(error)}") from error
+        return await self._upgrade_dialled(socket, address)
+
+    async def _connect(self, address: Address) -> SocketStream:
+        infos = await anyio.getaddrinfo(
+            address.host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
+        )
+        failure: OSError | None = None
+        for *_, sockaddr in infos:
+            try:
+                return await anyio.connect_tcp(sockaddr[0], sockaddr[1])
+            except OSError as error:
+                failure = error
+        raise failure or OSError(errno.EHOSTUNREACH, "no address")
+
+    async def _upgrade_dialled(self, socket: SocketStream, address: Address) -> PeerId:
+        try:
+            connection = await self._upgrade(socket, outbound=True, expected=address.peer)
+        except TimeoutError as error:
+            raise DialError(f"{address}: the handshake took too long") from error
+        except RemoteProtocolError as error:
+            raise DialError(f"{address}: {error}") from error
+        except STREAM_ERRORS as error:
+            raise DialError(f"{address}: the connection ended during the handshake") from error
+        refusal = self._admit(connection)
+        if refusal is not None:
+            await anyio.aclose_forcefully(socket)
+            raise DialError(f"{address}: {refusal}")
+        if self.tasks is None:
+            raise LocalProtocolError("the host is not running")
+        self.tasks.start_soon(self._serve, connection)
+        return connection.peer
+
+    # -- inbound ---------------------------------------------------------------------------
+
+    async def accept(self, socket: ByteStream) -> None:
+        """Serve an inbound connection until it ends; run in a task of its own."""
+        if self._upgrading >= self._config.max_pending_upgrades or self._is_closing:
+            await anyio.aclose_forcefully(socket)
+            return
+        self._upgrading += 1
+        try:
+            connection = await self._upgrade(socket, outbound=False, expected=None)
+        except (RemoteProtocolError, TimeoutError, *STREAM_ERRORS) as error:
+            logger.debug("inbound handshake failed error=%s", error)
+            return
+        except Exception:
+            logger.exception("a bug ended an inbound handshake")
+            return
+        finally:
+            self._upgrading -= 1
+        refusal = self._admit(connection)
+        if refusal is not None:
+            logger.debug("refused peer=%s reason=%s", connection.peer.short(), refusal)
+            await anyio.aclose_forcefully(socket)
+            return
+        await self._serve(connection)
+
+    # -- both ------------------------------------------------------------------------------
+
+    async def _upgrade(
+        self, socket: ByteStream, *, outbound: bool, expected: PeerId | None
+    ) -> Connection:
+        try:
+            with anyio.fail_after(self._config.upgrade_timeout):
+                upgraded = await upgrade(
+                    socket,
+                    self._key,
+                    outbound=outbound,
+                    expected_peer=expected,
+                    limits=self._limits,
+                )
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.aclose_forcefully(socket)
+            raise
+        return Connection(
+            socket,
+            upgraded.noise,
+            upgraded.session,
+            public_key=upgraded.public_key,
+            outbound=outbound,
+            remote_address=_end(socket, SocketAttribute.remote_address),
+            local_address=_end(socket, SocketAttribute.local_address),
+            protocols=self._protocols,
+            config=self._config,
+            timers=self._timers,
+            flush=self._flush,
+        )
+
+    def _admit(self, connection: Connection) -> str | None:
+        """Register it, or say why not. Simultaneous dials may leave two: both are kept."""
+        if self._is_closing:
+            return "the host is closing"
+        if connection.peer == self._me:
+            return "it leads to this host itself"
+        if self._total >= self._config.max_connections:
+            return f"{self._total} connections are open, the limit"
+        connections = self.by_peer.setdefault(connection.peer, [])
+        if len(connections) >= self._config.max_connections_per_peer:
+            return f"{len(connections)} connections to the peer are open, the limit"
+        connections.append(connection)
+        self._total += 1
+        self._opened(connection)
+        return None
+
+    async def _serve(self, connection: Connection) -> None:
+        way = "out" if connection.outbound else "in"
+        logger.info("connected peer=%s direction=%s", connection.peer.short(), way)
+        try:
+            await connection.run()
+        finally:
+            self._total -= 1
+            connections = self.by_peer[connection.peer]
+            connections.remove(connection)
+            if not connections:
+                del self.by_peer[connection.peer]
+            self._closed(connection)
+            logger.info(
+                "disconnected peer=%s reason=%s", connection.peer.short(), connection.end_reason
+            )
+
+    def close_all(self) -> None:
+        """Say goodbye on every connection; no new ones are admitted."""
+        self._is_closing = True
+        for connections in list(self.by_peer.values()):
+            for connection in list(connections):
+                connection.close("the host closes")
+
+
+def _end(socket: ByteStream, attribute: object) -> Address | None:
+    """The address of one end; None on transports that have none."""
+    name = socket.extra(attribute, None)
+    if not isinstance(name, tuple):
+        return None
+    return Address.of_socket(name[0], name[1])
+
+
+def _describe(error: OSError) -> str:
+    return error.strerror or str(error)

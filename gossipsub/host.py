@@ -1,0 +1,382 @@
+"""The host: what an application opens to take part in a GossipSub network."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import Listener, SocketAttribute, SocketStream
+
+from gossipsub.address import Address, AddressError
+from gossipsub.config import HostConfig
+from gossipsub.connection import Connection, HandlerFactory
+from gossipsub.connections import Connections, DialError
+from gossipsub.crypto import key_file
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.crypto.peer_record import PeerRecord
+from gossipsub.identify_service import IdentifyService, PeerDetails
+from gossipsub.message import Validator
+from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
+from gossipsub.ping_service import PingService
+from gossipsub.pubsub import PubSub
+from gossipsub.router.effects import Connect, TopicPeer
+from gossipsub.router.params import GossipParams
+from gossipsub.statistics import HostStatistics
+from gossipsub.timers import Timers
+from gossipsub.topic import Topic
+from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
+from gossipsub.wire.identify import Identify
+from gossipsub.wire.multistream import ProtocolTable
+
+logger = logging.getLogger("gossipsub.host")
+
+AGENT_VERSION = "gossipsub-python/0.1.0"
+PROTOCOL_VERSION = "ipfs/0.1.0"
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """A connected peer, for looking at."""
+
+    peer: PeerId
+    address: str | None
+    outbound: bool
+    agent_version: str | None
+    protocols: tuple[str, ...]
+    topics: tuple[str, ...]
+    pubsub_protocol: str | None
+    """What our pubsub stream to the peer speaks; None while there is none."""
+
+
+class Host:
+    """A node: its identity, its connections, its topics.
+
+    `async with Host(listen=…, key=…, bootstrap=[…]) as host:` under asyncio or trio.
+
+    `listen` is one multiaddr or several; none given means a random port on the loopback
+    interface, an empty list means not to listen. `key` is a `PrivateKey` or the path of a key
+    file, which is created if it does not exist; without it the identity is new each time.
+    `bootstrap` peers are dialled and kept connected. Wrong values raise LocalProtocolError (or
+    ValueError from the parameter classes) here, before anything is opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        listen: str | Sequence[str] = LOOPBACK,
+        key: PrivateKey | str | os.PathLike[str] | None = None,
+        bootstrap: Iterable[str] = (),
+        params: GossipParams | None = None,
+        config: HostConfig | None = None,
+        agent_version: str = AGENT_VERSION,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._listen = [
+            Address.parse(text) for text in ([listen] if isinstance(listen, str) else listen)
+        ]
+        self._bootstrap = [Address.parse(text) for text in bootstrap]
+        _require_peers(self._bootstrap)
+        self._key = _identity(key)
+        self._params = params or GossipParams()
+        self._config = config or HostConfig()
+        self._agent_version = agent_version
+        self._rng = rng or random.Random(secrets.randbits(64))
+        self._details: dict[bytes, PeerDetails] = {}
+        self._listening: list[Address] = []
+        self._exit: AsyncExitStack | None = None
+        self._was_opened = False
+        self._record: tuple[tuple[bytes, ...], bytes] | None = None
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._was_opened:
+            raise LocalProtocolError("a host is opened once; make another")
+        self._was_opened = True
+        self._assemble()
+        async with AsyncExitStack() as stack:
+            listeners = [await stack.enter_async_context(await self._bind(address))
+                         for address in self._listen]
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            self._connections.tasks = tasks
+            tasks.start_soon(self._timers.run)
+            tasks.start_soon(self._pubsub.pipeline.run)
+            for listener in listeners:
+                tasks.start_soon(listener.serve, self._connections.accept)
+            for address in self._bootstrap:
+                tasks.start_soon(self._keep_connected, address)
+            self._pubsub.start()
+            self._tasks = tasks
+            self._exit = stack.pop_all()
+        logger.info("listening peer=%s addresses=%s", self.peer_id.short(), self.addresses)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._exit is None:
+            return None
+        stack, self._exit = self._exit, None
+        with anyio.CancelScope(shield=True):
+            await self._say_goodbye()
+        self._tasks.cancel_scope.cancel()
+        return await stack.__aexit__(kind, error, traceback)
+
+    async def _say_goodbye(self) -> None:
+        """Leave topics, close connections; no longer than `close_timeout` whatever peers do."""
+        self._pubsub.leave_everything()
+        self._watch.end()
+        self._connections.close_all()
+        with anyio.move_on_after(self._config.close_timeout):
+            while len(self._connections):
+                await anyio.sleep(0.005)
+
+    def _assemble(self) -> None:
+        self._timers = Timers()
+        self._watch = PeerWatch()
+        self._protocols: ProtocolTable[HandlerFactory] = ProtocolTable()
+        self._pubsub = PubSub(
+            self._key,
+            params=self._params,
+            config=self._config,
+            timers=self._timers,
+            rng=self._rng,
+            first_seqno=time.time_ns(),
+            connect=self._connect_wanted,
+            topic_peer=self._topic_peer_changed,
+        )
+        self._connections = Connections(
+            self._key,
+            config=self._config,
+            timers=self._timers,
+            protocols=self._protocols,
+            flush=self._pubsub.flush,
+            opened=self._connection_opened,
+            closed=self._connection_closed,
+        )
+        self._identify = IdentifyService(self._describe, self._peer_identified)
+        self._ping = PingService()
+        self._identify.serve(self._protocols)
+        self._ping.serve(self._protocols)
+        for protocol in self._pubsub.protocols:
+            self._protocols.add(protocol, self._pubsub.accept_stream)
+
+    async def _bind(self, address: Address) -> Listener[SocketStream]:
+        """Open one listening socket. AddressError when the system refuses."""
+        try:
+            multi = await anyio.create_tcp_listener(
+                local_host=address.host, local_port=address.port, family=address.family
+            )
+        except OSError as error:
+            raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
+        listener = multi.listeners[0]
+        port = listener.extra(SocketAttribute.local_port)
+        self._listening.append(Address(address.protocol, address.host, int(port)))
+        return listener
+
+    # -- who and where ---------------------------------------------------------------------
+
+    @property
+    def peer_id(self) -> PeerId:
+        return self._key.peer_id()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where this host listens, each ending in `/p2p/` and its peer id."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        return tuple(
+            str(address.with_host(loopback.get(address.host, address.host)).with_peer(self.peer_id))
+            for address in self._listening
+        )
+
+    # -- peers -----------------------------------------------------------------------------
+
+    async def connect(self, address: str) -> PeerId:
+        """Dial a peer, unless it is connected already; returns its id.
+
+        AddressError for a bad address; DialError when nobody answers in time, when it is not the
+        peer the address names, or when a limit is reached.
+        """
+        self._require_running()
+        return await self._connections.dial(Address.parse(address))
+
+    async def disconnect(self, peer: PeerId | str) -> None:
+        """Close every connection to the peer; harmless when there is none."""
+        self._require_running()
+        peer = PeerId.parse(peer) if isinstance(peer, str) else peer
+        for connection in list(self._connections.by_peer.get(peer, ())):
+            connection.close("closed by the application")
+        with anyio.move_on_after(self._config.close_timeout):
+            while self._connections.get(peer) is not None:
+                await anyio.sleep(0.005)
+
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """The connected peers."""
+        self._require_running()
+        return tuple(self._info(found[0]) for found in self._connections.by_peer.values())
+
+    def peer_events(self, *, buffer: int = 1024) -> PeerEvents:
+        """Peers that connect and disconnect, join and leave topics, from now on."""
+        self._require_running()
+        return self._watch.reader(buffer)
+
+    async def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
+        """Seconds of one round trip. PingFailed without an echo, DialError if not connected."""
+        self._require_running()
+        peer = PeerId.parse(peer) if isinstance(peer, str) else peer
+        connection = self._connections.get(peer)
+        if connection is None:
+            raise DialError(f"not connected: {peer}")
+        return await self._ping.ping(connection, timeout=timeout)
+
+    def _info(self, connection: Connection) -> PeerInfo:
+        details = self._details.get(connection.peer)
+        router = self._pubsub.router
+        address = connection.remote_address
+        return PeerInfo(
+            peer=connection.peer,
+            address=None if address is None else str(address),
+            outbound=connection.outbound,
+            agent_version=None if details is None else details.agent_version,
+            protocols=() if details is None else details.protocols,
+            topics=tuple(t for t in router.topics() if connection.peer in router.topic_peers(t)),
+            pubsub_protocol=self._pubsub.protocol_of(connection.peer),
+        )
+
+    # -- topics ----------------------------------------------------------------------------
+
+    async def join(self, topic: str) -> Topic:
+        """A handle to publish to and subscribe to a topic. LocalProtocolError when it is joined
+        already, or its name is not a non-empty text."""
+        self._require_running()
+        return self._pubsub.join(topic)
+
+    def set_validator(self, topic: str, validator: Validator | None) -> None:
+        """Let `validator` decide on the topic's messages, ours too; None removes it.
+
+        A plain function runs where it is called and must be quick; a coroutine function may take
+        its time. True or ACCEPT passes the message on, False or REJECT drops it and blames the
+        sender, IGNORE drops it. An exception is logged and counts as IGNORE.
+        """
+        self._require_running()
+        self._pubsub.set_validator(topic, validator)
+
+    def statistics(self) -> HostStatistics:
+        """What has happened since the host was opened, in numbers."""
+        self._require_running()
+        return self._pubsub.statistics(len(self._connections))
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _require_running(self) -> None:
+        if self._exit is None:
+            raise LocalProtocolError("open the host first: async with Host(…) as host")
+
+    def _topic_peer_changed(self, change: TopicPeer) -> None:
+        joined = PeerEventKind.TOPIC_PEER_JOIN
+        kind = joined if change.joined else PeerEventKind.TOPIC_PEER_LEAVE
+        self._watch.tell(kind, PeerId(change.peer), change.topic)
+
+    def _connection_opened(self, connection: Connection) -> None:
+        if len(self._connections.by_peer[connection.peer]) == 1:
+            self._watch.tell(PeerEventKind.PEER_CONNECTED, connection.peer)
+        self._pubsub.connection_opened(connection)
+        self._identify.ask(connection)
+
+    def _connection_closed(self, connection: Connection) -> None:
+        self._identify.forget(connection)
+        self._pubsub.connection_closed(connection)
+        if self._connections.get(connection.peer) is None:
+            self._details.pop(connection.peer, None)
+            self._watch.tell(PeerEventKind.PEER_DISCONNECTED, connection.peer)
+
+    def _peer_identified(self, connection: Connection, details: PeerDetails) -> None:
+        self._details[connection.peer] = details
+        self._pubsub.peer_identified(connection.peer, details.protocols)
+
+    def _describe(self, connection: Connection) -> Identify:
+        """What identify says of this host on this connection."""
+        local = connection.local_address
+        addresses = tuple(
+            address.with_host(local.host).encode()
+            if address.is_wildcard() and local is not None
+            else address.encode()
+            for address in self._listening
+        )
+        observed = connection.remote_address
+        return Identify(
+            public_key=self._key.public_key.encode(),
+            listen_addresses=addresses,
+            protocols=self._protocols.protocols(),
+            observed_address=None if observed is None else observed.encode(),
+            protocol_version=PROTOCOL_VERSION,
+            agent_version=self._agent_version,
+            signed_peer_record=self._signed_record(addresses),
+        )
+
+    def _signed_record(self, addresses: tuple[bytes, ...]) -> bytes:
+        if self._record is None or self._record[0] != addresses:
+            record = PeerRecord(self.peer_id, time.time_ns(), addresses)
+            self._record = (addresses, record.seal(self._key))
+        return self._record[1]
+
+    def _connect_wanted(self, wanted: Connect) -> None:
+        if wanted.signed_peer_record is None:
+            return
+        try:
+            record = PeerRecord.open(wanted.signed_peer_record, peer=wanted.peer)
+            addresses = [Address.decode(address) for address in record.addresses]
+        except RemoteProtocolError as error:
+            logger.debug("bad peer record in peer exchange error=%s", error)
+            return
+        if addresses:
+            self._tasks.start_soon(self._try_to_dial, addresses[0].with_peer(record.peer_id))
+
+    async def _try_to_dial(self, address: Address) -> bool:
+        try:
+            await self._connections.dial(address)
+        except DialError as error:
+            logger.debug("dial failed error=%s", error)
+            return False
+        return True
+
+    async def _keep_connected(self, address: Address) -> None:
+        """Dial a bootstrap peer, and again whenever it is lost, ever more slowly."""
+        delay = self._config.reconnect_delay
+        while True:
+            connection = self._connections.get(address.peer or b"")
+            if connection is not None:
+                await connection.ended.wait()
+            elif await self._try_to_dial(address):
+                delay = self._config.reconnect_delay
+            else:
+                await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
+                delay = min(delay * 2, self._config.reconnect_delay_limit)
+
+
+def _require_peers(addresses: Iterable[Address]) -> None:
+    for address in addresses:
+        if address.peer is None:
+            raise AddressError(f"a bootstrap address ends in /p2p/PEER: {address}")
+
+
+def _identity(key: PrivateKey | str | os.PathLike[str] | None) -> PrivateKey:
+    if key is None:
+        return PrivateKey.generate()
+    if isinstance(key, PrivateKey):
+        return key
+    return key_file.load_or_create(key)

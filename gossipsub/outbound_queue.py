@@ -1,0 +1,88 @@
+"""RPCs waiting for one peer, in classes: what must not starve leaves first.
+
+Bounded in number and bytes. When full, the newest RPC of the lowest class makes room; the
+caller is told, so that the router can send GRAFT and PRUNE again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from gossipsub.router.effects import Lane
+from gossipsub.wire.rpc import Rpc
+from gossipsub.wire.varint import encode_uvarint
+
+
+@dataclass(slots=True)
+class Queued:
+    rpc: Rpc
+    body: bytes
+
+
+class OutboundQueue:
+    """Order is kept within a lane; lanes leave in the order of `Lane`."""
+
+    def __init__(self, *, max_rpcs: int, max_bytes: int) -> None:
+        self._lanes: tuple[deque[Queued], ...] = tuple(deque() for _ in Lane)
+        self._max_rpcs = max_rpcs
+        self._max_bytes = max_bytes
+        self.rpcs = 0
+        self.bytes = 0
+        self.dropped = 0
+
+    def __bool__(self) -> bool:
+        return self.rpcs > 0
+
+    def is_behind(self) -> bool:
+        """More than half full: a publisher does well to wait."""
+        return self.rpcs * 2 > self._max_rpcs or self.bytes * 2 > self._max_bytes
+
+    def push(self, rpc: Rpc, body: bytes, lane: Lane) -> list[Rpc]:
+        """Queue it; returns what had to be dropped for it, or itself when nothing lower waits."""
+        dropped: list[Rpc] = []
+        while self.rpcs >= self._max_rpcs or self.bytes + len(body) > self._max_bytes:
+            victim = self._evict_below(lane)
+            if victim is None:
+                dropped.append(rpc)
+                self.dropped += 1
+                return dropped
+            dropped.append(victim)
+        self._lanes[lane].append(Queued(rpc, body))
+        self.rpcs += 1
+        self.bytes += len(body)
+        return dropped
+
+    def _evict_below(self, lane: Lane) -> Rpc | None:
+        for candidates in reversed(self._lanes[lane + 1 :]):
+            if candidates:
+                victim = candidates.pop()
+                self.rpcs -= 1
+                self.bytes -= len(victim.body)
+                self.dropped += 1
+                return victim.rpc
+        return None
+
+    def take_frames(self, room: int) -> bytes:
+        """Length-prefixed RPCs, joined, up to `room` bytes but at least one if any waits."""
+        parts: list[bytes] = []
+        size = 0
+        for lane in self._lanes:
+            while lane:
+                body = lane[0].body
+                if parts and size + len(body) + 4 > room:
+                    return b"".join(parts)
+                lane.popleft()
+                self.rpcs -= 1
+                self.bytes -= len(body)
+                prefix = encode_uvarint(len(body))
+                parts.append(prefix)
+                parts.append(body)
+                size += len(prefix) + len(body)
+        return b"".join(parts)
+
+    def clear(self) -> None:
+        for lane in self._lanes:
+            lane.clear()
+        self.rpcs = 0
+        self.bytes = 0

@@ -1,0 +1,1 @@
+"""`gossipsub peer`: a node as a child process, steered by JSON lines (the test-peer protocol)."""

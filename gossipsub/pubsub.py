@@ -1,0 +1,357 @@
+"""The driver: it owns the router, gives it what happens, and does what it says.
+
+Inputs and `flush()` never await, so no lock exists: whatever task runs them, the router sees one
+event at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, assert_never
+
+import anyio
+import anyio.lowlevel
+
+from gossipsub.config import HostConfig
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.message import PublishResult, Validator
+from gossipsub.pubsub_peer import PubsubPeer
+from gossipsub.pubsub_streams import PubsubInbound
+from gossipsub.router.effects import (
+    Connect,
+    Deliver,
+    Disconnect,
+    Effect,
+    SendRpc,
+    TopicPeer,
+    Trace,
+    Validate,
+    Verdict,
+)
+from gossipsub.router.params import GossipParams
+from gossipsub.router.policy import SignaturePolicy
+from gossipsub.router.router import Router
+from gossipsub.statistics import Counters, HostStatistics
+from gossipsub.stream import Stream, StreamHandler
+from gossipsub.timers import Timers
+from gossipsub.topic import Topic
+from gossipsub.validation import ValidationPipeline, received_message
+from gossipsub.wake import Wake
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Message, Rpc
+from gossipsub.wire.rpc_codec import RpcLimits, encode_message, encode_rpc
+from gossipsub.wire.rpc_split import split_rpc
+
+if TYPE_CHECKING:
+    from gossipsub.connection import Connection
+    from gossipsub.timers import Timer
+
+logger = logging.getLogger("gossipsub.pubsub")
+
+PUBLISH_PATIENCE = 1.0
+"""Seconds a publisher waits at most while every peer is behind."""
+_REASONS = {
+    Verdict.REJECT.value: "validation failed",
+    Verdict.IGNORE.value: "validation ignored",
+}
+RPC_OVERHEAD = 8
+"""Tag and length of a message inside its RPC."""
+
+
+class PubSub:
+    """Everything of a host that has to do with topics."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        params: GossipParams,
+        config: HostConfig,
+        timers: Timers,
+        rng: random.Random,
+        first_seqno: int,
+        connect: Callable[[Connect], None],
+        topic_peer: Callable[[TopicPeer], None],
+    ) -> None:
+        self.config = config
+        self.params = params
+        self.timers = timers
+        self.me = key.public_key.peer_id()
+        self.protocols = params.protocols
+        self.rpc_limits = RpcLimits()
+        self.router = Router(params, me=self.me, rng=rng, now=timers.now())
+        self._counters = Counters()
+        self.topics: dict[str, Topic] = {}
+        self.peers: dict[bytes, PubsubPeer] = {}
+        self.pipeline = ValidationPipeline(
+            queue=config.validation_queue,
+            throttle=config.validation_throttle,
+            workers=config.validation_workers,
+            report=self._report_verdict,
+            batch_done=self._batch_done,
+        )
+        self._key = key
+        self._seqnos = SequenceNumbers(first_seqno)
+        self._connect = connect
+        self._topic_peer = topic_peer
+        self._held: deque[PubsubInbound] = deque()
+        self._room_waiters: list[Wake] = []
+        self._drops: list[tuple[bytes, Rpc]] | None = None
+        self._router_timer: Timer | None = None
+        self._armed_for = float("inf")
+
+    # -- what the host tells ---------------------------------------------------------------
+
+    def connection_opened(self, connection: Connection) -> None:
+        peer = self.peers.get(connection.peer)
+        if peer is None:
+            peer = self.peers[connection.peer] = PubsubPeer(self, connection.peer)
+        peer.connections.append(connection)
+
+    def connection_closed(self, connection: Connection) -> None:
+        peer = self.peers[connection.peer]
+        peer.connection_closed(connection)
+        if not peer.connections:
+            del self.peers[connection.peer]
+        self.flush()
+
+    def peer_identified(self, peer: PeerId, protocols: Iterable[str]) -> None:
+        """Identify told which protocols the peer speaks."""
+        known = self.peers.get(peer)
+        if known is not None and not set(self.protocols).isdisjoint(protocols):
+            known.speaks_pubsub()
+
+    def accept_stream(self, stream: Stream) -> StreamHandler:
+        """A peer opened a stream for one of our pubsub protocols."""
+        return self.peers[stream.connection.peer].inbound_opened(stream)
+
+    def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
+        self._counters.rpc_in += 1
+        self.router.receive_rpc(peer, rpc, now=self.timers.now())
+        # Perform at once: verdicts of cheap messages and full queues must not pile up.
+        self.flush()
+
+    # -- what the application asks ---------------------------------------------------------
+
+    def join(self, name: str) -> Topic:
+        if not isinstance(name, str) or not name:
+            raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
+        if name in self.topics:
+            raise LocalProtocolError(f"the topic is joined already: {name}")
+        topic = self.topics[name] = Topic(self, name)
+        return topic
+
+    def forget_topic(self, topic: Topic) -> None:
+        self.topics.pop(topic.name, None)
+
+    def subscribe(self, topic: str) -> None:
+        self.router.subscribe(topic, now=self.timers.now())
+        self.flush()
+
+    def unsubscribe(self, topic: str) -> None:
+        self.router.unsubscribe(topic, now=self.timers.now())
+        self.flush()
+
+    def set_validator(self, topic: str, validator: Validator | None) -> None:
+        self.pipeline.set_validator(topic, validator)
+
+    async def publish(self, topic: str, data: bytes) -> PublishResult:
+        """Build, sign, validate and send. LocalProtocolError when it is too large or refused."""
+        message = self._build(topic, data)
+        size = len(encode_message(message)) + RPC_OVERHEAD
+        if size > self.config.max_rpc_bytes:
+            raise LocalProtocolError(
+                f"the message takes {size} bytes on the wire, the limit is "
+                f"{self.config.max_rpc_bytes}"
+            )
+        message_id = self.params.message_id(message)
+        verdict = await self.pipeline.validate_own(received_message(message, message_id, self.me))
+        if verdict is not Verdict.ACCEPT:
+            raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
+        receipt = self.router.publish(message, now=self.timers.now())
+        drops: list[tuple[bytes, Rpc]] = []
+        self._drops = drops
+        self.flush()
+        self._drops = None
+        self._counters.published += 1
+        dropped = tuple(
+            PeerId(peer) for peer, rpc in drops if any(sent is message for sent in rpc.publish)
+        )
+        queued = tuple(PeerId(peer) for peer in receipt.peers if peer not in dropped)
+        return PublishResult(receipt.message_id, queued, dropped)
+
+    def _build(self, topic: str, data: bytes) -> Message:
+        if self.params.signature_policy is not SignaturePolicy.STRICT_SIGN:
+            return Message(topic, data)
+        seqno = self._seqnos.next()
+        return sign_message(Message(topic, data, from_peer=self.me, seqno=seqno), self._key)
+
+    async def wait_for_room(self, peers: Sequence[PeerId]) -> None:
+        """Let the writers run; wait while all these peers are behind, at most a second."""
+        await anyio.lowlevel.checkpoint()
+        if not peers or not self._are_behind(peers):
+            return
+        wake = Wake()
+        self._room_waiters.append(wake)
+        try:
+            with anyio.move_on_after(PUBLISH_PATIENCE):
+                while self._are_behind(peers):
+                    await wake.wait()
+        finally:
+            self._room_waiters.remove(wake)
+
+    def _are_behind(self, peers: Sequence[PeerId]) -> bool:
+        known = [self.peers[peer] for peer in peers if peer in self.peers]
+        return bool(known) and all(peer.queue.is_behind() for peer in known)
+
+    def room_came(self) -> None:
+        for waiter in self._room_waiters:
+            waiter.set()
+
+    def topic_peers(self, topic: str) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.topic_peers(topic))
+
+    def protocol_of(self, peer: bytes) -> str | None:
+        known = self.peers.get(peer)
+        return None if known is None or known.outbound is None else known.outbound.stream.protocol
+
+    def mesh(self, topic: str) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.mesh(topic))
+
+    def statistics(self, connections: int) -> HostStatistics:
+        counters = self._counters
+        undelivered = self.router.snapshot().undelivered
+        counts = {_REASONS.get(reason, reason): n for reason, n in undelivered.items()}
+        return HostStatistics(
+            rpc_in=counters.rpc_in,
+            rpc_out=counters.rpc_out,
+            rpc_dropped=counters.rpc_dropped,
+            published=counters.published,
+            delivered=counters.delivered,
+            duplicates=counts.pop("duplicate", 0),
+            rejections=counts,
+            connections=connections,
+            validation_waiting=len(self.pipeline),
+        )
+
+    # -- what the router wants -------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Perform what the last inputs caused. Never awaits, so no input can interleave."""
+        while effects := self.router.effects():
+            for effect in effects:
+                self._perform(effect)
+        self._arm_router_timer()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case SendRpc():
+                self._send(effect)
+            case Validate():
+                if not self.pipeline.submit(effect):
+                    self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)
+            case Deliver(message=message, message_id=message_id, received_from=received_from):
+                self._deliver(message, message_id, received_from)
+            case TopicPeer(topic=name):
+                if name in self.topics:
+                    self.topics[name].peers_changed()
+                self._topic_peer(effect)
+            case Connect():
+                self._connect(effect)
+            case Disconnect(peer=peer, reason=reason):
+                if peer in self.peers:
+                    for connection in self.peers[peer].connections:
+                        connection.close(reason)
+            case Trace():
+                logger.debug("trace %s", effect)
+            case _:
+                assert_never(effect)
+
+    def _send(self, effect: SendRpc) -> None:
+        peer = self.peers.get(effect.peer)
+        if peer is None or peer.outbound is None:
+            self._dropped(effect.peer, effect.rpc)
+            return
+        body = encode_rpc(effect.rpc)
+        if len(body) > self.config.max_rpc_bytes:
+            self._send_split(peer, effect)
+        else:
+            self._queue(peer, effect, effect.rpc, body)
+        peer.outbound.wake()
+
+    def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
+        parts, too_large = split_rpc(effect.rpc, self.config.max_rpc_bytes)
+        for part in parts:
+            self._queue(peer, effect, part, encode_rpc(part))
+        for part in too_large:
+            self._dropped(effect.peer, part)
+
+    def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
+        self._counters.rpc_out += 1
+        for dropped in peer.queue.push(rpc, body, effect.lane):
+            self._dropped(effect.peer, dropped)
+
+    def _dropped(self, peer: bytes, rpc: Rpc) -> None:
+        self._counters.rpc_dropped += 1
+        if self._drops is not None:
+            self._drops.append((peer, rpc))
+        self.router.rpc_dropped(peer, rpc, now=self.timers.now())
+
+    def _deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
+        topic = self.topics.get(message.topic)
+        if topic is not None:
+            self._counters.delivered += 1
+            topic.deliver(received_message(message, message_id, received_from or self.me))
+
+    def _arm_router_timer(self) -> None:
+        deadline = self.router.next_deadline()
+        if deadline != self._armed_for:
+            if self._router_timer is not None:
+                self._router_timer.cancel()
+            self._armed_for = deadline
+            self._router_timer = self.timers.at(deadline, self._router_deadline)
+
+    def _router_deadline(self) -> None:
+        self._armed_for = float("inf")
+        self._router_timer = None
+        self.router.handle_timer(now=self.timers.now())
+        self.flush()
+
+    # -- validation ------------------------------------------------------------------------
+
+    def _report_verdict(self, ticket: int, verdict: Verdict) -> None:
+        self.router.validation_result(ticket, verdict, now=self.timers.now())
+
+    def _batch_done(self) -> None:
+        self.flush()
+        while self._held and self.pipeline.has_caught_up():
+            self._held.popleft().resume()
+
+    def validation_is_behind(self, peer: PubsubPeer) -> bool:
+        """True makes the peer's inbound stream wait until the pipeline has caught up."""
+        if not self.pipeline.is_behind() or peer.inbound is None:
+            return False
+        if peer.inbound not in self._held:
+            self._held.append(peer.inbound)
+        return True
+
+    def no_longer_held(self, inbound: PubsubInbound) -> None:
+        if inbound in self._held:
+            self._held.remove(inbound)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._arm_router_timer()
+
+    def leave_everything(self) -> None:
+        """End all subscriptions; PRUNEs and withdrawals are queued for the peers."""
+        for topic in list(self.topics.values()):
+            topic.end()
+            self.unsubscribe(topic.name)
+        self.topics.clear()

@@ -1,0 +1,35 @@
+"""What has happened on one host, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Running totals of the driver; the router counts messages itself."""
+
+    rpc_in: int = 0
+    rpc_out: int = 0
+    rpc_dropped: int = 0
+    published: int = 0
+    delivered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatistics:
+    """Totals since the host was opened."""
+
+    rpc_in: int
+    rpc_out: int
+    rpc_dropped: int
+    """RPCs that found a peer's queue full, or no stream to it."""
+    published: int
+    delivered: int
+    """Messages handed to subscriptions, own ones included."""
+    duplicates: int
+    rejections: Mapping[str, int]
+    """Messages not delivered for another reason, by go's names for the reasons."""
+    connections: int
+    validation_waiting: int

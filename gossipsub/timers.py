@@ -1,0 +1,77 @@
+"""All deadlines of a host in one heap, served by one task."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from gossipsub.wake import Wake
+
+logger = logging.getLogger("gossipsub.timers")
+
+
+class Timer:
+    """One action at one time; `cancel()` is harmless at any moment."""
+
+    __slots__ = ("action", "cancelled", "sequence", "when")
+
+    def __init__(self, when: float, sequence: int, action: Callable[[], None]) -> None:
+        self.when = when
+        self.sequence = sequence
+        self.action = action
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.when, self.sequence) < (other.when, other.sequence)
+
+
+class Timers:
+    """Runs synchronous actions at their times, in order; `run()` is the task that serves them."""
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._sequence = 0
+        self._wake = Wake()
+
+    def now(self) -> float:
+        """Monotonic seconds of the running event loop."""
+        return anyio.current_time()
+
+    def at(self, when: float, action: Callable[[], None]) -> Timer:
+        self._sequence += 1
+        timer = Timer(when, self._sequence, action)
+        heapq.heappush(self._heap, timer)
+        if self._heap[0] is timer:
+            self._wake.set()
+        return timer
+
+    def after(self, seconds: float, action: Callable[[], None]) -> Timer:
+        return self.at(self.now() + seconds, action)
+
+    async def run(self) -> None:
+        """Serve until cancelled. An action's exception is a bug of ours: logged, not passed on."""
+        while True:
+            self._run_due()
+            heap = self._heap
+            # Waking a moment late is harmless, a moment early would spin.
+            pause = max(heap[0].when - self.now(), 0.0005) if heap else 3600.0
+            with anyio.move_on_after(pause):
+                await self._wake.wait()
+
+    def _run_due(self) -> None:
+        heap = self._heap
+        now = self.now()
+        while heap and (heap[0].cancelled or heap[0].when <= now):
+            timer = heapq.heappop(heap)
+            if timer.cancelled:
+                continue
+            try:
+                timer.action()
+            except Exception:
+                logger.exception("a timer's action failed")

@@ -1,0 +1,120 @@
+"""What the router asks its driver to do, and the verdicts the driver reports back.
+
+Effects are to be performed in the order given. They are not frozen: one is built per RPC and
+peer, and a frozen dataclass costs several times as much to build.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from gossipsub.wire.rpc import Message, Rpc
+
+
+class Lane(IntEnum):
+    """Priority of an RPC in the outbound queue; lower goes first, higher is dropped first."""
+
+    URGENT = 0
+    """A stream's first RPC, and whatever is worthless when late."""
+    CONTROL = 1
+    """Subscriptions, GRAFT and PRUNE. Their order within a peer matters (QUE-04)."""
+    OWN = 2
+    """Messages published here."""
+    FORWARDED = 3
+    """Messages of others, answers to IWANT, IHAVE and IWANT alone."""
+
+
+class Verdict(Enum):
+    """What became of a message handed out with `Validate`."""
+
+    ACCEPT = "accept"
+    """Genuine and wanted: delivered and forwarded."""
+    REJECT = "reject"
+    """Genuine but invalid: dropped, and copies of it too."""
+    IGNORE = "ignore"
+    """Genuine, of no use: dropped without blame, and copies of it too."""
+    INVALID_SIGNATURE = "invalid signature"
+    """Not genuine: dropped; another copy with the same id may still be genuine."""
+    QUEUE_FULL = "validation queue full"
+    """Not looked at; another copy may be."""
+    THROTTLED = "validation throttled"
+    """Not looked at to the end; another copy may be."""
+
+
+@dataclass(slots=True)
+class SendRpc:
+    """Queue `rpc` for `peer`. One Rpc object may be shared by many of these: never change it."""
+
+    peer: bytes
+    rpc: Rpc
+    lane: Lane
+
+
+@dataclass(slots=True)
+class Validate:
+    """Verify and validate `message`, then call `validation_result(ticket, ...)` exactly once."""
+
+    ticket: int
+    peer: bytes
+    message: Message
+    message_id: bytes
+
+
+@dataclass(slots=True)
+class Deliver:
+    """Hand a message to the local subscribers; `received_from` is None for own messages."""
+
+    message: Message
+    message_id: bytes
+    received_from: bytes | None
+
+
+@dataclass(slots=True)
+class Connect:
+    """Dial `peer`; `signed_peer_record` is what peer exchange told about its addresses."""
+
+    peer: bytes
+    signed_peer_record: bytes | None = None
+
+
+@dataclass(slots=True)
+class Disconnect:
+    """Close the connection to `peer`."""
+
+    peer: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class TopicPeer:
+    """A peer subscribed to (`joined`) or left a topic, whether or not we are in it."""
+
+    topic: str
+    peer: bytes
+    joined: bool
+
+
+@dataclass(slots=True)
+class Trace:
+    """Something that happened, for whoever watches; changes nothing."""
+
+    event: str
+    peer: bytes | None = None
+    topic: str | None = None
+    message_id: bytes | None = None
+    reason: str | None = None
+
+
+Effect = SendRpc | Validate | Deliver | Connect | Disconnect | TopicPeer | Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReceipt:
+    """What `publish` did."""
+
+    message_id: bytes
+    peers: tuple[bytes, ...]
+    """The peers it was queued to; the driver may still report drops."""
+    duplicate: bool = False
+    """True where this id had been delivered before: nothing was sent or delivered again."""

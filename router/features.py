@@ -1,0 +1,45 @@
+"""Protocol ids of pubsub, and what a peer that speaks one of them understands (v1.0 to v1.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FLOODSUB = "/floodsub/1.0.0"
+GOSSIPSUB_V10 = "/meshsub/1.0.0"
+GOSSIPSUB_V11 = "/meshsub/1.1.0"
+GOSSIPSUB_V12 = "/meshsub/1.2.0"
+GOSSIPSUB_V13 = "/meshsub/1.3.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What may be sent to a peer, decided by the protocol negotiated with it."""
+
+    mesh: bool = False
+    """GRAFT, PRUNE, IHAVE and IWANT (v1.0); without it the peer is a floodsub peer."""
+    peer_exchange: bool = False
+    """Backoff and peers in PRUNE (v1.1)."""
+    idontwant: bool = False
+    """IDONTWANT (v1.2)."""
+    extensions: bool = False
+    """The Extensions control message (v1.3)."""
+
+
+_FEATURES = {
+    GOSSIPSUB_V13: Features(mesh=True, peer_exchange=True, idontwant=True, extensions=True),
+    GOSSIPSUB_V12: Features(mesh=True, peer_exchange=True, idontwant=True),
+    GOSSIPSUB_V11: Features(mesh=True, peer_exchange=True),
+    GOSSIPSUB_V10: Features(mesh=True),
+    FLOODSUB: Features(),
+}
+
+
+def features_of(protocol: str) -> Features:
+    """The features of one of the ids above; any other id is treated like floodsub."""
+    return _FEATURES.get(protocol, _FEATURES[FLOODSUB])
+
+
+def offered_protocols(*, extensions: bool) -> tuple[str, ...]:
+    """The ids to offer, best first; v1.3 only where its extensions are switched on."""
+    offered = (GOSSIPSUB_V12, GOSSIPSUB_V11, GOSSIPSUB_V10, FLOODSUB)
+    return (GOSSIPSUB_V13, *offered) if extensions else offered

@@ -1,0 +1,80 @@
+"""The message cache (v1.0, "Message cache"): what can be gossiped about and asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gossipsub.wire.rpc import Message
+
+
+class MessageCache:
+    """Accepted messages of the last `length` heartbeats, in windows; the newest `gossip` windows
+    are gossiped about. At most `max_bytes` of payload are kept: beyond it the oldest windows are
+    emptied early, and a message larger than that is not kept at all.
+    """
+
+    def __init__(self, *, length: int, gossip: int, max_bytes: int) -> None:
+        self._gossip = gossip
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._messages: dict[bytes, Message] = {}
+        self._windows: deque[dict[str, list[bytes]]] = deque({} for _ in range(length))
+        self._transmissions: dict[bytes, dict[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message_id: bytes, message: Message) -> None:
+        """Keep a message in the newest window; one that is kept already stays where it is."""
+        messages = self._messages
+        size = len(message.data) if message.data else 0
+        if message_id in messages or size > self._max_bytes:
+            return
+        if self._bytes + size > self._max_bytes:
+            self._make_room(size)
+        self._bytes += size
+        messages[message_id] = message
+        window = self._windows[0]
+        ids = window.get(message.topic)
+        if ids is None:
+            window[message.topic] = [message_id]
+        else:
+            ids.append(message_id)
+
+    def gossip_ids(self, topic: str) -> list[bytes]:
+        """Ids of the topic's messages in the newest windows, newest window first."""
+        return [
+            message_id
+            for _, window in zip(range(self._gossip), self._windows, strict=False)
+            for message_id in window.get(topic, ())
+        ]
+
+    def take_for(self, message_id: bytes, peer: bytes, limit: int) -> Message | None:
+        """The message for a peer that asked, unless it expired or was sent `limit` times to it."""
+        message = self._messages.get(message_id)
+        if message is None:
+            return None
+        counts = self._transmissions.setdefault(message_id, {})
+        count = counts.get(peer, 0)
+        if count >= limit:
+            return None
+        counts[peer] = count + 1
+        return message
+
+    def shift(self) -> None:
+        """Open a new window; the oldest goes, with its messages and counts."""
+        self._empty(self._windows.pop())
+        self._windows.appendleft({})
+
+    def _make_room(self, size: int) -> None:
+        for window in reversed(self._windows):
+            if self._bytes + size <= self._max_bytes:
+                return
+            self._empty(window)
+
+    def _empty(self, window: dict[str, list[bytes]]) -> None:
+        for ids in window.values():
+            for message_id in ids:
+                self._bytes -= len(self._messages.pop(message_id).data or b"")
+                self._transmissions.pop(message_id, None)
+        window.clear()

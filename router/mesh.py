@@ -1,0 +1,191 @@
+"""The meshes: who gets every message at once (v1.0 JOIN, LEAVE, heartbeat; v1.1 quotas)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
+from gossipsub.router.backoff import Backoffs, wire_seconds
+from gossipsub.router.outbox import Outbox
+from gossipsub.router.params import BackoffParams, MeshParams
+from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.wire.rpc import Graft, Prune
+
+
+class Mesh:
+    """One mesh per joined topic. A topic is in `meshes` exactly while it is joined."""
+
+    def __init__(
+        self,
+        meshes: dict[str, dict[bytes, None]],
+        *,
+        mesh_params: Callable[[str], MeshParams],
+        backoff_params: BackoffParams,
+        peers: PeerTable,
+        backoffs: Backoffs,
+        outbox: Outbox,
+        score: Callable[[bytes], float],
+        rng: Random,
+    ) -> None:
+        self.meshes = meshes
+        self._params = mesh_params
+        self._backoff_params = backoff_params
+        self._peers = peers
+        self._backoffs = backoffs
+        self._outbox = outbox
+        self._score = score
+        self._rng = rng
+
+    def join(self, topic: str, fanout: Iterable[bytes], *, now: float) -> None:
+        """Start a mesh with the topic's fanout peers, filled up to D."""
+        self.meshes[topic] = {}
+        d = self._params(topic).d
+        eligible = {peer.id: None for peer in self._candidates(topic, now)}
+        start = [peer for peer in fanout if peer in eligible][:d]
+        for peer in start:
+            self._graft(peer, topic)
+        self._graft_random([p for p in eligible if p not in self.meshes[topic]], topic, d)
+
+    def leave(self, topic: str, *, now: float) -> None:
+        """PRUNE everybody with the shorter backoff for leaving, and forget the mesh."""
+        mesh = self.meshes.pop(topic)
+        for peer in mesh:
+            self._send_prune(peer, topic, self._backoff_params.unsubscribe_backoff, now)
+
+    def remove_peer(self, peer: bytes) -> None:
+        """The peer is gone: no PRUNE, no backoff."""
+        for mesh in self.meshes.values():
+            mesh.pop(peer, None)
+
+    def peer_left(self, peer: bytes, topic: str) -> None:
+        """A peer that left the topic gets no more messages of it, PRUNE or not (SUB-12)."""
+        mesh = self.meshes.get(topic)
+        if mesh is not None:
+            mesh.pop(peer, None)
+
+    def peer_subscribed(self, peer: Peer, topic: str, *, now: float) -> None:
+        """Graft at once where the mesh is too small, instead of at the next heartbeat."""
+        mesh = self.meshes.get(topic)
+        if mesh is None or len(mesh) >= self._params(topic).d_low:
+            return
+        if peer.id not in mesh and self._is_eligible(peer, topic, now):
+            self._graft(peer.id, topic)
+
+    def handle_graft(self, peer: Peer, grafts: Sequence[Graft], *, now: float) -> None:
+        """Accept, or refuse with PRUNE and a backoff. A topic not joined gets no answer: it
+        could be made up, and answering would amplify (v1.1, "Spam Protection Measures")."""
+        for graft in grafts:
+            topic = graft.topic
+            mesh = self.meshes.get(topic)
+            if mesh is None or peer.id in mesh:
+                continue
+            if self._refuses(peer, topic, len(mesh), now):
+                self._send_prune(peer.id, topic, self._backoff_params.prune_backoff, now)
+            else:
+                mesh[peer.id] = None
+
+    def handle_prune(self, peer: Peer, prunes: Sequence[Prune], *, now: float) -> None:
+        """Out of the mesh, and no GRAFT for the time stated.
+
+        For a topic not joined the backoff is kept as well, for a later join (so rust; go and js
+        ignore it), but only where the peer announced the topic: that table is bounded.
+        """
+        for prune in prunes:
+            mesh = self.meshes.get(prune.topic)
+            if mesh is not None:
+                mesh.pop(peer.id, None)
+            if mesh is not None or prune.topic in peer.topics:
+                self._backoffs.add_remote(prune.topic, peer.id, prune.backoff, now)
+
+    def prune_delayed(self, peer: bytes, prunes: Sequence[Prune], *, now: float) -> None:
+        """A PRUNE could not be queued: the peer will count its backoff from a later time than we
+        did, and penalise a GRAFT that is early by its own clock. So count from now as well."""
+        for prune in prunes:
+            if peer not in self.meshes.get(prune.topic, ()):
+                seconds = prune.backoff or self._backoff_params.prune_backoff
+                self._backoffs.add(prune.topic, peer, seconds, now)
+
+    def maintain(self, topic: str, *, now: float) -> None:
+        """One heartbeat of one topic: bad peers out, then degree, then outbound quota."""
+        mesh = self.meshes[topic]
+        params = self._params(topic)
+        for peer in [peer for peer in mesh if self._score(peer) < 0.0]:
+            self._prune(peer, topic, now)
+        if len(mesh) < params.d_low:
+            candidates = [peer.id for peer in self._candidates(topic, now)]
+            self._graft_random(candidates, topic, params.d)
+        if len(mesh) > params.d_high:
+            keepers = self._keepers(mesh, params)
+            for peer in [peer for peer in mesh if peer not in keepers]:
+                self._prune(peer, topic, now)
+        if len(mesh) >= params.d_low:
+            missing = params.d_out - sum(self._is_outbound(peer) for peer in mesh)
+            if missing > 0:
+                outbound = [peer.id for peer in self._candidates(topic, now) if peer.outbound]
+                self._graft_random(outbound, topic, len(mesh) + missing)
+
+    def _refuses(self, peer: Peer, topic: str, mesh_size: int, now: float) -> bool:
+        if self._backoffs.refuses(topic, peer.id, now) or self._score(peer.id) < 0.0:
+            return True
+        # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh from
+        # outside; the next heartbeat prunes what is too much.
+        return mesh_size >= self._params(topic).d_high and not peer.outbound
+
+    def _candidates(self, topic: str, now: float) -> list[Peer]:
+        """Those that may be grafted, and are not in the mesh."""
+        mesh = self.meshes[topic]
+        return [
+            peer
+            for peer in self._peers.mesh_capable(topic)
+            if peer.id not in mesh and self._is_eligible(peer, topic, now)
+        ]
+
+    def _is_eligible(self, peer: Peer, topic: str, now: float) -> bool:
+        return (
+            peer.features.mesh
+            and not self._backoffs.forbids(topic, peer.id, now)
+            and self._score(peer.id) >= 0.0
+        )
+
+    def _keepers(self, mesh: dict[bytes, None], params: MeshParams) -> dict[bytes, None]:
+        """The D to keep: the best by score, the others random, with D_out outbound ones."""
+        ranked = list(mesh)
+        self._rng.shuffle(ranked)
+        ranked.sort(key=self._score, reverse=True)
+        others = ranked[params.d_score :]
+        self._rng.shuffle(others)
+        ranked[params.d_score :] = others
+        kept, spare = ranked[: params.d], ranked[params.d :]
+        missing = params.d_out - sum(self._is_outbound(peer) for peer in kept)
+        # From the end of the list, so that the best-scored are the last to give way.
+        inbound = [i for i in reversed(range(len(kept))) if not self._is_outbound(kept[i])]
+        outbound = [peer for peer in spare if self._is_outbound(peer)]
+        for index, peer in zip(inbound[: max(missing, 0)], outbound, strict=False):
+            kept[index] = peer
+        return dict.fromkeys(kept)
+
+    def _is_outbound(self, peer: bytes) -> bool:
+        return self._peers.connected[peer].outbound
+
+    def _graft_random(self, candidates: list[bytes], topic: str, size: int) -> None:
+        """Graft random candidates until the mesh has `size` peers."""
+        wanted = min(size - len(self.meshes[topic]), len(candidates))
+        if wanted > 0:
+            for peer in self._rng.sample(candidates, wanted):
+                self._graft(peer, topic)
+
+    def _graft(self, peer: bytes, topic: str) -> None:
+        self.meshes[topic][peer] = None
+        self._outbox.graft(peer, topic)
+
+    def _prune(self, peer: bytes, topic: str, now: float) -> None:
+        del self.meshes[topic][peer]
+        self._send_prune(peer, topic, self._backoff_params.prune_backoff, now)
+
+    def _send_prune(self, peer: bytes, topic: str, backoff: float, now: float) -> None:
+        """The pruner keeps the backoff it states; a v1.0 peer is told only the topic."""
+        self._backoffs.add(topic, peer, backoff, now)
+        if self._peers.connected[peer].features.peer_exchange:
+            self._outbox.prune(peer, Prune(topic, backoff=wire_seconds(backoff)))
+        else:
+            self._outbox.prune(peer, Prune(topic))

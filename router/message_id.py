@@ -1,0 +1,26 @@
+"""Message ids (pubsub README, "Message identification"): opaque bytes, of any length.
+
+Any function `Message -> bytes` may replace the default; all nodes of a network must agree on it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from gossipsub.wire.rpc import Message
+
+
+def origin_id(message: Message) -> bytes:
+    """The default: `from` followed by `seqno`, the raw bytes of both.
+
+    The spec's form, and go's; rust, js and nim each build another one by default. Raises
+    ValueError where either field is missing: such a message has no id.
+    """
+    if not message.from_peer or not message.seqno:
+        raise ValueError("a message without from and seqno has no default id")
+    return message.from_peer + message.seqno
+
+
+def content_id(message: Message) -> bytes:
+    """SHA-256 of the data: for StrictNoSign, where a message has no origin (js does the same)."""
+    return sha256(message.data or b"").digest()

@@ -1,0 +1,206 @@
+"""The way of a message: checks on receipt, validation elsewhere, verdict, forwarding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
+from gossipsub.router.mcache import MessageCache
+from gossipsub.router.outbox import Outbox
+from gossipsub.router.params import GossipParams
+from gossipsub.router.peers import PeerTable
+from gossipsub.router.pending import Pending, PendingTable
+from gossipsub.router.policy import refusal
+from gossipsub.router.seen import SeenCache
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Message, Rpc
+
+NO_MESSAGE_ID = "no message id"
+SELF_ORIGIN = "self originated message"
+
+
+class Messages:
+    """Seen cache, messages under validation, and the counters of what was not delivered.
+
+    `joined` (topic to "deliver locally") and `meshes` are read only. A message is seen only when
+    its verdict says that it is genuine, so a forged copy cannot keep the genuine one out.
+    """
+
+    def __init__(
+        self,
+        params: GossipParams,
+        *,
+        me: bytes,
+        joined: Mapping[str, bool],
+        meshes: Mapping[str, dict[bytes, None]],
+        peers: PeerTable,
+        mcache: MessageCache,
+        outbox: Outbox,
+        score: Callable[[bytes], float],
+    ) -> None:
+        limits = params.limits
+        self._me = me
+        self._policy = params.signature_policy
+        self._id_of = params.message_id
+        self._publish_threshold = params.thresholds.publish
+        self._joined = joined
+        self._meshes = meshes
+        self._peers = peers
+        self._mcache = mcache
+        self._outbox = outbox
+        self._score = score
+        self._seen = SeenCache(ttl=params.seen_ttl, limit=limits.max_seen)
+        self._pending = PendingTable(limit=limits.max_pending, max_copies=limits.max_copies)
+        self._counts: dict[str, int] = {}
+
+    def receive(self, peer: bytes, message: Message, now: float) -> None:
+        """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
+        if message.topic not in self._joined:
+            return  # not marked seen either: after a join another copy may come
+        reason = refusal(self._policy, message)
+        if reason is not None:
+            self._count(reason)
+            return
+        try:
+            message_id = self._id_of(message)
+        except Exception:  # the application's function, or no id to be had: contained (VAL-18)
+            message_id = None
+        if not isinstance(message_id, bytes):
+            self._count(NO_MESSAGE_ID)
+            return
+        if self._seen.contains(message_id, now):
+            self._count("duplicate")
+        elif message.from_peer == self._me and peer != self._me:
+            # An honest echo is seen already; this one carries our name and is not ours.
+            self._count(SELF_ORIGIN)
+        else:
+            self._validate(peer, message, message_id)
+
+    def _validate(self, peer: bytes, message: Message, message_id: bytes) -> None:
+        pending = self._pending.by_id.get(message_id)
+        if pending is not None:
+            self._count("duplicate")
+            self._pending.add_copy(pending, message, peer)
+        elif self._pending.is_full():
+            self._count(Verdict.QUEUE_FULL.value)
+        else:
+            pending = self._pending.add(message_id, message, peer)
+            self._outbox.effects.append(Validate(pending.ticket, peer, message, message_id))
+
+    def validated(self, ticket: int, verdict: Verdict, now: float) -> bool:
+        """Apply a verdict; False where the ticket is unknown or was used before."""
+        pending = self._pending.take(ticket)
+        if pending is None:
+            return False
+        if verdict is Verdict.ACCEPT:
+            self._accept(pending, now)
+            return True
+        self._count(verdict.value)
+        if verdict is Verdict.INVALID_SIGNATURE:
+            self._validate_next_copy(pending)
+        elif verdict is Verdict.REJECT or verdict is Verdict.IGNORE:
+            self._seen.put(pending.message_id, now, accepted=False)
+        return True
+
+    def _validate_next_copy(self, failed: Pending) -> None:
+        copy = self._pending.next_copy(failed)
+        if copy is None:
+            return
+        if copy.message.topic not in self._joined:  # left meanwhile: its copies go too
+            self._pending.take(copy.ticket)
+            return
+        effect = Validate(copy.ticket, copy.peer, copy.message, copy.message_id)
+        self._outbox.effects.append(effect)
+
+    def _accept(self, pending: Pending, now: float) -> None:
+        message, message_id = pending.message, pending.message_id
+        deliver = self._joined.get(message.topic)
+        if deliver is None:
+            return  # left meanwhile: as if it had never come
+        self._seen.put(message_id, now, accepted=True)
+        self._mcache.put(message_id, message)
+        if deliver:
+            self._outbox.effects.append(Deliver(message, message_id, pending.peer))
+        self._forward(pending)
+
+    def _forward(self, pending: Pending) -> None:
+        """To mesh and floodsub peers, not to the author nor to those who sent a copy (VAL-13)."""
+        message, have_it = pending.message, pending.senders
+        for copy in pending.others or ():
+            have_it.update(copy.senders)
+        if message.from_peer is not None:
+            have_it[message.from_peer] = None
+        rpc = Rpc(publish=(message,))
+        mesh = self._meshes[message.topic]
+        self._outbox.send_to_all(
+            [peer for peer in mesh if peer not in have_it], rpc, Lane.FORWARDED
+        )
+        floodsub = self._floodsub_targets(message.topic, have_it)
+        if floodsub:
+            self._outbox.send_to_all(floodsub, rpc, Lane.FORWARDED)
+
+    def publish(
+        self, message: Message, targets: Callable[[], Iterable[bytes]], now: float
+    ) -> PublishReceipt:
+        """Deliver and send an own message; `targets` says to whom, besides floodsub peers.
+
+        An id that was only ignored or rejected before is published all the same (VAL-19): the
+        driver validated this message.
+        """
+        message_id = self._own_id(message)
+        if self._seen.was_accepted(message_id, now):
+            return PublishReceipt(message_id, (), duplicate=True)
+        # The verdict on a copy under validation would deliver it twice.
+        pending = self._pending.discard(message_id)
+        have_it = {} if pending is None else pending.senders
+        if message.from_peer is not None:
+            have_it[message.from_peer] = None
+        self._seen.put(message_id, now, accepted=True)
+        self._mcache.put(message_id, message)
+        if self._joined.get(message.topic):
+            self._outbox.effects.append(Deliver(message, message_id, None))
+        chosen = dict.fromkeys(targets())
+        chosen.update(dict.fromkeys(self._floodsub_targets(message.topic, have_it)))
+        peers = tuple(peer for peer in chosen if peer not in have_it)
+        self._outbox.send_to_all(peers, Rpc(publish=(message,)), Lane.OWN)
+        return PublishReceipt(message_id, peers)
+
+    def is_known(self, message_id: bytes, now: float) -> bool:
+        """Whether to leave it out of an IWANT: seen, or being validated."""
+        return message_id in self._pending.by_id or self._seen.contains(message_id, now)
+
+    def sweep(self, now: float) -> None:
+        """Free what expired in the seen cache."""
+        self._seen.sweep(now)
+
+    def counts(self) -> dict[str, int]:
+        """How many messages were not delivered, by reason (go's names for refusals)."""
+        return dict(self._counts)
+
+    def seen_count(self) -> int:
+        return len(self._seen)
+
+    def pending_count(self) -> int:
+        return len(self._pending)
+
+    def _own_id(self, message: Message) -> bytes:
+        try:
+            message_id = self._id_of(message)
+        except Exception as error:
+            raise LocalProtocolError(f"the message has no id: {error}") from error
+        if not isinstance(message_id, bytes):
+            raise LocalProtocolError(f"a message id must be bytes: {message_id!r}")
+        return message_id
+
+    def _floodsub_targets(self, topic: str, have_it: Collection[bytes]) -> list[bytes]:
+        floodsub = self._peers.floodsub_in(topic)
+        if floodsub is None:
+            return []
+        return [
+            peer
+            for peer in floodsub
+            if peer not in have_it and self._score(peer) >= self._publish_threshold
+        ]
+
+    def _count(self, reason: str) -> None:
+        self._counts[reason] = self._counts.get(reason, 0) + 1

@@ -1,0 +1,205 @@
+"""Parameters of the router (gossipsub v1.0 and v1.1, "Parameters"; names follow the spec).
+
+The defaults are go-libp2p-pubsub's, except flood publishing, which is on as the spec says. All
+times are seconds. Every class refuses values that cannot work with ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gossipsub.router.features import Features, features_of, offered_protocols
+from gossipsub.router.message_id import origin_id
+from gossipsub.wire.rpc import Message
+
+
+class SignaturePolicy(Enum):
+    """Both policies the spec recommends; a network uses one of them throughout."""
+
+    STRICT_SIGN = "StrictSign"
+    """Every message is signed and carries its origin and an 8-byte sequence number."""
+    STRICT_NO_SIGN = "StrictNoSign"
+    """No message carries signature, key, from or seqno."""
+
+
+def _require_positive(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be positive and finite: {value}")
+
+
+def _require_not_negative(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must not be negative: {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshParams:
+    """Degrees of a topic's mesh. All four of D, D_low, D_high, D_out zero: no mesh at all,
+    as the spec advises for bootstrappers."""
+
+    d: int = 6
+    """Desired number of mesh peers (D)."""
+    d_low: int = 5
+    """Fewer mesh peers than this: graft up to D."""
+    d_high: int = 12
+    """More mesh peers than this: prune down to D (`>`, as the spec has it; go prunes at `>=`)."""
+    d_score: int = 4
+    """How many of those kept when pruning are kept for their score."""
+    d_out: int = 2
+    """Mesh peers that should be connections this node dialled."""
+
+    def __post_init__(self) -> None:
+        _require_not_negative(self, "d", "d_low", "d_high", "d_score", "d_out")
+        if self.d == self.d_low == self.d_high == self.d_out == 0:
+            return
+        if not 0 < self.d_low <= self.d <= self.d_high:
+            raise ValueError(
+                f"need 0 < d_low <= d <= d_high: {self.d_low}, {self.d}, {self.d_high}"
+            )
+        if self.d_score > self.d_high:
+            raise ValueError(f"need d_score <= d_high: {self.d_score}, {self.d_high}")
+        # v1.1, "Outbound Mesh Quotas". go wants d_out < d/2; the spec allows equality.
+        if self.d_out >= self.d_low or self.d_out > self.d // 2:
+            raise ValueError(f"need d_out < d_low and d_out <= d/2: {self.d_out}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LazyParams:
+    """Gossip: IHAVE, IWANT and the message cache behind them."""
+
+    d_lazy: int = 6
+    """Least number of peers gossiped to per topic and heartbeat, if there are as many."""
+    gossip_factor: float = 0.25
+    """Share of the eligible peers gossiped to, where that is more than `d_lazy`."""
+    gossip_retransmission: int = 3
+    """How often one message is sent to one peer on IWANT."""
+    history_length: int = 5
+    """Heartbeats a message can be asked for."""
+    history_gossip: int = 3
+    """Heartbeats a message is gossiped about; 0 switches gossip off."""
+    max_ihave_length: int = 5000
+    """Ids in one IHAVE sent, ids looked at in one received, ids asked of a peer per heartbeat."""
+    max_ihave_messages: int = 10
+    """RPCs with IHAVE that are considered per peer and heartbeat."""
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            self, "history_length", "max_ihave_length", "max_ihave_messages"
+        )
+        _require_not_negative(self, "d_lazy", "history_gossip", "gossip_retransmission")
+        if not 0.0 <= self.gossip_factor <= 1.0:
+            raise ValueError(f"gossip_factor must be in 0..1: {self.gossip_factor}")
+        if self.history_gossip > self.history_length:
+            raise ValueError(
+                f"need history_gossip <= history_length: "
+                f"{self.history_gossip}, {self.history_length}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackoffParams:
+    """How long after a PRUNE nobody grafts (v1.1, "PRUNE Backoff")."""
+
+    prune_backoff: float = 60.0
+    """Told in a PRUNE and kept by this node; stated on the wire in whole seconds, rounded up."""
+    unsubscribe_backoff: float = 10.0
+    """The same where this node leaves the topic."""
+    slack_heartbeats: int = 2
+    """Heartbeats own GRAFTs wait beyond the backoff, because the peer penalises early ones."""
+    max_remote_backoff: float = 3600.0
+    """Longest backoff taken from a peer; what it states is an untrusted 64-bit number."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "prune_backoff", "unsubscribe_backoff", "max_remote_backoff")
+        _require_not_negative(self, "slack_heartbeats")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdParams:
+    """Score thresholds (v1.1, "Score Thresholds"); a score below one is restricted, equal is not.
+
+    While scoring is off every score is 0 and no threshold acts.
+    """
+
+    gossip: float = -10.0
+    """Below: no gossip to or from the peer."""
+    publish: float = -50.0
+    """Below: own messages are not sent to the peer."""
+    graylist: float = -80.0
+    """Below: only the subscriptions of the peer's RPCs are looked at."""
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.graylist <= self.publish <= self.gossip <= 0:
+            raise ValueError(
+                f"need graylist <= publish <= gossip <= 0: "
+                f"{self.graylist}, {self.publish}, {self.gossip}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterLimits:
+    """Bounds on every table that peers can fill."""
+
+    max_topics_per_peer: int = 1024
+    """Topics remembered per peer; further subscriptions are ignored until one is withdrawn."""
+    max_topic_length: int = 1024
+    """Characters of a topic name a peer may subscribe to; longer ones are ignored."""
+    max_seen: int = 1_000_000
+    """Message ids remembered as seen; beyond it the oldest is forgotten."""
+    max_pending: int = 2048
+    """Messages under validation; beyond it a message is dropped unseen, as if queues were full."""
+    max_copies: int = 8
+    """Differing copies of one message id kept while the first is validated."""
+    max_cached_bytes: int = 64 * 1024 * 1024
+    """Payload bytes kept to answer IWANT; beyond it the oldest messages go early."""
+    max_backoffs: int = 100_000
+    """Backoffs remembered, over all peers and topics; beyond it the oldest is forgotten."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, *self.__slots__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GossipParams:
+    """Everything the router can be told."""
+
+    mesh: MeshParams = field(default_factory=MeshParams)
+    lazy: LazyParams = field(default_factory=LazyParams)
+    backoff: BackoffParams = field(default_factory=BackoffParams)
+    thresholds: ThresholdParams = field(default_factory=ThresholdParams)
+    limits: RouterLimits = field(default_factory=RouterLimits)
+    heartbeat_interval: float = 1.0
+    """Seconds between heartbeats."""
+    heartbeat_initial_delay: float = 0.1
+    """Seconds before the first heartbeat."""
+    fanout_ttl: float = 60.0
+    """Seconds after the last publish for which fanout peers of a topic are kept."""
+    seen_ttl: float = 120.0
+    """Seconds a message id counts as seen after its verdict."""
+    flood_publish: bool = True
+    """Send own messages to all peers of the topic, not only to the mesh (go: off; spec: on)."""
+    announce_retry_max: float = 1.0
+    """A subscription that could not be queued is announced again after 0 to this many seconds."""
+    signature_policy: SignaturePolicy = SignaturePolicy.STRICT_SIGN
+    message_id: Callable[[Message], bytes] = origin_id
+    """Id of a message; where it raises or gives no bytes, the message is ignored."""
+    protocols: tuple[str, ...] = offered_protocols(extensions=False)
+    """Protocol ids offered to peers, best first; the first a peer accepts decides its features."""
+    features: Callable[[str], Features] = features_of
+    """What a peer understands, by its protocol id; for applications with ids of their own."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")
+        _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
+        if not self.protocols:
+            raise ValueError("protocols must name at least one protocol id")
+        no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
+        if no_origin and self.message_id is origin_id:
+            raise ValueError("STRICT_NO_SIGN needs a message_id that is not built from the origin")

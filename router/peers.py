@@ -1,0 +1,99 @@
+"""The peers we are connected to, and the topics they announced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gossipsub.router.features import Features
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connected peer."""
+
+    id: bytes
+    protocol: str
+    features: Features
+    outbound: bool
+    """True where we dialled the connection; the first connection decides (OUT-04)."""
+    ip: str | None
+    topics: dict[str, None] = field(default_factory=dict)
+    ihave_rpcs: int = 0
+    """RPCs with IHAVE since the last heartbeat."""
+    ids_asked: int = 0
+    """Ids asked for with IWANT since the last heartbeat."""
+
+
+class PeerTable:
+    """Connected peers by id, and per topic those that subscribed to it.
+
+    Topics without a subscriber have no entry. All orders are those of arrival.
+    """
+
+    def __init__(self, *, max_topics: int, max_topic_length: int) -> None:
+        self._max_topics = max_topics
+        self._max_topic_length = max_topic_length
+        self.connected: dict[bytes, Peer] = {}
+        self._topics: dict[str, dict[bytes, Peer]] = {}
+        self._floodsub: dict[str, dict[bytes, Peer]] = {}
+
+    def add(self, peer: Peer) -> None:
+        self.connected[peer.id] = peer
+
+    def remove(self, peer: bytes) -> None:
+        """Forget the peer with all it announced."""
+        for topic in list(self.connected[peer].topics):
+            self.unsubscribe(self.connected[peer], topic)
+        del self.connected[peer]
+
+    def change_protocol(self, peer: Peer, protocol: str, features: Features) -> None:
+        """The peer's stream was opened anew; what it announced stays."""
+        peer.protocol, peer.features = protocol, features
+        for topic in peer.topics:
+            self._unlist(self._floodsub, topic, peer)
+            if not features.mesh:
+                self._floodsub.setdefault(topic, {})[peer.id] = peer
+
+    def subscribe(self, peer: Peer, topic: str) -> bool:
+        """Note a subscription; False where it is known already or above the limits."""
+        if topic in peer.topics or len(peer.topics) >= self._max_topics:
+            return False
+        if len(topic) > self._max_topic_length:
+            return False
+        peer.topics[topic] = None
+        self._topics.setdefault(topic, {})[peer.id] = peer
+        if not peer.features.mesh:
+            self._floodsub.setdefault(topic, {})[peer.id] = peer
+        return True
+
+    def unsubscribe(self, peer: Peer, topic: str) -> bool:
+        """Forget a subscription; False where there is none."""
+        if topic not in peer.topics:
+            return False
+        del peer.topics[topic]
+        self._unlist(self._topics, topic, peer)
+        self._unlist(self._floodsub, topic, peer)
+        return True
+
+    def in_topic(self, topic: str) -> Mapping[bytes, Peer]:
+        """Those subscribed, floodsub peers included."""
+        return self._topics.get(topic, {})
+
+    def mesh_capable(self, topic: str) -> Iterable[Peer]:
+        """Those subscribed that can be grafted and gossiped to."""
+        return [peer for peer in self.in_topic(topic).values() if peer.features.mesh]
+
+    def floodsub_in(self, topic: str) -> Mapping[bytes, Peer] | None:
+        """Those subscribed that speak only floodsub; None where there are none."""
+        return self._floodsub.get(topic)
+
+    def known_topics(self) -> int:
+        """Number of topics with a subscriber."""
+        return len(self._topics)
+
+    @staticmethod
+    def _unlist(table: dict[str, dict[bytes, Peer]], topic: str, peer: Peer) -> None:
+        listed = table.get(topic)
+        if listed is not None and listed.pop(peer.id, None) is not None and not listed:
+            del table[topic]

@@ -1,0 +1,358 @@
+"""The router: one node's part of the mesh, as a deterministic machine without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from gossipsub.router.announce import Announcements
+from gossipsub.router.backoff import Backoffs
+from gossipsub.router.effects import Effect, PublishReceipt, TopicPeer, Verdict
+from gossipsub.router.fanout import Fanout
+from gossipsub.router.gossip import Gossip
+from gossipsub.router.heartbeat import HeartbeatClock
+from gossipsub.router.mcache import MessageCache
+from gossipsub.router.mesh import Mesh
+from gossipsub.router.messages import Messages
+from gossipsub.router.outbox import Outbox
+from gossipsub.router.params import GossipParams, MeshParams
+from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The router's tables at one moment, for people and tests."""
+
+    mesh: dict[str, tuple[bytes, ...]]
+    fanout: dict[str, tuple[bytes, ...]]
+    peers: int
+    known_topics: int
+    """Topics some peer is subscribed to."""
+    seen: int
+    cached: int
+    pending: int
+    backoffs: int
+    announcements_owed: int
+    control_owed: int
+    """Peers that still miss a GRAFT or PRUNE the driver could not queue."""
+    undelivered: dict[str, int]
+    """Messages that were not delivered since the start, by reason."""
+
+
+class Router:
+    """One node's view of the mesh (gossipsub v1.0 and v1.1).
+
+    Driven by RPCs received, by the local application, and by time. After any input drain
+    `effects()`, then arm a timer for `next_deadline()`. `now` is monotonic and never goes back;
+    equal inputs with an equally seeded `rng` give equal effects. What a peer sent never raises;
+    inputs that name a peer that is not connected have no effect.
+    """
+
+    def __init__(self, params: GossipParams, *, me: bytes, rng: Random, now: float) -> None:
+        self._params = params
+        self._me = me
+        self._joined: dict[str, bool] = {}
+        meshes: dict[str, dict[bytes, None]] = {}
+        limits, thresholds = params.limits, params.thresholds
+        self._outbox = outbox = Outbox(meshes)
+        self._peers = peers = PeerTable(
+            max_topics=limits.max_topics_per_peer, max_topic_length=limits.max_topic_length
+        )
+        self._announcements = Announcements(
+            self._joined, outbox, rng, retry_max=params.announce_retry_max
+        )
+        self._backoffs = Backoffs(
+            params.backoff,
+            heartbeat_interval=params.heartbeat_interval,
+            limit=limits.max_backoffs,
+        )
+        self._mesh = Mesh(
+            meshes,
+            mesh_params=self._mesh_params,
+            backoff_params=params.backoff,
+            peers=peers,
+            backoffs=self._backoffs,
+            outbox=outbox,
+            score=self.score,
+            rng=rng,
+        )
+        self._mcache = MessageCache(
+            length=params.lazy.history_length,
+            gossip=params.lazy.history_gossip,
+            max_bytes=limits.max_cached_bytes,
+        )
+        self._gossip = Gossip(
+            params.lazy,
+            threshold=thresholds.gossip,
+            peers=peers,
+            mcache=self._mcache,
+            outbox=outbox,
+            score=self.score,
+            rng=rng,
+        )
+        self._fanout = Fanout(
+            ttl=params.fanout_ttl,
+            threshold=thresholds.publish,
+            peers=peers,
+            score=self.score,
+            rng=rng,
+        )
+        self._messages = Messages(
+            params,
+            me=me,
+            joined=self._joined,
+            meshes=meshes,
+            peers=peers,
+            mcache=self._mcache,
+            outbox=outbox,
+            score=self.score,
+        )
+        self._heartbeat_clock = HeartbeatClock(
+            start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
+        )
+
+    # Inputs: peers
+
+    def peer_connected(
+        self, peer: bytes, *, protocol: str, outbound: bool, ip: str | None, now: float
+    ) -> None:
+        """Our stream to `peer` is open: it gets all subscriptions, if there are any.
+
+        `protocol` is the id negotiated for that stream, `outbound` whether we dialled. RPCs the
+        peer sent before are the driver's to hold back until now: go tells its subscriptions
+        only once. LocalProtocolError if the peer is connected already, or is this node.
+        """
+        if peer in self._peers.connected or peer == self._me:
+            raise LocalProtocolError(f"the peer is connected already: {peer.hex()}")
+        features = self._params.features(protocol)
+        self._peers.add(Peer(peer, protocol, features, outbound, ip))
+        self._announcements.hello(peer)
+
+    def outbound_stream_reopened(self, peer: bytes, *, protocol: str, now: float) -> None:
+        """Our stream to a connected peer broke and was opened again.
+
+        The peer forgot what we told it on the old one (WIRE-21): it leaves mesh and fanout and
+        gets the whole hello again. Its own subscriptions stay.
+        """
+        record = self._peers.connected.get(peer)
+        if record is None:
+            return
+        self._forget_ties(peer)
+        self._peers.change_protocol(record, protocol, self._params.features(protocol))
+        self._announcements.hello(peer)
+
+    def inbound_stream_closed(self, peer: bytes, *, now: float) -> None:
+        """The peer's stream to us ended: forget what it announced there (WIRE-21).
+
+        It leaves mesh and fanout too, as if it had unsubscribed: go does the same with us
+        when it opens a new stream, and grafts again from what it then knows.
+        """
+        record = self._peers.connected.get(peer)
+        if record is not None:
+            for topic in list(record.topics):
+                self._peer_left(record, topic)
+            self._forget_ties(peer)
+
+    def peer_disconnected(self, peer: bytes, *, now: float) -> None:
+        """Forget the peer, except its backoffs."""
+        record = self._peers.connected.get(peer)
+        if record is not None:
+            self._forget_ties(peer)
+            self._announcements.forget(peer)
+            for topic in list(record.topics):
+                self._peer_left(record, topic)
+            self._peers.remove(peer)
+
+    # Inputs: the local application
+
+    def subscribe(self, topic: str, *, deliver: bool = True, now: float) -> None:
+        """Join a topic: announce it to all peers and build a mesh.
+
+        With `deliver=False` messages are forwarded only (a relay). For a joined topic only
+        `deliver` changes: counting local subscriptions is the driver's task.
+        """
+        is_new = topic not in self._joined
+        self._joined[topic] = deliver
+        if is_new:
+            self._announcements.announce(self._peers.connected, topic, True)
+            self._mesh.join(topic, self._fanout.take(topic), now=now)
+            self._outbox.flush()
+
+    def unsubscribe(self, topic: str, *, now: float) -> None:
+        """Leave a topic: PRUNE the mesh, then withdraw the subscription from all peers.
+
+        In this order a peer that drops us at the withdrawal has noted the backoff before.
+        """
+        if topic in self._joined:
+            del self._joined[topic]
+            self._mesh.leave(topic, now=now)
+            self._outbox.flush()
+            self._announcements.announce(self._peers.connected, topic, False)
+
+    def publish(self, message: Message, *, now: float) -> PublishReceipt:
+        """Send an own message, built, signed and validated by the driver.
+
+        With flood publishing to every peer of the topic, else to the mesh, or to the fanout
+        where the topic is not joined; to floodsub peers always. Nobody to send to is no error:
+        the message is kept for IWANT. LocalProtocolError where it has no id.
+        """
+        return self._messages.publish(message, lambda: self._own_targets(message.topic, now), now)
+
+    # Inputs: the network, the driver, time
+
+    def receive_rpc(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
+        """Subscriptions, then messages, then control: IHAVE, IWANT, GRAFT, PRUNE.
+
+        A graylisted peer's subscriptions are noted and the rest ignored, as in go: the topic
+        table stays true until its score recovers.
+        """
+        record = self._peers.connected.get(peer)
+        if record is None:
+            return
+        if rpc.subscriptions:
+            for option in rpc.subscriptions:
+                self._handle_subscription(record, option, now)
+        if self.score(peer) >= self._params.thresholds.graylist:
+            receive = self._messages.receive
+            for message in rpc.publish:
+                receive(peer, message, now)
+            if rpc.control is not None and record.features.mesh:
+                self._handle_control(record, rpc.control, now)
+        self._outbox.flush()
+
+    def validation_result(self, ticket: int, verdict: Verdict, *, now: float) -> bool:
+        """The verdict on a message handed out with `Validate`; False if the ticket is unknown,
+        was used before, or its message was published here meanwhile: then nothing happens."""
+        return self._messages.validated(ticket, verdict, now)
+
+    def rpc_dropped(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
+        """The driver could not queue (this part of) an RPC.
+
+        GRAFT and PRUNE go with the next RPC to that peer, subscriptions after a short random
+        delay, both only while they are still true. Messages and gossip are not sent again.
+        """
+        if peer in self._peers.connected:
+            if rpc.subscriptions:
+                self._announcements.dropped(peer, rpc.subscriptions, now)
+            if rpc.control is not None:
+                self._outbox.retry(peer, rpc.control)
+                self._mesh.prune_delayed(peer, rpc.control.prune, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early calls are harmless; after late ones a single heartbeat runs
+        and the missed ones are skipped, so a stalled driver does not age its caches in a jump."""
+        self._announcements.retry_due(now)
+        if self._heartbeat_clock.is_due(now):
+            self._heartbeat(now)
+
+    # Queries
+
+    def next_deadline(self) -> float:
+        """When `handle_timer` has something to do next."""
+        return min(self._heartbeat_clock.deadline, self._announcements.next_deadline())
+
+    def effects(self) -> list[Effect]:
+        """What happened to be done since the last call, in order."""
+        return self._outbox.drain()
+
+    def mesh(self, topic: str) -> list[bytes]:
+        """Mesh peers of a topic; empty where it is not joined."""
+        return list(self._mesh.meshes.get(topic, ()))
+
+    def topic_peers(self, topic: str) -> list[bytes]:
+        """Peers subscribed to a topic, whether or not it is joined here."""
+        return list(self._peers.in_topic(topic))
+
+    def topics(self) -> list[str]:
+        """Topics joined here, relays included."""
+        return list(self._joined)
+
+    def peers(self) -> list[bytes]:
+        """Connected peers."""
+        return list(self._peers.connected)
+
+    def score(self, peer: bytes) -> float:
+        """The peer's score; 0 throughout, as scoring is off (v1.1, "Peer Scoring")."""
+        return 0.0
+
+    def snapshot(self) -> Snapshot:
+        """Sizes and members of all tables."""
+        return Snapshot(
+            mesh={topic: tuple(mesh) for topic, mesh in self._mesh.meshes.items()},
+            fanout={topic: tuple(peers) for topic, peers in self._fanout.topics().items()},
+            peers=len(self._peers.connected),
+            known_topics=self._peers.known_topics(),
+            seen=self._messages.seen_count(),
+            cached=len(self._mcache),
+            pending=self._messages.pending_count(),
+            backoffs=len(self._backoffs),
+            announcements_owed=len(self._announcements),
+            control_owed=self._outbox.owed(),
+            undelivered=self._messages.counts(),
+        )
+
+    # Parts of inputs
+
+    def _handle_subscription(self, peer: Peer, option: SubOpts, now: float) -> None:
+        if not option.subscribe:
+            self._peer_left(peer, option.topic)
+        elif self._peers.subscribe(peer, option.topic):
+            self._outbox.effects.append(TopicPeer(option.topic, peer.id, True))
+            self._mesh.peer_subscribed(peer, option.topic, now=now)
+
+    def _peer_left(self, peer: Peer, topic: str) -> None:
+        # Grafted without a subscription or not: whoever leaves the topic leaves the mesh.
+        self._mesh.peer_left(peer.id, topic)
+        self._fanout.peer_left(peer.id, topic)
+        if self._peers.unsubscribe(peer, topic):
+            self._outbox.effects.append(TopicPeer(topic, peer.id, False))
+
+    def _forget_ties(self, peer: bytes) -> None:
+        self._mesh.remove_peer(peer)
+        self._fanout.remove_peer(peer)
+        self._outbox.forget(peer)
+
+    def _handle_control(self, peer: Peer, control: Control, now: float) -> None:
+        if control.ihave:
+            self._gossip.handle_ihave(
+                peer,
+                control.ihave,
+                joined=self._joined,
+                is_known=lambda message_id: self._messages.is_known(message_id, now),
+            )
+        if control.iwant:
+            self._gossip.handle_iwant(peer, control.iwant)
+        if control.graft:
+            self._mesh.handle_graft(peer, control.graft, now=now)
+        if control.prune:
+            self._mesh.handle_prune(peer, control.prune, now=now)
+
+    def _own_targets(self, topic: str, now: float) -> Iterable[bytes]:
+        mesh = self._mesh.meshes.get(topic)
+        if self._params.flood_publish:
+            threshold = self._params.thresholds.publish
+            flood = [p for p in self._peers.in_topic(topic) if self.score(p) >= threshold]
+            return flood if mesh is None else [*mesh, *flood]
+        if mesh is None:
+            return self._fanout.publish(topic, self._mesh_params(topic).d, now=now)
+        return mesh
+
+    def _mesh_params(self, topic: str) -> MeshParams:
+        return self._params.mesh
+
+    def _heartbeat(self, now: float) -> None:
+        """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
+        self._backoffs.clear_expired(now)
+        self._gossip.reset_budgets()
+        self._messages.sweep(now)
+        for topic, mesh in self._mesh.meshes.items():
+            self._mesh.maintain(topic, now=now)
+            self._gossip.emit(topic, mesh)
+        self._fanout.maintain(lambda topic: self._mesh_params(topic).d, now=now)
+        for topic, peers in self._fanout.topics().items():
+            self._gossip.emit(topic, peers)
+        self._outbox.flush_with_dropped()
+        self._mcache.shift()

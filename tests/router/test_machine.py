@@ -1,0 +1,291 @@
+"""Whatever arrives in whatever order, the router keeps its promises."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from gossipsub.router.effects import Deliver, Effect, SendRpc, TopicPeer, Validate, Verdict
+from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
+from gossipsub.router.router import Router
+from gossipsub.wire.rpc import (
+    Control,
+    Graft,
+    IHave,
+    IWant,
+    Message,
+    Prune,
+    Rpc,
+    SubOpts,
+)
+
+ME = b"me"
+FLOODSUB = "/floodsub/1.0.0"
+PEERS = [b"peer %d" % number for number in range(8)]
+TOPICS = ["a", "b", "c", "d"]
+LIMITS = RouterLimits(max_topics_per_peer=3, max_pending=4, max_copies=3, max_backoffs=50)
+
+peers = st.sampled_from(PEERS)
+topics = st.sampled_from(TOPICS)
+protocols = st.sampled_from(["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", FLOODSUB])
+messages = st.builds(
+    Message,
+    topics,
+    data=st.sampled_from([b"data", b"other"]),
+    from_peer=st.sampled_from([*PEERS[:3], ME, None]),
+    seqno=st.sampled_from([bytes(8), bytes(7) + b"\x01", bytes(7), None]),
+    signature=st.sampled_from([b"signature", b"signature", b"other", None]),
+)
+ids = st.lists(
+    st.builds(lambda peer, n: peer + bytes(7) + bytes([n]), peers, st.integers(0, 2)), max_size=4
+)
+backoffs = st.one_of(st.none(), st.integers(0, 100), st.integers(0, 2**64 - 1))
+control = st.builds(
+    Control,
+    ihave=st.lists(st.builds(IHave, topics, ids), max_size=2),
+    iwant=st.lists(st.builds(IWant, ids), max_size=2),
+    graft=st.lists(st.builds(Graft, topics), max_size=3),
+    prune=st.lists(st.builds(Prune, topics, st.just(()), backoffs), max_size=2),
+)
+rpcs = st.builds(
+    Rpc,
+    subscriptions=st.lists(st.builds(SubOpts, topics, st.booleans()), max_size=3),
+    publish=st.lists(messages, max_size=3),
+    control=st.one_of(st.none(), control),
+)
+
+
+class RouterMachine(RuleBasedStateMachine):
+    """Drives a router at random, and knows what it must not do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        params = GossipParams(
+            mesh=MeshParams(d=2, d_low=2, d_high=3, d_score=1, d_out=1),
+            lazy=LazyParams(max_ihave_length=5, max_ihave_messages=3),
+            limits=LIMITS,
+            seen_ttl=100_000.0,
+            flood_publish=False,
+        )
+        self.router = Router(params, me=ME, rng=Random(1), now=self.now)
+        self.protocols: dict[bytes, str] = {}
+        self.subscribed: set[tuple[str, bytes]] = set()
+        self.grafted: set[tuple[str, bytes]] = set()
+        self.backoffs: dict[tuple[str, bytes], float] = {}
+        self.owed: set[tuple[str, bytes]] = set()
+        self.tickets: list[int] = []
+        self.used: list[int] = []
+        self.sent: list[SendRpc] = []
+        self.delivered: set[bytes] = set()
+        self.published = 0
+
+    # Inputs
+
+    @rule(peer=peers, protocol=protocols, outbound=st.booleans())
+    def connect(self, peer: bytes, protocol: str, outbound: bool) -> None:
+        if peer not in self.protocols:
+            self.protocols[peer] = protocol
+            self.router.peer_connected(
+                peer, protocol=protocol, outbound=outbound, ip=None, now=self.now
+            )
+            self.check()
+
+    @rule(peer=peers)
+    def disconnect(self, peer: bytes) -> None:
+        self.protocols.pop(peer, None)
+        self.router.peer_disconnected(peer, now=self.now)
+        self.forget_grafts(peer)
+        self.check()
+
+    @rule(peer=peers)
+    def lose_inbound_stream(self, peer: bytes) -> None:
+        self.router.inbound_stream_closed(peer, now=self.now)
+        self.forget_grafts(peer)
+        self.check()
+
+    @rule(peer=peers, protocol=protocols)
+    def reopen_outbound_stream(self, peer: bytes, protocol: str) -> None:
+        self.router.outbound_stream_reopened(peer, protocol=protocol, now=self.now)
+        if peer in self.protocols:
+            self.protocols[peer] = protocol
+        self.forget_grafts(peer)
+        self.check()
+
+    @rule(topic=topics, deliver=st.booleans())
+    def subscribe(self, topic: str, deliver: bool) -> None:
+        self.router.subscribe(topic, deliver=deliver, now=self.now)
+        self.check()
+
+    @rule(topic=topics)
+    def unsubscribe(self, topic: str) -> None:
+        self.router.unsubscribe(topic, now=self.now)
+        self.grafted = {entry for entry in self.grafted if entry[0] != topic}
+        self.check()
+
+    @rule(topic=topics)
+    def publish(self, topic: str) -> None:
+        self.published += 1
+        seqno = self.published.to_bytes(8, "big")
+        self.router.publish(Message(topic, b"mine", ME, seqno, b"signature"), now=self.now)
+        self.check()
+
+    @rule(peer=peers, rpc=rpcs)
+    def receive(self, peer: bytes, rpc: Rpc) -> None:
+        self.router.receive_rpc(peer, rpc, now=self.now)
+        if peer in self.protocols:
+            for option in rpc.subscriptions:
+                if not option.subscribe:
+                    self.grafted.discard((option.topic, peer))
+            self.note_control(peer, rpc.control or Control())
+        self.check()
+
+    def note_control(self, peer: bytes, control: Control) -> None:
+        if self.protocols[peer] == FLOODSUB:
+            return
+        for graft in control.graft:
+            self.grafted.add((graft.topic, peer))
+        for prune in control.prune:
+            self.grafted.discard((prune.topic, peer))
+            if prune.topic in self.router.topics():
+                self.back_off(prune.topic, peer, min(prune.backoff or 60, 3600))
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data(), verdict=st.sampled_from(Verdict))
+    def report(self, data: st.DataObject, verdict: Verdict) -> None:
+        ticket = data.draw(st.sampled_from(self.tickets))
+        self.tickets.remove(ticket)
+        self.used.append(ticket)
+        self.router.validation_result(ticket, verdict, now=self.now)
+        self.check()
+
+    @precondition(lambda self: self.used)
+    @rule(data=st.data(), verdict=st.sampled_from(Verdict))
+    def report_again(self, data: st.DataObject, verdict: Verdict) -> None:
+        ticket = data.draw(st.sampled_from(self.used))
+        assert not self.router.validation_result(ticket, verdict, now=self.now)
+        assert self.router.effects() == []
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        effect = data.draw(st.sampled_from(self.sent[-20:]))
+        self.router.rpc_dropped(effect.peer, effect.rpc, now=self.now)
+        assert self.router.effects() == []
+        control = effect.rpc.control
+        if effect.peer in self.protocols and control is not None:
+            for prune in control.prune:
+                if effect.peer not in self.router.mesh(prune.topic):
+                    self.back_off(prune.topic, effect.peer, prune.backoff or 60)
+                self.owed.add((prune.topic, effect.peer))
+
+    @rule(seconds=st.floats(0, 20))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.router.handle_timer(now=self.now)
+        assert self.router.next_deadline() > self.now
+        self.check()
+
+    @rule(ticks=st.integers(1, 70))
+    def serve_timers(self, ticks: int) -> None:
+        for _ in range(ticks):
+            self.now = self.router.next_deadline()
+            self.router.handle_timer(now=self.now)
+            self.check()
+
+    # What must hold
+
+    def back_off(self, topic: str, peer: bytes, seconds: float) -> None:
+        key = (topic, peer)
+        self.backoffs[key] = max(self.backoffs.get(key, 0.0), self.now + seconds)
+
+    def forget_grafts(self, peer: bytes) -> None:
+        self.grafted = {entry for entry in self.grafted if entry[1] != peer}
+
+    def check(self) -> None:
+        for effect in self.router.effects():
+            self.check_effect(effect)
+
+    def check_effect(self, effect: Effect) -> None:
+        match effect:
+            case SendRpc(peer=peer, rpc=rpc):
+                assert peer in self.protocols
+                self.sent.append(effect)
+                if rpc.control is not None:
+                    self.check_control(peer, rpc.control)
+            case Validate(ticket=ticket, message=message):
+                assert message.topic in self.router.topics()
+                self.tickets.append(ticket)
+            case Deliver(message=message, message_id=message_id):
+                assert message.topic in self.router.topics()
+                assert message_id not in self.delivered
+                self.delivered.add(message_id)
+            case TopicPeer(topic=topic, peer=peer, joined=joined):
+                # Each event is a change: nobody joins or leaves twice in a row.
+                assert ((topic, peer) in self.subscribed) is not joined
+                (self.subscribed.add if joined else self.subscribed.remove)((topic, peer))
+
+    def check_control(self, peer: bytes, control: Control) -> None:
+        assert self.protocols[peer] != FLOODSUB
+        grafts = [graft.topic for graft in control.graft]
+        prunes = [prune.topic for prune in control.prune]
+        assert len({*grafts, *prunes}) == len(grafts) + len(prunes)
+        for topic in grafts:
+            assert peer in self.router.mesh(topic)
+            assert self.now >= self.backoffs.get((topic, peer), 0.0)
+        for prune in control.prune:
+            assert peer not in self.router.mesh(prune.topic)
+            assert (prune.backoff is None) is (self.protocols[peer] == "/meshsub/1.0.0")
+            if (prune.topic, peer) in self.owed:
+                self.owed.remove((prune.topic, peer))  # counted from when it was dropped
+            else:
+                self.back_off(prune.topic, peer, prune.backoff or 10)
+
+    @invariant()
+    def mesh_peers_are_connected_and_want_it(self) -> None:
+        for topic, mesh in self.router.snapshot().mesh.items():
+            for peer in mesh:
+                assert self.protocols[peer] != FLOODSUB
+                assert (topic, peer) in self.subscribed | self.grafted
+
+    @invariant()
+    def fanout_and_topic_table_name_connected_peers(self) -> None:
+        for topic, fanout in self.router.snapshot().fanout.items():
+            assert topic not in self.router.topics()
+            assert {(topic, peer) for peer in fanout} <= self.subscribed
+        assert {peer for _, peer in self.subscribed} <= set(self.protocols)
+        for topic in TOPICS:
+            known = {(topic, peer) for peer in self.router.topic_peers(topic)}
+            assert known == {entry for entry in self.subscribed if entry[0] == topic}
+
+    @invariant()
+    def tables_are_bounded(self) -> None:
+        snapshot = self.router.snapshot()
+        assert snapshot.peers == len(self.protocols)
+        assert snapshot.known_topics <= len(TOPICS)
+        assert snapshot.pending <= LIMITS.max_pending
+        assert snapshot.pending <= len(self.tickets)
+        assert snapshot.backoffs <= LIMITS.max_backoffs
+        assert snapshot.announcements_owed <= len(self.protocols)
+        assert snapshot.control_owed <= len(self.protocols)
+        for peer in self.protocols:
+            count = sum(peer in self.router.topic_peers(topic) for topic in TOPICS)
+            assert count <= LIMITS.max_topics_per_peer
+
+    def teardown(self) -> None:
+        for peer in list(self.protocols):
+            self.disconnect(peer)
+        snapshot = self.router.snapshot()
+        assert not any(snapshot.mesh.values())
+        assert not any(snapshot.fanout.values())
+        assert (snapshot.peers, snapshot.known_topics) == (0, 0)
+        assert (snapshot.announcements_owed, snapshot.control_owed) == (0, 0)
+
+
+RouterMachine.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=50, deadline=None
+)
+TestRouterMachine = RouterMachine.TestCase
