@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -347,7 +347,8 @@ class ScriptedPeer:
             await self._answer(Frame(WINDOW_UPDATE, 0, frame.stream_id, len(frame.body)))
 
     async def _answer(self, frame: Frame) -> None:
-        await self.send_frames(frame, timeout=60.0)
+        with suppress(WireClosed):  # what it said before it closed is still to be read
+            await self.send_frames(frame, timeout=60.0)
 
     async def _serve_stream(self, stream: ScriptedStream) -> None:
         await self._serving.wait()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 _COMMANDS = {
-    "demo": ("gossipsub.demo.command", "five agents (and a go peer) work through tasks"),
+    "demo": ("gossipsub.cli.demo", "five agents (and a go peer) work through tasks"),
+    "demo-agent": ("gossipsub.demo.agent", "one agent of the demo"),
     "peer": ("gossipsub.peer.command", "a node steered by JSON lines, for other languages"),
     "rules": ("gossipsub.conformance.rules", "which conformance rules the tests cover"),
 }
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<8} {what}" for name, (_, what) in sorted(_COMMANDS.items())]
+    lines = [f"  {name:<10} {what}" for name, (_, what) in sorted(_COMMANDS.items())]
     return "\n".join(["usage: gossipsub COMMAND [OPTIONS]  (COMMAND --help tells more)", *lines])
 
 

@@ -76,7 +76,10 @@ class Address:
     def _from_parts(cls, parts: list[tuple[str, str | None]], text: str) -> Address:
         peer: PeerId | None = None
         if len(parts) == 3 and parts[2][0] == "p2p":
-            peer = PeerId.parse(parts[2][1] or "")
+            try:
+                peer = PeerId.parse(parts[2][1] or "")
+            except LocalProtocolError as error:
+                raise AddressError(f"{error} in {text!r}") from error
             parts = parts[:2]
         if len(parts) != 2 or parts[0][0] not in _HOST_PROTOCOLS or parts[1][0] != "tcp":
             raise AddressError(f"need /ip4|ip6|dns…/HOST/tcp/PORT[/p2p/PEER]: {text!r}")

@@ -50,7 +50,6 @@ class Gossip:
         count = max(params.d_lazy, int(params.gossip_factor * len(eligible)))
         chosen = self._rng.sample(eligible, min(count, len(eligible)))
         if len(ids) <= params.max_ihave_length:
-            self._rng.shuffle(ids)
             shared = IHave(topic, tuple(ids))
             for peer in chosen:
                 self._outbox.ihave(peer, shared)

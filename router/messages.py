@@ -70,7 +70,7 @@ class Messages:
             return
         if self._seen.contains(message_id, now):
             self._count("duplicate")
-        elif message.from_peer == self._me and peer != self._me:
+        elif message.from_peer == self._me:
             # An honest echo is seen already; this one carries our name and is not ours.
             self._count(SELF_ORIGIN)
         else:

@@ -55,63 +55,74 @@ class Router:
         self._params = params
         self._me = me
         self._joined: dict[str, bool] = {}
+        self._heartbeat_clock = HeartbeatClock(
+            start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
+        )
         meshes: dict[str, dict[bytes, None]] = {}
-        limits, thresholds = params.limits, params.thresholds
-        self._outbox = outbox = Outbox(meshes)
-        self._peers = peers = PeerTable(
+        limits = params.limits
+        self._outbox = Outbox(meshes)
+        self._peers = PeerTable(
             max_topics=limits.max_topics_per_peer, max_topic_length=limits.max_topic_length
         )
         self._announcements = Announcements(
-            self._joined, outbox, rng, retry_max=params.announce_retry_max
+            self._joined, self._outbox, rng, retry_max=params.announce_retry_max
         )
         self._backoffs = Backoffs(
             params.backoff,
             heartbeat_interval=params.heartbeat_interval,
             limit=limits.max_backoffs,
         )
-        self._mesh = Mesh(
-            meshes,
-            mesh_params=self._mesh_params,
-            backoff_params=params.backoff,
-            peers=peers,
-            backoffs=self._backoffs,
-            outbox=outbox,
-            score=self.score,
-            rng=rng,
-        )
         self._mcache = MessageCache(
             length=params.lazy.history_length,
             gossip=params.lazy.history_gossip,
             max_bytes=limits.max_cached_bytes,
         )
-        self._gossip = Gossip(
-            params.lazy,
-            threshold=thresholds.gossip,
-            peers=peers,
+        self._mesh = self._new_mesh(meshes, rng)
+        self._gossip, self._fanout = self._new_gossip(rng), self._new_fanout(rng)
+        self._messages = self._new_messages(meshes)
+
+    def _new_mesh(self, meshes: dict[str, dict[bytes, None]], rng: Random) -> Mesh:
+        return Mesh(
+            meshes,
+            mesh_params=self._mesh_params,
+            backoff_params=self._params.backoff,
+            peers=self._peers,
+            backoffs=self._backoffs,
+            outbox=self._outbox,
+            score=self.score,
+            rng=rng,
+        )
+
+    def _new_gossip(self, rng: Random) -> Gossip:
+        return Gossip(
+            self._params.lazy,
+            threshold=self._params.thresholds.gossip,
+            peers=self._peers,
             mcache=self._mcache,
-            outbox=outbox,
+            outbox=self._outbox,
             score=self.score,
             rng=rng,
         )
-        self._fanout = Fanout(
-            ttl=params.fanout_ttl,
-            threshold=thresholds.publish,
-            peers=peers,
+
+    def _new_fanout(self, rng: Random) -> Fanout:
+        return Fanout(
+            ttl=self._params.fanout_ttl,
+            threshold=self._params.thresholds.publish,
+            peers=self._peers,
             score=self.score,
             rng=rng,
         )
-        self._messages = Messages(
-            params,
-            me=me,
+
+    def _new_messages(self, meshes: dict[str, dict[bytes, None]]) -> Messages:
+        return Messages(
+            self._params,
+            me=self._me,
             joined=self._joined,
             meshes=meshes,
-            peers=peers,
+            peers=self._peers,
             mcache=self._mcache,
-            outbox=outbox,
+            outbox=self._outbox,
             score=self.score,
-        )
-        self._heartbeat_clock = HeartbeatClock(
-            start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
         )
 
     # Inputs: peers

@@ -75,6 +75,7 @@ class YamuxSession:
         self._error: RemoteProtocolError | None = None
         self._pings_in_flight: dict[int, None] = {}
         self._events: deque[YamuxEvent] = deque()
+        self._just_over: dict[int, None] = {}  # ended by the peer in what still waits there
         # Input: at most one of an incomplete header and an incomplete body.
         self._partial_header = b""
         self._body_left = 0
@@ -223,6 +224,8 @@ class YamuxSession:
         """
         if self._events:
             return self._events.popleft()
+        if self._just_over:
+            self._just_over.clear()
         if self._error is not None:
             raise self._error
         return None
@@ -269,17 +272,20 @@ class YamuxSession:
         if flags & ACK:
             self._table.acknowledge(stream)
         if flags & RST:
-            self._table.forget(stream)
+            self._forget(stream)
             self._events.append(StreamReset(stream_id, reset_code))
             return None
         return stream
 
     def _accept(self, stream_id: int) -> YamuxStream | None:
-        """Acknowledge a new stream of the peer at once, or reset it where it finds no room.
+        """Acknowledge a new stream of the peer at once, or reset it where it finds no room, or
+        takes the id of a stream that ended a moment ago.
 
         At once, as a peer stops opening after 256 streams that nobody acknowledged.
         """
-        stream = self._table.accept(stream_id, closed=self._going_away is not None)
+        # Where events of an ended stream wait, the owner could not tell them from a new one's.
+        refused = self._going_away is not None or stream_id in self._just_over
+        stream = self._table.accept(stream_id, closed=refused)
         if stream is None:
             self._answer(encode_header(WINDOW_UPDATE, RST, stream_id, 0))
         else:
@@ -326,7 +332,12 @@ class YamuxSession:
         stream.read_closed = True
         self._events.append(StreamEnded(stream.stream_id))
         if stream.write_closed:
-            self._table.forget(stream)
+            self._forget(stream)
+
+    def _forget(self, stream: YamuxStream) -> None:
+        """The peer ended a stream of which the owner still has events to take."""
+        self._table.forget(stream)
+        self._just_over[stream.stream_id] = None
 
     def _receive_ping(self, flags: int, value: int) -> None:
         if flags & SYN:

@@ -36,9 +36,9 @@ class EnvelopeLimits:
 DEFAULT_LIMITS = EnvelopeLimits()
 
 _TEXT_FIELDS = ("from_role", "project_id", "priority", "thread_id")
+_LIST_FIELDS = ("to_roles", "required_expertise")
 _FIELDS = frozenset(
-    ("type", "from", "timestamp", "data", "hop_count", "to_roles", "required_expertise")
-    + _TEXT_FIELDS
+    ("type", "from", "timestamp", "data", "hop_count", *_TEXT_FIELDS, *_LIST_FIELDS)
 )
 _NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -159,7 +159,7 @@ def _optional(fields: dict[str, Any], limits: EnvelopeLimits) -> dict[str, Any]:
         value = fields.pop(name, None)
         if value is not None:
             found[name] = _typed(name, value, str)
-    for name in ("to_roles", "required_expertise"):
+    for name in _LIST_FIELDS:
         value = fields.pop(name, None)
         if value is not None:
             found[name] = tuple(_typed(name, item, str) for item in _typed(name, value, list))
@@ -202,7 +202,7 @@ def _hop_count(value: object, limit: int) -> int:
 def _means_a_field(name: str) -> bool:
     """True for what Go takes for one of our fields: it ignores case, by Unicode's folding, in
     which a long s is an s (and the Kelvin sign a k, which `lower` does)."""
-    return name.replace("ſ", "s").lower() in _FIELDS
+    return name.replace("\u017f", "s").lower() in _FIELDS
 
 
 def _text(name: str, value: object) -> str:

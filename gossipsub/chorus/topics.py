@@ -46,9 +46,8 @@ def task_topic(task_id: str) -> str:
 
 def issue_topic(issue_id: str | int) -> str:
     """`CHORUS/meta/issue/<issue_id>`, a room of HMMM with a schema of its own."""
-    if isinstance(issue_id, int) and not isinstance(issue_id, bool):
-        issue_id = str(issue_id)
-    return f"CHORUS/meta/issue/{_checked('issue id', issue_id)}"
+    text = str(issue_id) if type(issue_id) is int else issue_id
+    return f"CHORUS/meta/issue/{_checked('issue id', text)}"
 
 
 def _folded(what: str, identifier: str) -> str:
@@ -59,7 +58,7 @@ def _folded(what: str, identifier: str) -> str:
     return "".join("i" if character == "İ" else character.lower() for character in text)
 
 
-def _checked(what: str, identifier: str) -> str:
+def _checked(what: str, identifier: object) -> str:
     if not isinstance(identifier, str):
         raise LocalProtocolError(f"the {what} must be text: {identifier!r}")
     if not identifier:

@@ -103,6 +103,25 @@ def test_a_newer_announcement_makes_the_retry_unnecessary(node: Node) -> None:
     assert node.wait(2.0) == []
 
 
+@pytest.mark.rule("SUB-08")
+def test_a_drop_reported_after_leaving_is_not_made_good(node: Node) -> None:
+    node.connect([b"w"], topics=())
+    node.join("t")
+    node.leave("t")
+    node.router.rpc_dropped(b"w", announcement("t"), now=node.now)
+    assert node.wait(2.0) == []
+
+
+@pytest.mark.rule("SUB-08", "WIRE-21")
+def test_a_new_hello_makes_retries_unnecessary(node: Node) -> None:
+    node.connect([b"w"], topics=())
+    node.join("t")
+    node.router.rpc_dropped(b"w", announcement("t"), now=node.now)
+    node.router.outbound_stream_reopened(b"w", protocol="/meshsub/1.2.0", now=node.now)
+    assert node.router.effects() == [SendRpc(b"w", announcement("t"), Lane.URGENT)]
+    assert node.wait(2.0) == []
+
+
 def test_several_dropped_announcements_are_repeated_in_one_rpc(node: Node) -> None:
     node.connect([b"w"], topics=())
     node.join("t", "u")

@@ -37,6 +37,14 @@ def test_a_graft_from_a_mesh_peer_changes_nothing(node: Node) -> None:
     assert node.router.mesh("t") == [b"w"]
 
 
+@pytest.mark.rule("BACK-02", "BACK-13")
+def test_a_mesh_peer_may_graft_again_though_the_mesh_is_full(node: Node) -> None:
+    node.join("t")
+    node.connect(node.peers(12), topics=(), graft=("t",))
+    assert node.receive(b"w00", graft=GRAFT) == []
+    assert b"w00" in node.router.mesh("t")
+
+
 @pytest.mark.rule("BACK-03")
 def test_grafts_for_topics_not_joined_are_ignored(node: Node) -> None:
     node.connect([b"w"])

@@ -70,6 +70,21 @@ def test_a_heartbeat_replaces_fanout_peers_that_left_or_fell(fan: Node) -> None:
     assert {first, second, third}.isdisjoint(fanout)
 
 
+@pytest.mark.rule("WIRE-21")
+def test_a_reopened_stream_ends_the_fanout_to_that_peer(fan: Node) -> None:
+    fan.connect([b"w"])
+    publish(fan)
+    fan.router.outbound_stream_reopened(b"w", protocol="/floodsub/1.0.0", now=fan.now)
+    assert fan.router.snapshot().fanout == {"t": ()}
+
+
+@pytest.mark.rule("FPUB-01", "BACK-04")
+def test_flooding_reaches_mesh_peers_that_did_not_subscribe(node: Node) -> None:
+    node.join("t")
+    node.connect([b"w"], topics=(), graft=("t",))
+    assert publish(node) == {b"w"}
+
+
 @pytest.mark.rule("FAN-05")
 def test_joining_makes_the_fanout_the_start_of_the_mesh(fan: Node) -> None:
     fan.connect(fan.peers(4))

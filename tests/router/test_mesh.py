@@ -120,6 +120,19 @@ def test_the_best_scoring_peers_are_kept_and_the_others_vary(
     assert len(others) > 10
 
 
+@pytest.mark.rule("MESH-06")
+def test_of_equal_scores_nobody_is_kept_for_coming_first(make_node: Callable[..., Node]) -> None:
+    meshes = []
+    for seed in range(50):
+        node = make_node(seed=seed)
+        node.join("t")
+        node.connect(node.peers(13), topics=(), graft=("t",), outbound=True)
+        node.tick()
+        meshes.append(node.router.mesh("t"))
+    for peer in (b"w00", b"w06", b"w12"):
+        assert 10 < sum(peer in mesh for mesh in meshes) < 40  # 6 of 13: 23 on average
+
+
 @pytest.mark.rule("MESH-07")
 def test_negative_scores_leave_the_mesh_without_peer_exchange(node: Node) -> None:
     node.join("t")

@@ -205,6 +205,7 @@ def test_a_seen_message_is_new_again_after_the_ttl(trio: Node) -> None:
     trio.wait(119.9)
     assert trio.receive(b"c", publish=[trio.message()]) == []
     trio.wait(0.2)
+    assert trio.router.snapshot().seen == 0
     assert len(trio.receive(b"c", publish=[trio.message()])) == 1
 
 

@@ -121,6 +121,7 @@ def test_a_reopened_stream_may_speak_another_version(node: Node) -> None:
     node.router.outbound_stream_reopened(b"w", protocol="/meshsub/1.1.0", now=node.now)
     node.router.effects()
     assert node.tick() == [node.graft(b"w", "t")]
+    assert [len(rpcs) for rpcs in node.sent(node.accept(b"v", node.message(2))).values()] == [1]
 
 
 @pytest.mark.rule("OUT-04")

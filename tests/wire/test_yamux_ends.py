@@ -355,11 +355,28 @@ def test_a_dead_session_takes_no_input_and_opens_nothing() -> None:
 def test_a_peer_that_makes_us_answer_and_never_reads_is_given_up() -> None:
     session = YamuxSession(client=False)
     churn = frame(WINDOW, SYN, 1, 0) + frame(WINDOW, RST, 1, 0)
-    events = feed_whole(session, churn * 8192)
+    events = [event for _ in range(8192) for event in feed_whole(session, churn)]
     assert len(events) == 2 * 8192
     session.receive_data(churn)
     assert error_of(session) == "the peer left 98304 bytes of yamux control frames unread"
     assert session.data_to_send() == frame(GO_AWAY, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [frame(WINDOW, RST, 1, 0), data_frame(1, b"last", FIN), frame(WINDOW, FIN, 1, 0)],
+    ids=["reset", "data", "end"],
+)
+def test_an_id_is_not_taken_again_before_its_end_was_handed_out(end: bytes) -> None:
+    """Whoever takes the events could not tell which of both streams they are about."""
+    session = server_with_stream()
+    session.close_write(1)
+    opening = frame(WINDOW, SYN, 1, 0)
+    session.data_to_send()
+    session.receive_data(end + opening)
+    assert session.data_to_send() == frame(WINDOW, RST, 1, 0)
+    assert StreamOpened(1) not in events_of(session)
+    assert feed_whole(session, opening) == [StreamOpened(1)]
 
 
 def test_a_chunk_full_of_opens_is_answered_in_full() -> None:

@@ -1,0 +1,3 @@
+module chorusenvelope
+
+go 1.22

@@ -1,0 +1,1 @@
+"""Commands that run the conformance kit or the benchmarks beside the library."""
