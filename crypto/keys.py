@@ -242,8 +242,8 @@ class PrivateKey:
         key = self._key
         if isinstance(key, ed25519.Ed25519PrivateKey):
             return key.private_bytes_raw() + self.public_key.data
-        if self.public_key.type is KeyType.SECP256K1:
-            assert isinstance(key, ec.EllipticCurvePrivateKey)
+        is_secp256k1 = self.public_key.type is KeyType.SECP256K1
+        if is_secp256k1 and isinstance(key, ec.EllipticCurvePrivateKey):
             return key.private_numbers().private_value.to_bytes(32, "big")
         # The "traditional" form is PKCS#1 for RSA and SEC 1 for ECDSA, as the specification says.
         return key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())

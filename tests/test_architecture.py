@@ -51,6 +51,7 @@ TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
 
 CATCHES_ALL = {
     "gossipsub/cli.py": "the command line tells errors in a sentence",
+    "gossipsub/chorus/handlers.py": "the user's handlers",
     "gossipsub/connection.py": "the task that isolates one peer",
     "gossipsub/connections.py": "the task that isolates one handshake",
     "gossipsub/timers.py": "the task that isolates one timer's callback",

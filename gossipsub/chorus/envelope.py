@@ -47,8 +47,9 @@ _NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 class Envelope:
     """One message of one agent, as it is sent and received.
 
-    Fields that are empty, beyond the first four, are left out of the encoding. Numbers in `data`
-    are float64 to agents written in Go: whole numbers above 2**53 lose digits there.
+    Fields that are empty, beyond the first four, are left out of the encoding. In `data`, tuples
+    are read back as lists, and floats that are whole as int. Numbers there are float64 to agents
+    written in Go: an int above 2**53 loses digits.
     """
 
     type: MessageType | str
@@ -77,10 +78,10 @@ class Envelope:
         """
         parts = ['{"type":', _text("type", self.type), ',"from":', _text("from", self.from_peer)]
         if not isinstance(self.timestamp, Timestamp):
-            raise LocalProtocolError(f"timestamp is a Timestamp: {self.timestamp!r:.80}")
+            raise _wrong("timestamp", "a Timestamp", self.timestamp)
         parts.append(f',"timestamp":"{self.timestamp.text}","data":')
         if self.data is not None and not isinstance(self.data, Mapping):
-            raise LocalProtocolError(f"data is a mapping: {self.data!r:.80}")
+            raise _wrong("data", "a mapping", self.data)
         write_value(self.data, parts, limits.max_depth - 1)
         self._write_optional(parts, limits)
         parts.append("}")
@@ -94,7 +95,7 @@ class Envelope:
     def _write_optional(self, parts: list[str], limits: EnvelopeLimits) -> None:
         if type(self.hop_count) is not int or not 0 <= self.hop_count <= limits.max_hop_count:
             raise LocalProtocolError(
-                f"hop_count is 0 to {limits.max_hop_count}: {self.hop_count!r:.80}"
+                f"hop_count is a whole number from 0 to {limits.max_hop_count}"
             )
         if self.hop_count:
             parts.append(f',"hop_count":{self.hop_count}')
@@ -207,11 +208,15 @@ def _means_a_field(name: str) -> bool:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise LocalProtocolError(f"{name} is text: {value!r:.80}")
+        raise _wrong(name, "text", value)
     return quote(value)
 
 
 def _texts(name: str, values: object) -> str:
     if not isinstance(values, (list, tuple)):
-        raise LocalProtocolError(f"{name} is a tuple of texts: {values!r:.80}")
+        raise _wrong(name, "a tuple of texts", values)
     return f"[{','.join([_text(name, value) for value in values])}]"
+
+
+def _wrong(name: str, wanted: str, value: object) -> LocalProtocolError:
+    return LocalProtocolError(f"{name} is {wanted}, not of type {type(value).__name__}")

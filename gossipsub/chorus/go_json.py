@@ -63,7 +63,7 @@ def write_value(value: object, parts: list[str], depth: int) -> None:
     elif isinstance(value, Mapping):
         write_object(value, parts, depth)
     else:
-        raise LocalProtocolError(f"JSON has no form for {type(value).__name__}: {value!r:.80}")
+        raise LocalProtocolError(f"JSON has no form for {type(value).__name__}")
 
 
 def write_object(value: Mapping[str, object], parts: list[str], depth: int) -> None:
@@ -75,7 +75,7 @@ def write_object(value: Mapping[str, object], parts: list[str], depth: int) -> N
         names = sorted(value)
         "".join(names)
     except TypeError as error:
-        raise LocalProtocolError(f"the keys of an object are text: {list(value)!r:.80}") from error
+        raise LocalProtocolError("the keys of an object are text") from error
     before = "{"
     for name in names:
         item = value[name]

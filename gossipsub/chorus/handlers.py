@@ -27,7 +27,7 @@ class Handlers:
     def set(self, handler: Handler | None, types: Iterable[str] | None) -> None:
         """Replaces the handler of these types, or of all types without one; None removes it."""
         if handler is not None and not callable(handler):
-            raise LocalProtocolError(f"a handler is a function: {handler!r:.80}")
+            raise LocalProtocolError(f"a handler is a function, not of type {type(handler).__name__}")
         if types is None:
             self._other = handler
             return

@@ -227,4 +227,5 @@ def _require_type(publisher: str, message_type: object) -> None:
     for right, types in _PUBLISHERS.items():
         if message_type in types:
             raise LocalProtocolError(f"{publisher} does not take {message_type}, but {right} does")
-    raise LocalProtocolError(f"not a message type: {message_type!r:.80}")
+    what = repr(message_type[:64]) if isinstance(message_type, str) else type(message_type).__name__
+    raise LocalProtocolError(f"not a message type: {what}")

@@ -24,8 +24,9 @@ class Timestamp:
     """A point in time that keeps the text it was received as.
 
     Equal means the same text; compare `unix_ns` to compare points in time. Constructing one from
-    text is strict, as Go is: `T` and `Z` in upper case, no leap second, an offset below 24 hours;
-    MalformedEnvelope otherwise, and for more than nine digits or the year 0.
+    text is strict: all digits there, `T` and `Z` in upper case, at most nine digits of a second,
+    no leap second, an offset below 24 hours, a year from 1; MalformedEnvelope otherwise. Go reads
+    a little more, such as offsets of 24 hours, and writes none of it.
     """
 
     text: str

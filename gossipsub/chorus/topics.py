@@ -60,7 +60,7 @@ def _folded(what: str, identifier: str) -> str:
 
 def _checked(what: str, identifier: object) -> str:
     if not isinstance(identifier, str):
-        raise LocalProtocolError(f"the {what} must be text: {identifier!r}")
+        raise LocalProtocolError(f"the {what} is text, not of type {type(identifier).__name__}")
     if not identifier:
         raise LocalProtocolError(f"the {what} is empty")
     for character in identifier:

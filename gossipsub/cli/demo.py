@@ -222,8 +222,10 @@ class Demo:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     print()
-    print(f"{'agent':<9}{'made with':<11}{'tasks':>6}{'said':>6}{'heard':>7}{'of':>5}{'lost':>6}"
-          f"{'twice':>7}{'median':>10}{'p99':>10}")
+    print(
+        f"{'agent':<9}{'made with':<11}{'tasks':>6}{'said':>6}{'heard':>7}{'of':>5}{'lost':>6}"
+        f"{'twice':>7}{'median':>10}{'p99':>10}"
+    )
     for row in rows:
         latency = row["latency_ms"]
         print(

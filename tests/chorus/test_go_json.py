@@ -82,24 +82,20 @@ def test_values_are_written_without_spaces_and_with_sorted_keys(
     assert written(value) == expected
 
 
-class Refused:
-    def __repr__(self) -> str:
-        return "<refused>"
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Refused(), "JSON has no form for Refused: <refused>"),
-        (b"raw", "JSON has no form for bytes: b'raw'"),
-        ({1, 2}, "JSON has no form for set: {1, 2}"),
+        (object(), "JSON has no form for object"),
+        (b"raw", "JSON has no form for bytes"),
+        ({1, 2}, "JSON has no form for set"),
         ([math.nan], "JSON has no form for nan"),
         ({"x": -math.inf}, "JSON has no form for -inf"),
-        ({1: 2}, "the keys of an object are text: [1]"),
-        ({"a": 1, None: 2}, "the keys of an object are text: ['a', None]"),
+        ({1: 2}, "the keys of an object are text"),
+        ({"a": 1, None: 2}, "the keys of an object are text"),
         (2**1024, "an integer beyond a float64"),
         (-(10**5000), "an integer beyond a float64"),
     ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_json_cannot_hold_is_an_error(value: object, message: str) -> None:
     with pytest.raises(LocalProtocolError) as raised:
@@ -156,11 +152,15 @@ def test_many_brackets_side_by_side_are_not_deep() -> None:
     assert read_value(b"[" + b"[]," * 99 + b"{}]", max_depth=2) == [[]] * 99 + [{}]
 
 
+# A whole float from 2**53 to 1e21 is written in digits and read as another, whole, number.
+floats = st.floats(allow_nan=False, allow_infinity=False).filter(
+    lambda value: not 2**53 <= abs(value) < 1e21
+)
 json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | floats
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner)
     | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),

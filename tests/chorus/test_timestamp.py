@@ -31,9 +31,19 @@ def test_points_in_time_are_written_as_go_writes_them(go_vectors: Vectors) -> No
             assert Timestamp.from_datetime(aware).text == case["text"]
 
 
-def test_texts_are_read_as_strictly_as_go_reads_them(go_vectors: Vectors) -> None:
+STRICTER = {
+    "2025-01-02T03:04:05+24:00",
+    "2025-01-02T03:04:05+02:60",
+    "2025-01-02T3:04:05Z",
+    "2025-01-02T03:04:05,5Z",
+}
+"""What Go reads though RFC 3339 does not allow it."""
+
+
+def test_texts_are_read_as_go_reads_them_unless_rfc_3339_forbids_it(go_vectors: Vectors) -> None:
+    assert {case["text"] for case in go_vectors["time_texts"] if case["valid"]} > STRICTER
     for case in go_vectors["time_texts"]:
-        if case["valid"]:
+        if case["valid"] and case["text"] not in STRICTER:
             timestamp = Timestamp(case["text"])
             assert timestamp.text == str(timestamp) == case["text"]
             assert timestamp.unix_ns == int(case["unix_ns"]), case

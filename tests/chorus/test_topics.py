@@ -56,8 +56,8 @@ def test_roles_are_folded_as_go_folds_them(go_vectors: dict[str, list[dict[str, 
         ("\x7f", r"may not hold '\x7f': '\x7f'"),
         ("\x85", r"may not hold '\x85': '\x85'"),
         ("\ud800", r"may not hold '\ud800': '\ud800'"),
-        (None, "must be text: None"),
-        (True, "must be text: True"),
+        (None, "is text, not of type NoneType"),
+        (True, "is text, not of type bool"),
     ],
 )
 def test_identifiers_that_would_change_a_topic_are_errors(

@@ -354,6 +354,7 @@ def test_unknown_fields_at_every_level_do_no_harm() -> None:
         ("1e", "wire type 6 is not supported"),
         ("80" * 11, "varint longer than 10 bytes"),
         ("12" + "80" * 11, "varint longer than 10 bytes"),
+        ("128100ff", "varint is not minimally encoded"),
         ("128000", "varint is not minimally encoded"),
     ],
 )

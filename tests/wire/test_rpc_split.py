@@ -205,6 +205,7 @@ def test_the_data_of_messages_and_the_partial_message_may_exceed_the_control_lim
         (Rpc(control=Control(iwant=(IWant((b"i",) * 5001),))), [5001]),
         (Rpc(control=Control(idontwant=(IDontWant((b"i",) * 513),))), [513]),
         (Rpc(control=Control(ihave=(IHave("t", (b"i",) * 4000),) * 8)), [29_992, 2008]),
+        (Rpc(control=Control(prune=(Prune("t", (PeerInfo(),) * 16, 1),) * 2000)), [1666, 334]),
     ],
 )
 def test_no_part_holds_more_than_the_receiver_accepts(rpc: Rpc, counts: list[int]) -> None:

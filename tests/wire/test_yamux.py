@@ -257,8 +257,10 @@ def test_credit_returns_when_half_the_window_is_consumed_and_not_on_receipt() ->
     assert session.data_to_send() == b""
     session.consumed(1, 1)
     assert session.data_to_send() == frame(WINDOW, 0, 1, WINDOW_BYTES // 2)
-    session.consumed(1, WINDOW_BYTES // 2)
-    assert session.data_to_send() == frame(WINDOW, 0, 1, WINDOW_BYTES // 2)
+    assert feed_whole(session, data_frame(1, bytes(WINDOW_BYTES // 2)))
+    session.receive_data(frame(DATA, 0, 1, 1))
+    with pytest.raises(RemoteProtocolError, match=r"^1 bytes on stream 1 overrun its credit of 0$"):
+        session.next_event()
 
 
 def test_more_cannot_be_consumed_than_was_delivered() -> None:

@@ -201,6 +201,20 @@ def test_a_frame_for_an_unknown_stream_cannot_be_longer_than_any_window() -> Non
     assert error_of(session) == "262145 bytes on stream 1 overrun its credit of 262144"
 
 
+def test_credit_for_a_stream_we_closed_announces_nothing(feed: Feed) -> None:
+    session = server_with_stream()
+    session.send_data(1, bytes(WINDOW_BYTES))
+    session.close_write(1)
+    assert feed(session, frame(WINDOW, 0, 1, 5)) == []
+
+
+def test_no_credit_is_given_to_a_peer_that_sends_no_more() -> None:
+    session = server_with_stream()
+    feed_whole(session, data_frame(1, bytes(WINDOW_BYTES), FIN))
+    session.consumed(1, WINDOW_BYTES)
+    assert session.data_to_send() == b""
+
+
 def test_data_after_the_end_is_read_away(feed: Feed) -> None:
     session = server_with_stream()
     ends = frame(WINDOW, FIN, 1, 0) * 2 + frame(DATA, FIN, 1, 0)

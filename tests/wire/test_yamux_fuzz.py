@@ -90,6 +90,35 @@ class HostileMachine(RuleBasedStateMachine):
         self.session.receive_data(octets[cut:])
         self.handle()
 
+    def receive_frames(self, *frames: tuple[int, int, int, int]) -> None:
+        for fields in frames:
+            self.session.receive_data(struct.pack(">BBHII", 0, *fields))
+            self.handle()
+
+    @rule(first=st.integers(0, 20), count=st.integers(1, 8), kind=st.integers(0, 1))
+    def receive_opens(self, first: int, count: int, kind: int) -> None:
+        ids = [2 * n + 1 for n in range(first, first + count)]
+        self.receive_frames(*((kind, 1, i, 0) for i in ids if i not in self.open))
+
+    @rule(number=st.integers(0, 9), size=st.sampled_from([1, 1000, 131072, 131073, WINDOW_BYTES]))
+    def receive_data(self, number: int, size: int) -> None:
+        if self.open:
+            stream_id = list(self.open)[number % len(self.open)]
+            self.receive_frames((DATA, 0, stream_id, size))
+            if not self.dead:
+                self.session.receive_data(bytes(size))
+                self.handle()
+
+    @rule(count=st.integers(1, 10), value=st.integers(0, 2**32 - 1))
+    def receive_pings(self, count: int, value: int) -> None:
+        self.receive_frames(*[(2, 1, 0, value)] * count)
+
+    @rule(code=st.integers(0, 2**32 - 1), number=st.integers(0, 9), kind=st.integers(0, 1))
+    def receive_reset(self, code: int, number: int, kind: int) -> None:
+        if self.open:
+            stream_id = list(self.open)[number % len(self.open)]
+            self.receive_frames((kind, 8, stream_id, code if kind else 0))
+
     @rule()
     def open_stream(self) -> None:
         if self.session.can_open_stream():
@@ -123,7 +152,15 @@ class HostileMachine(RuleBasedStateMachine):
 
     @rule()
     def drain(self) -> None:
-        assert len(self.session.data_to_send()) <= 1200 + 12 + self.unsent_bytes
+        sent = self.session.data_to_send()
+        assert len(sent) <= 1200 + 12 + self.unsent_bytes
+        pongs, offset = 0, 0
+        while offset < len(sent):
+            _, kind, flags, _, length = struct.unpack_from(">BBHII", sent, offset)
+            pongs += (kind, flags) == (2, 2)
+            offset += 12 + (length if kind == DATA else 0)
+        assert pongs <= 4
+        assert offset == len(sent)
         self.unsent_bytes = 0
 
     @invariant()
@@ -138,7 +175,7 @@ class HostileMachine(RuleBasedStateMachine):
 
 
 TestHostileMachine = HostileMachine.TestCase
-TestHostileMachine.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestHostileMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
