@@ -116,13 +116,14 @@ class Envelope:
             self._write_unknown(parts, limits)
 
     def _write_unknown(self, parts: list[str], limits: EnvelopeLimits) -> None:
-        known = [name for name in self.unknown_fields if _means_a_field(name)]
-        if known:
-            raise LocalProtocolError(f"not an unknown field: {known[0]!r}")
         written: list[str] = []
         write_object(self.unknown_fields, written, limits.max_depth)
-        written[0] = f",{written[0][1:]}"
-        parts += written[:-1]
+        for name in self.unknown_fields:
+            if _means_a_field(name):
+                raise LocalProtocolError(f"not an unknown field: {name[:32]!r}")
+        # The object's members without its braces.
+        parts.append(f",{written[0][1:]}")
+        parts += written[1:-1]
 
     @classmethod
     def decode(cls, data: bytes, limits: EnvelopeLimits = DEFAULT_LIMITS) -> Self:

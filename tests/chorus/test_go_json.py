@@ -108,7 +108,7 @@ def test_nesting_is_limited_and_a_value_within_itself_is_an_error() -> None:
     endless: list[object] = []
     endless.append({"again": endless})
     for value, depth in (([[{}]], 2), ([[[]]], 2), (endless, 64)):
-        with pytest.raises(LocalProtocolError, match="^nested too deep, or within itself$"):
+        with pytest.raises(LocalProtocolError, match=r"^nested too deep, or within itself$"):
             written(value, depth)
 
 

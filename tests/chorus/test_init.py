@@ -23,7 +23,7 @@ def test_another_name_is_an_attribute_error() -> None:
 
 def test_importing_it_and_reading_envelopes_loads_no_io() -> None:
     code = (
-        "import sys, gossipsub.chorus as c; few = len([m for m in sys.modules if 'gossipsub' in m]);"
+        "import sys, gossipsub.chorus as c; few = sum('gossipsub' in name for name in sys.modules);"
         "c.Envelope; print(few, 'anyio' in sys.modules, 'cryptography' in sys.modules)"
     )
     ran = subprocess.run(

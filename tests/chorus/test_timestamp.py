@@ -58,7 +58,7 @@ def test_texts_are_read_as_go_reads_them_unless_rfc_3339_forbids_it(go_vectors: 
     "text", ["2025-01-02T03:04:05.1234567891Z", "0000-01-02T03:04:05Z"]
 )
 def test_more_than_nanoseconds_and_the_year_0_are_refused_though_go_takes_them(text: str) -> None:
-    with pytest.raises(MalformedEnvelope, match="^not an RFC 3339 timestamp: "):
+    with pytest.raises(MalformedEnvelope, match=r"^not an RFC 3339 timestamp: "):
         Timestamp(text)
 
 
@@ -85,7 +85,7 @@ def test_a_time_without_offset_and_one_beyond_the_years_are_errors() -> None:
     with pytest.raises(LocalProtocolError, match=r"^a time needs an offset from UTC: 2025-01-02T"):
         Timestamp.from_datetime(datetime(2025, 1, 2))
     for unix_ns in (FIRST_NS - 1, LAST_NS + 1, 10**40):
-        with pytest.raises(LocalProtocolError, match="^not in the years 1 to 9999: "):
+        with pytest.raises(LocalProtocolError, match=r"^not in the years 1 to 9999: "):
             Timestamp.from_unix_ns(unix_ns)
 
 
