@@ -87,6 +87,11 @@ class Connection:
         self._keepalive: Timer | None = None
         self._ping_value = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Neither ended nor about to end."""
+        return not self._closing
+
     # -- streams ---------------------------------------------------------------------------
 
     def open_stream(
@@ -100,6 +105,8 @@ class Connection:
         `failed` is called once if that does not come about; otherwise `factory` makes the handler.
         """
         try:
+            if self._closing:
+                raise LocalProtocolError("the connection is closing")
             stream_id = self.session.open_stream()
         except LocalProtocolError:
             failed()
@@ -132,6 +139,16 @@ class Connection:
             self.reset_stream(stream)
             self._flush()
 
+    def resume_stream(self, stream: Stream, act: Callable[[Stream], None]) -> None:
+        """Work for a stream outside this connection's reader: what goes wrong ends as much."""
+        try:
+            self._on_stream(stream.stream_id, act)
+        except RemoteProtocolError as error:
+            self._broken(error)
+        except Exception:
+            self._failed()
+        self._flush()
+
     def _drop_stream(self, stream: Stream) -> None:
         self.streams.pop(stream.stream_id, None)
         self._writable.pop(stream, None)
@@ -158,6 +175,7 @@ class Connection:
         """Say goodbye (GoAway), send what is queued, end. Returns at once."""
         if not self._closing:
             self._closing = True
+            self._expect_nothing()
             self.end_reason = self.end_reason or reason
             self.timers.after(self.config.close_timeout, lambda: self.abort(reason))
             self.wake_writer()
@@ -177,18 +195,25 @@ class Connection:
         except TimeoutError:
             self.abort("the peer does not take what we write")
         except RemoteProtocolError as error:
-            logger.debug("protocol error peer=%s error=%s", self.peer.short(), error)
-            self._goodbye_said = True  # yamux has queued the GoAway that tells the error
-            self.close(str(error))
+            self._broken(error)
         except Exception:
-            logger.exception("a bug ended the connection peer=%s", self.peer.short())
-            self.abort("internal error")
+            self._failed()
         else:
             self.abort("closed")
 
+    def _broken(self, error: RemoteProtocolError) -> None:
+        logger.debug("protocol error peer=%s error=%s", self.peer.short(), error)
+        self._goodbye_said = True  # yamux has queued the GoAway that tells the error
+        self.close(str(error))
+
+    def _failed(self) -> None:
+        """Called while an exception is handled that nobody foresaw."""
+        logger.exception("a bug ended the connection peer=%s", self.peer.short())
+        self.abort("internal error")
+
     def _tear_down(self) -> None:
-        if self._keepalive is not None:
-            self._keepalive.cancel()
+        self._closing = True
+        self._expect_nothing()
         for stream in list(self.streams.values()):
             self._drop_stream(stream)
 
@@ -259,12 +284,18 @@ class Connection:
         """Both directions are closed: nothing of the stream is left to keep."""
         if stream.is_open and stream.read_closed and stream.write_closed:
             self._drop_stream(stream)
+            self._flush()
 
     def _expect_life(self) -> None:
-        """Ping after a quiet interval; the connection ends if nothing answers in time."""
+        """Ping after an interval; the connection ends if nothing answers in time."""
+        self._expect_nothing()
+        if not self._closing:
+            self._keepalive = self.timers.after(self.config.keepalive_interval, self._ping)
+
+    def _expect_nothing(self) -> None:
         if self._keepalive is not None:
             self._keepalive.cancel()
-        self._keepalive = self.timers.after(self.config.keepalive_interval, self._ping)
+            self._keepalive = None
 
     def _ping(self) -> None:
         self._ping_value = (self._ping_value + 1) & 0xFFFFFFFF

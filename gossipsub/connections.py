@@ -9,7 +9,7 @@ from socket import SocketKind
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from gossipsub.address import Address
 from gossipsub.config import HostConfig
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gossipsub.connections")
 
+ACCEPT_PAUSE = 0.1
+"""Seconds before accepting again when the system refused."""
 STREAM_ERRORS = (
     anyio.EndOfStream,
     anyio.BrokenResourceError,
@@ -129,6 +131,24 @@ class Connections:
         return connection.peer
 
     # -- inbound ---------------------------------------------------------------------------
+
+    async def listen(self, listener: SocketListener) -> None:
+        """Accept connections until cancelled. Where the system has no file descriptors left for
+        one, that is waited out: peers must not be able to end the host by it."""
+        failed = False
+        while self.tasks is not None:
+            try:
+                socket = await listener.accept()
+            except anyio.ClosedResourceError:
+                return
+            except (OSError, anyio.BrokenResourceError) as error:
+                if not failed:
+                    logger.warning("cannot accept connections error=%s", error.__cause__ or error)
+                failed = True
+                await anyio.sleep(ACCEPT_PAUSE)
+            else:
+                failed = False
+                self.tasks.start_soon(self.accept, socket)
 
     async def accept(self, socket: ByteStream) -> None:
         """Serve an inbound connection until it ends; run in a task of its own."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import anyio
-from anyio.abc import Listener, SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketListener
 
 from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
@@ -113,7 +113,7 @@ class Host:
             tasks.start_soon(self._timers.run)
             tasks.start_soon(self._pubsub.pipeline.run)
             for listener in listeners:
-                tasks.start_soon(listener.serve, self._connections.accept)
+                tasks.start_soon(self._connections.listen, listener)
             for address in self._bootstrap:
                 tasks.start_soon(self._keep_connected, address)
             self._pubsub.start()
@@ -134,6 +134,9 @@ class Host:
         with anyio.CancelScope(shield=True):
             await self._say_goodbye()
         self._tasks.cancel_scope.cancel()
+        if isinstance(error, Exception):
+            # The application's own: it must not come out of here as part of a group.
+            kind = error = traceback = None
         return await stack.__aexit__(kind, error, traceback)
 
     async def _say_goodbye(self) -> None:
@@ -175,7 +178,7 @@ class Host:
         for protocol in self._pubsub.protocols:
             self._protocols.add(protocol, self._pubsub.accept_stream)
 
-    async def _bind(self, address: Address) -> Listener[SocketStream]:
+    async def _bind(self, address: Address) -> SocketListener:
         """Open one listening socket. AddressError when the system refuses."""
         try:
             multi = await anyio.create_tcp_listener(
@@ -183,7 +186,7 @@ class Host:
             )
         except OSError as error:
             raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
-        listener = multi.listeners[0]
+        listener = cast(SocketListener, multi.listeners[0])
         port = listener.extra(SocketAttribute.local_port)
         self._listening.append(Address(address.protocol, address.host, int(port)))
         return listener

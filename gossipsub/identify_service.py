@@ -53,7 +53,7 @@ class IdentifyService:
     ) -> None:
         self._describe = describe
         self._identified = identified
-        self._said: dict[Connection, Identify] = {}
+        self._said: dict[Connection, tuple[Identify, PeerDetails]] = {}
 
     def serve(self, protocols: ProtocolTable[HandlerFactory]) -> None:
         protocols.add(PROTOCOL, lambda stream: _Answer(stream, self._message(stream)))
@@ -85,26 +85,32 @@ class IdentifyService:
 
     def _pushed(self, connection: Connection, said: Identify) -> None:
         known = self._said.get(connection)
-        self._learn(connection, said if known is None else apply_push(known, said))
+        self._learn(connection, said if known is None else apply_push(known[0], said))
 
     def _learn(self, connection: Connection, said: Identify) -> None:
         if said.public_key is not None and said.public_key != connection.public_key.encode():
             raise RemoteProtocolError("identify: not the key of this connection", fatal_to="stream")
-        self._said[connection] = said
-        self._identified(connection, _details(connection, said))
+        known = self._said.get(connection)
+        details = _details(connection, said, None if known is None else known[1])
+        self._said[connection] = (said, details)
+        self._identified(connection, details)
 
 
 def _nothing() -> None:
     """Identify did not come about; the peer may still open pubsub streams itself."""
 
 
-def _details(connection: Connection, said: Identify) -> PeerDetails:
-    record: PeerRecord | None = None
-    if said.signed_peer_record is not None:
+def _details(connection: Connection, said: Identify, known: PeerDetails | None) -> PeerDetails:
+    record = None if known is None else known.record
+    signed = None if known is None else known.signed_record
+    if said.signed_peer_record not in (None, signed):
         try:
-            record = PeerRecord.open(said.signed_peer_record, peer=connection.peer)
+            newer = PeerRecord.open(said.signed_peer_record or b"", peer=connection.peer)
         except RemoteProtocolError as error:
             logger.debug("bad peer record peer=%s error=%s", connection.peer.short(), error)
+        else:
+            if newer.supersedes(record):
+                record, signed = newer, said.signed_peer_record
     listed = said.listen_addresses if record is None else record.addresses
     return PeerDetails(
         protocols=tuple(said.protocols),
@@ -116,7 +122,7 @@ def _details(connection: Connection, said: Identify) -> PeerDetails:
             if address is not None and address.peer in (None, connection.peer)
         ),
         record=record,
-        signed_record=None if record is None else said.signed_peer_record,
+        signed_record=signed,
         observed=None if said.observed_address is None else _read_address(said.observed_address),
     )
 

@@ -108,8 +108,11 @@ class _Ask(StreamHandler):
         self._sent_at = 0.0
         self._seconds: float | None = None
         self._failure: str | None = None
+        self._is_over = False
 
     def start(self, stream: Stream) -> StreamHandler:
+        if self._is_over:
+            raise RemoteProtocolError("ping: agreed on too late", fatal_to="stream")
         self._stream = stream
         self._pinger.start(os.urandom(PAYLOAD_BYTES))
         self._sent_at = anyio.current_time()
@@ -128,6 +131,7 @@ class _Ask(StreamHandler):
         return self._seconds
 
     def finish(self) -> None:
+        self._is_over = True
         if self._stream is not None and self._stream.is_open:
             self._stream.close_write()
 

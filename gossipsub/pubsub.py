@@ -59,6 +59,8 @@ _REASONS = {
     Verdict.REJECT.value: "validation failed",
     Verdict.IGNORE.value: "validation ignored",
 }
+UNDIVIDED_BYTES = 1024
+"""An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
 RPC_OVERHEAD = 8
 """Tag and length of a message inside its RPC."""
 
@@ -84,6 +86,7 @@ class PubSub:
         self.me = key.public_key.peer_id()
         self.protocols = params.protocols
         self.rpc_limits = RpcLimits()
+        self._undivided_bytes = min(config.max_rpc_bytes, UNDIVIDED_BYTES)
         self.router = Router(params, me=self.me, rng=rng, now=timers.now())
         self._counters = Counters()
         self.topics: dict[str, Topic] = {}
@@ -210,6 +213,7 @@ class PubSub:
         return bool(known) and all(peer.queue.is_behind() for peer in known)
 
     def room_came(self) -> None:
+        """A peer's queue became shorter: publishers that wait look again."""
         for waiter in self._room_waiters:
             waiter.set()
 
@@ -278,14 +282,15 @@ class PubSub:
             self._dropped(effect.peer, effect.rpc)
             return
         body = encode_rpc(effect.rpc)
-        if len(body) > self.config.max_rpc_bytes:
+        if len(body) > self._undivided_bytes:
             self._send_split(peer, effect)
         else:
             self._queue(peer, effect, effect.rpc, body)
         peer.outbound.wake()
 
     def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
-        parts, too_large = split_rpc(effect.rpc, self.config.max_rpc_bytes)
+        """What its receiver might refuse leaves in parts, for its size or what is in it."""
+        parts, too_large = split_rpc(effect.rpc, self.config.max_rpc_bytes, self.rpc_limits)
         for part in parts:
             self._queue(peer, effect, part, encode_rpc(part))
         for part in too_large:

@@ -76,10 +76,11 @@ class PubsubPeer:
 
     def _open_outbound(self) -> None:
         self._retry = None
-        if not self.connections or self.outbound is not None:
+        connection = next((each for each in self.connections if each.is_open), None)
+        if connection is None or self.outbound is not None:
             return
         self._opening = True
-        self.connections[0].open_stream(
+        connection.open_stream(
             self.pubsub.protocols, self._outbound_opened, self._outbound_failed
         )
 
@@ -92,7 +93,9 @@ class PubsubPeer:
 
     def _outbound_failed(self) -> None:
         self._opening = False
-        if self._inbound_protocol is not None and not self.is_registered:
+        if self._attempts:
+            self._try_again()
+        elif self._inbound_protocol is not None and not self.is_registered:
             # It only sends. What it sends counts; what we queue for it is dropped.
             self._register(self._inbound_protocol)
 
@@ -101,12 +104,18 @@ class PubsubPeer:
         if self.outbound is not handler:
             return
         self.outbound = None
-        self.queue.clear()
-        if not self.connections:
-            return
-        now = self.pubsub.timers.now()
-        if now - self._opened_at > STABLE_AFTER:
+        self._clear_queue()
+        if self.pubsub.timers.now() - self._opened_at > STABLE_AFTER:
             self._attempts = 0
+        self._try_again()
+
+    def _clear_queue(self) -> None:
+        self.queue.clear()
+        self.pubsub.room_came()
+
+    def _try_again(self) -> None:
+        if not any(connection.is_open for connection in self.connections):
+            return
         self._attempts += 1
         if self._attempts > REOPEN_ATTEMPTS:
             logger.debug("gave up on the pubsub stream peer=%s", self.peer.short())
@@ -167,7 +176,7 @@ class PubsubPeer:
         self.pubsub.flush()
 
     def _unregister(self) -> None:
-        self.queue.clear()
+        self._clear_queue()
         if self.is_registered:
             self.is_registered = False
             self.pubsub.router.peer_disconnected(self.peer, now=self.pubsub.timers.now())

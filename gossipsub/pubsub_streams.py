@@ -51,10 +51,7 @@ class PubsubInbound(StreamHandler):
 
     def resume(self) -> None:
         """The reason to wait may be gone; called outside the stream's own reading."""
-        try:
-            self.process()
-        except RemoteProtocolError:
-            self._stream.reset()
+        self._stream.connection.resume_stream(self._stream, lambda _: self.process())
 
     def replaced(self) -> None:
         """The peer opened a newer stream, which takes over."""
@@ -84,7 +81,9 @@ class PubsubOutbound(StreamHandler):
         self._peer.outbound_closed(self)
 
     def produce(self, room: int) -> bytes:
-        return self._peer.queue.take_frames(room)
+        frames = self._peer.queue.take_frames(room)
+        self._peer.pubsub.room_came()
+        return frames
 
     def wake(self) -> None:
         self.stream.connection.wake_writer(self.stream)

@@ -16,16 +16,21 @@ logger = logging.getLogger("gossipsub.timers")
 class Timer:
     """One action at one time; `cancel()` is harmless at any moment."""
 
-    __slots__ = ("action", "cancelled", "sequence", "when")
+    __slots__ = ("_timers", "action", "cancelled", "sequence", "when")
 
-    def __init__(self, when: float, sequence: int, action: Callable[[], None]) -> None:
+    def __init__(
+        self, when: float, sequence: int, action: Callable[[], None], timers: Timers
+    ) -> None:
         self.when = when
         self.sequence = sequence
         self.action = action
         self.cancelled = False
+        self._timers = timers
 
     def cancel(self) -> None:
-        self.cancelled = True
+        if not self.cancelled:
+            self.cancelled = True
+            self._timers.cancelled += 1
 
     def __lt__(self, other: Timer) -> bool:
         return (self.when, self.sequence) < (other.when, other.sequence)
@@ -35,6 +40,8 @@ class Timers:
     """Runs synchronous actions at their times, in order; `run()` is the task that serves them."""
 
     def __init__(self) -> None:
+        self.cancelled = 0
+        """Timers cancelled that may still be in the heap."""
         self._heap: list[Timer] = []
         self._sequence = 0
         self._wake = Wake()
@@ -45,11 +52,23 @@ class Timers:
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         self._sequence += 1
-        timer = Timer(when, self._sequence, action)
+        timer = Timer(when, self._sequence, action, self)
+        if self.cancelled > 100 and self.cancelled * 2 > len(self._heap):
+            self._forget_cancelled()
         heapq.heappush(self._heap, timer)
         if self._heap[0] is timer:
             self._wake.set()
         return timer
+
+    def __len__(self) -> int:
+        """Timers kept, cancelled ones included."""
+        return len(self._heap)
+
+    def _forget_cancelled(self) -> None:
+        """A peer must not be able to fill the heap by what it starts and ends in time."""
+        self._heap = [timer for timer in self._heap if not timer.cancelled]
+        heapq.heapify(self._heap)
+        self.cancelled = 0
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
         return self.at(self.now() + seconds, action)
@@ -65,12 +84,13 @@ class Timers:
                 await self._wake.wait()
 
     def _run_due(self) -> None:
-        heap = self._heap
         now = self.now()
-        while heap and (heap[0].cancelled or heap[0].when <= now):
-            timer = heapq.heappop(heap)
+        while self._heap and (self._heap[0].cancelled or self._heap[0].when <= now):
+            timer = heapq.heappop(self._heap)
             if timer.cancelled:
+                self.cancelled -= 1
                 continue
+            timer.cancelled = True  # cancelling what has run counts for nothing
             try:
                 timer.action()
             except Exception:

@@ -116,6 +116,8 @@ class Envelope:
             self._write_unknown(parts, limits)
 
     def _write_unknown(self, parts: list[str], limits: EnvelopeLimits) -> None:
+        if not isinstance(self.unknown_fields, Mapping):
+            raise _wrong("unknown_fields", "a mapping", self.unknown_fields)
         written: list[str] = []
         write_object(self.unknown_fields, written, limits.max_depth)
         for name in self.unknown_fields:

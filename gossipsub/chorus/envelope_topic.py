@@ -19,7 +19,6 @@ from gossipsub.message import PublishResult, ReceivedMessage
 from gossipsub.router.effects import Verdict
 from gossipsub.subscription import Subscription
 from gossipsub.topic import Topic
-from gossipsub.wire.errors import LocalProtocolError
 
 logger = logging.getLogger("gossipsub.chorus.envelope_topic")
 
@@ -87,13 +86,10 @@ class EnvelopeTopic:
         return self
 
     def close(self) -> None:
-        """Leave the topic. Harmless after the host has stopped."""
+        """Leave the topic; the host must still be open."""
         self._subscription.close()
-        try:
-            self._host.set_validator(self.name, None)
-            self.topic.close()
-        except LocalProtocolError:
-            logger.debug("the host stopped first topic=%s", self.name)
+        self._host.set_validator(self.name, None)
+        self.topic.close()
 
     async def run(self) -> None:
         """Hand messages to the handlers, one after the other, until the subscription ends."""

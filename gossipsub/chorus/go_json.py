@@ -19,7 +19,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_INT = 1 << 1023
 """Integers below it fit into a float64, the number type of whoever reads JSON in Go."""
 _INT_CHARACTERS = 308
-"""No integer of so few characters is beyond a float64, and no finite one has 2 more."""
+"""No integer of so few characters is beyond a float64."""
 
 
 # Writing
@@ -190,9 +190,7 @@ def _without_surrogates(value: object) -> object:
 
 
 def _read_int(text: str) -> int | float:
-    if len(text) > _INT_CHARACTERS and (
-        len(text) > _INT_CHARACTERS + 2 or math.isinf(float(text))
-    ):
+    if len(text) > _INT_CHARACTERS and math.isinf(float(text)):
         raise _out_of_range(text)
     # Go keeps the sign of zero, an int would lose it.
     return -0.0 if text == "-0" else int(text)

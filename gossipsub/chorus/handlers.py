@@ -27,7 +27,8 @@ class Handlers:
     def set(self, handler: Handler | None, types: Iterable[str] | None) -> None:
         """Replaces the handler of these types, or of all types without one; None removes it."""
         if handler is not None and not callable(handler):
-            raise LocalProtocolError(f"a handler is a function, not of type {type(handler).__name__}")
+            kind = type(handler).__name__
+            raise LocalProtocolError(f"a handler is a function, not of type {kind}")
         if types is None:
             self._other = handler
             return

@@ -307,7 +307,7 @@ def test_what_is_exactly_at_the_limits_passes_both_ways() -> None:
 @pytest.mark.parametrize(
     ("envelope", "limits", "message"),
     [
-        (of({}), {"max_bytes": 150}, "the envelope takes 151 bytes, the limit is 150"),
+        (of({}), {"max_bytes": 140}, "the envelope takes 141 bytes, the limit is 140"),
         (of({"a": {}}), {"max_depth": 2}, "nested too deep, or within itself"),
         (
             of({}, unknown_fields={"a": {"b": {}}}),
@@ -329,6 +329,7 @@ def test_what_is_exactly_at_the_limits_passes_both_ways() -> None:
         (of({}, to_roles="all"), {}, "to_roles is a tuple of texts, not of type str"),
         (of({}, to_roles=(1,)), {}, "to_roles is text, not of type int"),
         (of({}, unknown_fields={"Type": 1}), {}, "not an unknown field: 'Type'"),
+        (of({}, unknown_fields=["x"]), {}, "unknown_fields is a mapping, not of type list"),
         (of({}, unknown_fields={1: 1}), {}, "the keys of an object are text"),
         (of({"a": math.nan}), {}, "JSON has no form for nan"),
     ],

@@ -37,8 +37,8 @@ def test_a_constant_is_named_as_it_is_written_on_the_wire() -> None:
 
 
 def test_the_abbreviations_of_the_go_names_mean_the_same() -> None:
-    assert MessageType.CAPABILITY_BCAST is MessageType.CAPABILITY_BROADCAST
-    assert MessageType.AVAILABILITY_BCAST is MessageType.AVAILABILITY_BROADCAST
+    assert MessageType["CAPABILITY_BCAST"] is MessageType.CAPABILITY_BROADCAST
+    assert MessageType["AVAILABILITY_BCAST"] is MessageType.AVAILABILITY_BROADCAST
 
 
 def test_a_known_name_becomes_a_type_and_an_unknown_one_stays_text() -> None:

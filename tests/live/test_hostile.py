@@ -25,7 +25,6 @@ from gossipsub.wire.identify import PROTOCOL as IDENTIFY
 from gossipsub.wire.identify import Identify
 from gossipsub.wire.ping import PROTOCOL as PING_PROTOCOL
 from gossipsub.wire.rpc import Message, Rpc, SubOpts
-from gossipsub.wire.rpc_codec import encode_rpc
 from gossipsub.wire.varint import encode_uvarint
 from gossipsub.wire.yamux_frame import (
     ACK,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -18,14 +19,14 @@ from gossipsub.conformance.scripted_wire import (
     MULTISTREAM,
     NOISE,
     WireClosed,
-    WireTimeout,
     encode_line,
     key_of_seed,
     reach,
 )
+from gossipsub.crypto.message_signing import sign_message
 from gossipsub.wire.identify import PROTOCOL as IDENTIFY
 from gossipsub.wire.ping import PROTOCOL as PING_PROTOCOL
-from gossipsub.wire.rpc import Rpc, SubOpts
+from gossipsub.wire.rpc import Message, Rpc, SubOpts
 from gossipsub.wire.yamux_frame import ACK, INITIAL_WINDOW_BYTES, PING, RST, SYN, WINDOW_UPDATE
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +68,7 @@ async def _stops_before_the_muxer(wire):
 
 
 async def _drips(wire):
-    with pytest.raises(WireClosed):
+    with suppress(WireClosed):
         for byte in encode_line(MULTISTREAM) + encode_line(NOISE) + b"\x00\x20":
             await wire.send_raw(bytes([byte]))
             await anyio.sleep(0.05)
@@ -163,6 +164,7 @@ async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_
         await other.open_pubsub()
         await other.send_rpc(Rpc(subscriptions=[SubOpts("other")]))
         await topic.wait_for_peers(2, timeout=2)
+        await (await w.wait_pubsub()).grant(1 << 30)  # so that only the socket can stop it
         w.stop_reading()
         with anyio.fail_after(5):
             for _ in range(200):
@@ -196,17 +198,14 @@ async def test_a_stream_that_gets_no_credit_is_reset_and_the_connection_lives(go
 async def test_the_257th_stream_nobody_acknowledged_is_not_opened(config):
     async with Host(config=config(negotiation_timeout=30)) as host, dial(host.addresses[0]) as w:
         w.acknowledges = False
-        await w.accept_stream()  # identify, opened before that was said
-        for number in range(255, 0, -1):
+        await w.accept_stream()  # identify: the first of 256
+        for _ in range(255):
             with pytest.raises(PingFailed, match="no answer"):
                 await host.ping(w.peer_id, timeout=0.001)
-            assert number
-        with anyio.fail_after(1), pytest.raises(PingFailed, match="does not serve ping"):
-            for _ in range(3):  # identify may or may not have been acknowledged
-                with pytest.raises(PingFailed, match="no answer"):
-                    await host.ping(w.peer_id, timeout=0.001)
+        with pytest.raises(PingFailed, match="does not serve ping"):
+            await host.ping(w.peer_id, timeout=1)
         await w.ping(1)
-        assert 255 <= len(w.accepted) <= 257
+        assert len(w.accepted) == 256
 
 
 @pytest.mark.rule("YMX-13", "MSS-11", "T7")
@@ -227,13 +226,20 @@ async def test_a_thousand_streams_at_once_are_reset_above_the_limit(good_pair, c
 @pytest.mark.rule("YMX-17")
 async def test_a_peer_that_answers_no_ping_is_closed(good_pair, config):
     config = config(keepalive_interval=0.2, keepalive_timeout=0.2)
-    async with good_pair(config=config) as pair:
-        async with dial(pair.address) as w, dial(pair.address, seed=2) as lively:
-            w.answers_pings = False
-            await w.wait_ended(timeout=SOON)
-            pings = [f for f in w.journal.received("yamux") if f.kind == PING and f.flags == SYN]
-            assert len(pings) == 1
-            await lively.until(lambda: _pings(lively) >= 3, "pings", SOON)
+    async with (
+        good_pair(config=config) as pair,
+        dial(pair.address) as w,
+        dial(pair.address, seed=2) as lively,
+    ):
+        w.answers_pings = False
+        await w.wait_ended(timeout=SOON)
+        assert _pings(w) == 1
+        await lively.until(lambda: _pings(lively) >= 3, "pings", SOON)
+
+
+def _pongs(w) -> list[int]:
+    frames = w.journal.received("yamux")
+    return [frame.length for frame in frames if frame.kind == PING and frame.flags == ACK]
 
 
 def _pings(w) -> int:
@@ -244,12 +250,15 @@ async def test_a_peer_that_breaks_yamux_and_does_not_read_on_is_closed_in_silenc
     good_pair, config
 ):
     """The keep-alive that falls due meanwhile has nobody to ping."""
-    config = config(keepalive_interval=0.1, close_timeout=0.5, write_timeout=5)
+    config = config(
+        keepalive_interval=0.1, close_timeout=0.5, write_timeout=5, outbound_queue_bytes=64 << 20
+    )
     async with good_pair(config=config) as pair, dial(pair.address) as w:
         await w.serve_identify()
         topic = await _subscribe(pair, w)
+        await (await w.wait_pubsub()).grant(1 << 30)
         w.stop_reading()
-        for _ in range(80):  # until the kernel takes no more
+        for _ in range(150):  # until the kernel takes no more
             await topic.publish(bytes(100_000))
         await w.send_frames(Frame(9, 0, 0, 0))
         with anyio.fail_after(SOON):
@@ -261,11 +270,13 @@ async def test_a_peer_that_breaks_yamux_and_does_not_read_on_is_closed_in_silenc
 async def test_pings_without_end_and_without_reading_cost_bounded_memory(good_pair):
     async with good_pair() as pair, dial(pair.address) as w:
         w.stop_reading()
-        flood = [Frame(PING, SYN, 0, number) for number in range(1000)]
-        with pytest.raises((WireClosed, WireTimeout)):  # it is closed, or not read any more
-            for _ in range(2000):
-                await w.send_frames(*flood, timeout=1)
-                await pair.delivers(1)
+        flood = b"".join(Frame(PING, SYN, 0, number).encode() for number in range(5000))
+        for _ in range(100):
+            await w.wire.write(flood)
+        await pair.delivers()
+        w.resume_reading()
+        await w.ping(99_999)
+        assert len(_pongs(w)) < 100_000
 
 
 async def test_a_flood_of_streams_opened_and_reset_is_survived(good_pair):
@@ -283,7 +294,7 @@ async def test_a_flood_of_streams_opened_and_reset_is_survived(good_pair):
         await w.open_stream(PING_PROTOCOL)
 
 
-async def test_a_host_without_file_descriptors_left_goes_on_listening(good_pair):
+async def test_a_host_without_file_descriptors_left_goes_on_listening(good_pair, caplog):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with good_pair() as pair:
         host, port = pair.address.split("/")[2], int(pair.address.split("/")[4])
@@ -298,6 +309,8 @@ async def test_a_host_without_file_descriptors_left_goes_on_listening(good_pair)
             for client in waiting:
                 client.connect_ex((host, port))
             await pair.delivers(5)
+            assert "Too many open files" in caplog.text
+            caplog.clear()
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             async with dial(pair.address) as w:
                 await w.ping(1)
@@ -309,12 +322,11 @@ async def test_a_host_without_file_descriptors_left_goes_on_listening(good_pair)
 
 async def test_closing_waits_for_nobody(config):
     async with anyio.create_task_group() as tasks:
-        host = Host(config=config(write_timeout=30, stalled_stream_timeout=30))
+        host = Host(config=config(write_timeout=30, outbound_queue_bytes=64 << 20))
         async with host:
-            w = await _deaf_subscriber(tasks, host)
+            await _deaf_subscriber(tasks, host)
             began = anyio.current_time()
         assert anyio.current_time() - began < 1.0
-        assert w.ended or True
         tasks.cancel_scope.cancel()
 
 
@@ -330,23 +342,19 @@ async def _deaf_subscriber(tasks, host):
                 await w.open_pubsub()
                 await w.send_rpc(Rpc(subscriptions=[SubOpts("other")]))
                 await topic.wait_for_peers(1, timeout=2)
+                await (await w.wait_pubsub()).grant(1 << 30)
                 w.stop_reading()
                 task_status.started(w)
                 await anyio.sleep_forever()
 
-    w = await tasks.start(serve)
-    for _ in range(80):
+    await tasks.start(serve)
+    for _ in range(150):
         await topic.publish(bytes(100_000))
-    return w
 
 
 @pytest.mark.rule("T6", "T5")
 async def test_a_slow_validator_holds_the_stream_back_and_not_the_socket(good_pair, config):
     """While messages wait for validation, pings are still answered at once."""
-    from gossipsub.crypto.message_signing import sign_message
-    from gossipsub.wire.rpc import Message
-
-    release = anyio.Event()
     async with good_pair(config=config(validation_queue=8)) as pair, dial(pair.address) as w:
         await w.serve_identify()
         topic = await _subscribe(pair, w)
@@ -370,4 +378,3 @@ async def test_a_slow_validator_holds_the_stream_back_and_not_the_socket(good_pa
                     if got == 300:
                         break
             assert pair.host.statistics().rejections == {}
-    release.set()

@@ -43,6 +43,7 @@ def test_a_mesh_peer_may_graft_again_though_the_mesh_is_full(node: Node) -> None
     node.connect(node.peers(12), topics=(), graft=("t",))
     assert node.receive(b"w00", graft=GRAFT) == []
     assert b"w00" in node.router.mesh("t")
+    assert node.router.snapshot().backoffs == 0
 
 
 @pytest.mark.rule("BACK-03")

@@ -34,7 +34,7 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
 ) -> None:
     stream = b"".join(map(encode_frame, bodies))
     reader = FrameReader(LIMIT)
-    received = []
+    received: list[bytes] = []
     for chunk in cut(stream, sizes):
         reader.receive_data(chunk)
         received += drain(reader)
@@ -46,7 +46,7 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
 def test_frames_come_out_byte_by_byte_too() -> None:
     bodies = [b"one", b"", b"x" * 300, b"four"]
     reader = FrameReader(LIMIT)
-    received = []
+    received: list[bytes] = []
     for byte in b"".join(map(encode_frame, bodies)):
         reader.receive_data(bytes([byte]))
         received += drain(reader)

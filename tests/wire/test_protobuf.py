@@ -16,7 +16,7 @@ from gossipsub.wire.rpc_schema import RPC
 
 
 def test_fields_come_in_order_with_their_place_in_the_data() -> None:
-    data = bytes.fromhex("089601" "120774657374696e67" "1d01000000" "210200000000000000" "0800")
+    data = bytes.fromhex("089601120774657374696e671d010000002102000000000000000800")
     assert list(iter_fields(data)) == [
         (1, 0, 150, 0, 3),
         (2, 2, b"testing", 3, 12),
@@ -27,9 +27,7 @@ def test_fields_come_in_order_with_their_place_in_the_data() -> None:
 
 
 numbers = st.integers(1, 2**29 - 1)
-fields = st.lists(
-    st.tuples(numbers, st.one_of(st.integers(0, 2**64 - 1), st.binary(max_size=300)))
-)
+fields = st.lists(st.tuples(numbers, st.one_of(st.integers(0, 2**64 - 1), st.binary(max_size=300))))
 
 
 @given(fields)

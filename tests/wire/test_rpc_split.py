@@ -195,6 +195,23 @@ def test_the_data_of_messages_and_the_partial_message_may_exceed_the_control_lim
     assert split_rpc(rpc, MIB) == ([rpc], [])
 
 
+@pytest.mark.rule("WIRE-22")
+def test_beside_the_data_of_messages_a_part_still_has_room_for_control() -> None:
+    first, second, third = (Message("t", bytes([n]) * 3000) for n in range(3))
+    rpc = Rpc(
+        subscriptions=(SubOpts("s"),),
+        publish=(first, second, third),
+        control=Control(graft=(Graft("g"),)),
+    )
+    assert split_rpc(rpc, 6100, RpcLimits(control_bytes=100)) == (
+        [
+            Rpc(publish=(first, second)),
+            Rpc(subscriptions=rpc.subscriptions, publish=(third,), control=rpc.control),
+        ],
+        [],
+    )
+
+
 @pytest.mark.parametrize(
     ("rpc", "counts"),
     [
@@ -291,8 +308,8 @@ def test_whatever_fits_exactly_is_not_dropped(rpc: Rpc) -> None:
     for single in all_elements:
         limit = size(single)
         many = Rpc(
-            subscriptions=single.subscriptions * 3,
-            publish=single.publish * 3,
+            subscriptions=(*single.subscriptions,) * 3,
+            publish=(*single.publish,) * 3,
             control=single.control,
             partial=single.partial,
             test_extension=single.test_extension,

@@ -25,7 +25,7 @@ LIMITS = YamuxLimits(
     max_inbound_streams=3,
     max_outbound_streams=2,
     max_queued_pongs=4,
-    max_queued_answer_bytes=1200,
+    max_queued_answer_bytes=240,
 )
 
 flags = st.one_of(st.sampled_from([0, 1, 2, 4, 8]), st.integers(0, 15), st.integers(0, 2**16 - 1))
@@ -153,7 +153,7 @@ class HostileMachine(RuleBasedStateMachine):
     @rule()
     def drain(self) -> None:
         sent = self.session.data_to_send()
-        assert len(sent) <= 1200 + 12 + self.unsent_bytes
+        assert len(sent) <= 240 + 12 + self.unsent_bytes
         pongs, offset = 0, 0
         while offset < len(sent):
             _, kind, flags, _, length = struct.unpack_from(">BBHII", sent, offset)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from gossipsub.chorus.envelope import Envelope
+from gossipsub.chorus.handlers import Handlers, call_handler
+from gossipsub.chorus.message_type import MessageType
+from gossipsub.chorus.timestamp import Timestamp
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.wire.errors import LocalProtocolError
+
+pytestmark = pytest.mark.anyio
+
+SENDER = PeerId(b"\x00\x01x")
+ENVELOPE = Envelope(MessageType.TASK_CLAIM, "f", Timestamp.from_unix_ns(0), {})
+
+
+def plain(envelope: Envelope, sender: PeerId) -> None:
+    assert (envelope, sender) == (ENVELOPE, SENDER)
+
+
+async def slow(envelope: Envelope, sender: PeerId) -> None:
+    await anyio.lowlevel.checkpoint()
+    plain(envelope, sender)
+
+
+def failing(envelope: Envelope, sender: PeerId) -> None:
+    raise ValueError("no")
+
+
+async def failing_late(envelope: Envelope, sender: PeerId) -> None:
+    await anyio.lowlevel.checkpoint()
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("handler", [plain, slow])
+async def test_plain_and_async_handlers_are_run(handler: object) -> None:
+    assert await call_handler(handler, ENVELOPE, SENDER)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("handler", [failing, failing_late])
+async def test_a_failure_is_logged_with_the_name_and_goes_no_further(
+    handler: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not await call_handler(handler, ENVELOPE, SENDER)  # type: ignore[arg-type]
+    (record,) = caplog.records
+    name = handler.__name__  # type: ignore[attr-defined]
+    assert record.getMessage() == f"a handler failed name={name} type=task_claim"
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_cancelling_a_handler_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def endless(envelope: Envelope, sender: PeerId) -> None:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    with anyio.CancelScope() as scope:
+        await call_handler(endless, ENVELOPE, SENDER)
+    assert scope.cancelled_caught
+    assert caplog.records == []
+
+
+def test_the_handler_of_a_type_goes_before_the_one_of_all_others() -> None:
+    handlers = Handlers()
+    assert handlers.find("task_claim") is None
+    handlers.set(plain, None)
+    handlers.set(failing, [MessageType.TASK_CLAIM, "task_stolen"])
+    assert handlers.find("task_claim") is failing
+    assert handlers.find(MessageType.TASK_CLAIM) is failing
+    assert handlers.find("task_stolen") is failing
+    assert handlers.find("task_progress") is plain
+    handlers.set(None, ["task_claim", "never_set"])
+    assert handlers.find("task_claim") is plain
+    handlers.set(None, None)
+    assert handlers.find("task_claim") is None
+
+
+def test_a_handler_that_cannot_be_called_is_an_error() -> None:
+    with pytest.raises(LocalProtocolError, match=r"^a handler is a function, not of type str$"):
+        Handlers().set("plain", None)  # type: ignore[arg-type]
