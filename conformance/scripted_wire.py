@@ -179,6 +179,9 @@ class Wire(Negotiating):
         self.remote_key: PublicKey | None = None
         """The identity the other side proved; None before the handshake."""
         self.remote_muxers: tuple[bytes, ...] = ()
+        self.gathers = False
+        """While true, what is written waits, and leaves in one segment before the next read."""
+        self._gathered = b""
         self._socket = socket
         self._raw = bytearray()  # received, not yet read
         self._plain = bytearray()  # unsealed, not yet read
@@ -187,7 +190,12 @@ class Wire(Negotiating):
 
     # -- bytes -----------------------------------------------------------------------------
 
-    async def send_raw(self, data: bytes, *, timeout: float = PATIENCE) -> None:
+    async def send_raw(self, data: bytes = b"", *, timeout: float = PATIENCE) -> None:
+        """With what was gathered in front."""
+        data, self._gathered = self._gathered + data, b""
+        if self.gathers:
+            self._gathered = data
+            return
         try:
             with deadline(timeout, "room to write"):
                 await self._socket.send(data)
@@ -250,6 +258,10 @@ class Wire(Negotiating):
         return taken
 
     async def _receive(self) -> None:
+        if self.gathers and self._gathered:
+            self.gathers = False
+            await self.send_raw()
+            self.gathers = True
         try:
             self._raw += await self._socket.receive()
         except (
@@ -281,11 +293,13 @@ class Wire(Negotiating):
         identity: bytes | None = None,
         signature: bytes | None = None,
         first_payload: bytes = b"",
+        proposes: bool = False,
         messages: int = 3,
         timeout: float = PATIENCE,
     ) -> None:
         """Noise XX. `identity` and `signature` replace what the payload truly holds,
-        `first_payload` goes where libp2p has none; with `messages` below 3 it stops in between.
+        `first_payload` goes where libp2p has none; `proposes` `/noise` in the write of message 1,
+        instead of before; with `messages` below 3 it stops in between.
 
         RemoteProtocolError where the other side does not prove its identity."""
         handshake = XXHandshake(initiator=initiator, prologue=prologue)
@@ -301,7 +315,13 @@ class Wire(Negotiating):
         for number in range(messages):
             if (number % 2 == 0) == initiator:
                 message = handshake.write_message(payload if number else first_payload)
-                await self.send_raw(len(message).to_bytes(2, "big") + message, timeout=timeout)
+                lines = encode_line(MULTISTREAM) + encode_line(NOISE) if proposes else b""
+                frame = len(message).to_bytes(2, "big") + message
+                await self.send_raw(lines + frame if number == 0 else frame, timeout=timeout)
+                if proposes and number == 0:
+                    await self._read_header(timeout)
+                    await self.read_line(timeout=timeout)
+                    self._header_seen = False
             else:
                 with deadline(timeout, f"Noise message {number + 1}"):
                     message = await self._take_noise_frame()

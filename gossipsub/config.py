@@ -61,5 +61,13 @@ class HostConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, (int, float)) or not value > 0:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not value > 0:
                 raise LocalProtocolError(f"{field.name} must be a positive number: {value!r}")
+            if field.type == "int" and not isinstance(value, int):
+                raise LocalProtocolError(f"{field.name} must be a whole number: {value!r}")
+        if self.outbound_queue_bytes < self.max_rpc_bytes:
+            raise LocalProtocolError(
+                "need max_rpc_bytes <= outbound_queue_bytes, or the largest RPCs can never leave: "
+                f"{self.max_rpc_bytes}, {self.outbound_queue_bytes}"
+            )

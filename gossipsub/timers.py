@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 
 from gossipsub.wake import Wake
 
@@ -30,10 +31,14 @@ class Timer:
     def cancel(self) -> None:
         if not self.cancelled:
             self.cancelled = True
+            self.action = _nothing  # what it would have acted on need not be kept
             self._timers.cancelled += 1
 
     def __lt__(self, other: Timer) -> bool:
         return (self.when, self.sequence) < (other.when, other.sequence)
+
+
+def _nothing() -> None: ...
 
 
 class Timers:
@@ -77,6 +82,8 @@ class Timers:
         """Serve until cancelled. An action's exception is a bug of ours: logged, not passed on."""
         while True:
             self._run_due()
+            # Actions that are due again at once must not keep everybody else from running.
+            await anyio.lowlevel.checkpoint()
             heap = self._heap
             # Waking a moment late is harmless, a moment early would spin.
             pause = max(heap[0].when - self.now(), 0.0005) if heap else 3600.0
@@ -85,10 +92,12 @@ class Timers:
 
     def _run_due(self) -> None:
         now = self.now()
+        due: list[Timer] = []  # first all, so that what an action starts waits for its turn
         while self._heap and (self._heap[0].cancelled or self._heap[0].when <= now):
-            timer = heapq.heappop(self._heap)
+            due.append(heapq.heappop(self._heap))
+        for timer in due:
             if timer.cancelled:
-                self.cancelled -= 1
+                self.cancelled = max(self.cancelled - 1, 0)
                 continue
             timer.cancelled = True  # cancelling what has run counts for nothing
             try:

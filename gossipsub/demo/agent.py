@@ -96,7 +96,7 @@ class Agent:
     async def _plan(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             await self.mind.announce([task])
-            self._tasks.start_soon(self.mind.consider, task.task_id, task.file)
+            self._tasks.start_soon(self.mind.consider, task)
 
     async def _say(self, kind: MessageType, data: dict[str, Any]) -> None:
         await self._chorus.publish_bzzz_message(kind, data)

@@ -3,14 +3,14 @@
 It knows nothing of networks: it hears messages and says messages. So the same mind sits in a
 Python host and behind a go peer.
 
-Of each task every agent computes the same order of all agents it knows. The first claims it at
-once, each further one only if nobody has after a while: no election, no two agents at one task,
-and a task survives the agent that should have taken it.
+Of each task every agent computes the same order of all agents it knows: the circle of their peer
+ids, begun one further for each task. The first claims it at once, each further one only if nobody
+has after a while: no election, no two agents at one task, work shared evenly, and a task survives
+the agent that should have taken it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -63,7 +63,12 @@ class Mind:
     async def announce(self, tasks: Sequence[Task]) -> None:
         """The planner's part."""
         for task in tasks:
-            data = {"task_id": task.task_id, "description": "count and hash", "file": task.file}
+            data = {
+                "task_id": task.task_id,
+                "number": task.number,
+                "description": "count and hash",
+                "file": task.file,
+            }
             await self.say(MessageType.TASK_ANNOUNCEMENT, data)
             await anyio.sleep(self._pace)
 
@@ -80,18 +85,17 @@ class Mind:
         elif not isinstance(task_id, str):
             return
         elif kind == MessageType.TASK_ANNOUNCEMENT:
-            tasks.start_soon(self.consider, task_id, str(data.get("file", "")))
+            tasks.start_soon(self.consider, _task_of(task_id, data))
         elif kind == MessageType.TASK_CLAIM:
             self._claimed.add(task_id)
         elif kind == MessageType.TASK_COMPLETE:
             self.done.add(task_id)
 
-    async def consider(self, task_id: str, file: str) -> None:
+    async def consider(self, task: Task) -> None:
         """Claim the task when it is our turn and nobody has; then do it."""
-        order = sorted(
-            self.members, key=lambda peer: hashlib.sha256(f"{task_id} {peer}".encode()).digest()
-        )
-        await anyio.sleep(order.index(self.me) * CLAIM_PATIENCE)
+        task_id = task.task_id
+        place = sorted(self.members).index(self.me) - task.number
+        await anyio.sleep(place % len(self.members) * CLAIM_PATIENCE)
         if task_id in self._claimed or task_id in self.done:
             return
         self._claimed.add(task_id)
@@ -100,8 +104,13 @@ class Mind:
         await self.say(MessageType.TASK_PROGRESS, {"task_id": task_id, "progress": 0.5})
         await anyio.sleep(self._pace)
         try:
-            outcome: dict[str, Any] = {"result": "success", "output": carry_out(file)}
+            outcome: dict[str, Any] = {"result": "success", "output": carry_out(task.file)}
         except ValueError as error:
             outcome = {"result": "failed", "output": str(error)}
         self.done.add(task_id)
         await self.say(MessageType.TASK_COMPLETE, {"task_id": task_id, **outcome})
+
+
+def _task_of(task_id: str, data: dict[str, Any]) -> Task:
+    number = data.get("number")
+    return Task(task_id, number if isinstance(number, int) else 0, str(data.get("file", "")))

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 @dataclass(frozen=True, slots=True)
 class Task:
     task_id: str
+    number: int
     file: str
     """Path below the package."""
 
@@ -21,7 +22,7 @@ def choose_tasks(count: int) -> list[Task]:
     files = sorted(PACKAGE.glob("*.py"), key=lambda path: (-path.stat().st_size, path.name))
     if not 0 < count <= len(files):
         raise ValueError(f"there is work for 1 to {len(files)} tasks, not {count}")
-    return [Task(f"task-{n + 1:02}", path.name) for n, path in enumerate(files[:count])]
+    return [Task(f"task-{n + 1:02}", n, path.name) for n, path in enumerate(files[:count])]
 
 
 def carry_out(file: str) -> dict[str, object]:

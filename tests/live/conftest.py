@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
 import pytest
 
-from gossipsub import GossipParams, Host, HostConfig
+from gossipsub import GossipParams, Host, HostConfig, Topic
+from gossipsub.conformance.scripted_peer import ScriptedPeer
+from gossipsub.wire.rpc import Rpc, SubOpts
 
 SHORT = {
     "dial_timeout": 2.0,
@@ -93,6 +95,23 @@ def good_pair() -> Callable[..., AbstractAsyncContextManager[Pair]]:
         *, config: HostConfig | None = None, params: GossipParams | None = None
     ) -> AbstractAsyncContextManager[Pair]:
         return _pair(config, params)
+
+    return make
+
+
+@pytest.fixture
+def subscribe() -> Callable[..., Awaitable[Topic]]:
+    """`await subscribe(host, w, "news")`: W opens its pubsub stream and subscribes; gives the
+    host's topic, once the host knows."""
+
+    async def make(host: Host, w: ScriptedPeer, topic: str = "news") -> Topic:
+        joined = await host.join(topic)
+        await w.open_pubsub()
+        await w.send_rpc(Rpc(subscriptions=[SubOpts(topic)]))
+        with anyio.fail_after(2):
+            while w.peer_id not in joined.peers():
+                await anyio.sleep(0.001)
+        return joined
 
     return make
 

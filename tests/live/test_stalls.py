@@ -121,17 +121,17 @@ async def test_a_stream_nobody_negotiates_on_is_reset(good_pair, said):
 
 
 @pytest.mark.rule("IDY-11")
-async def test_an_identify_nobody_negotiates_is_reset_and_pubsub_still_works(good_pair):
+async def test_an_identify_nobody_negotiates_is_reset_and_pubsub_still_works(good_pair, subscribe):
     async with good_pair() as pair, dial(pair.address) as w:
         asked = await w.accept_stream()
         await asked.wait_reset(timeout=SOON)
         w.serve(*PUBSUB, handler=w.read_pubsub)
-        await _subscribe(pair, w)
+        await subscribe(pair.host, w, "other")
 
 
 @pytest.mark.rule("IDY-11")
 @pytest.mark.parametrize("said", [b"", b"\x20\x0a\x05"], ids=["nothing", "half"])
-async def test_an_identify_nobody_answers_is_reset_and_pubsub_still_works(good_pair, said):
+async def test_an_identify_nobody_answers_is_reset_and_pubsub_still_works(good_pair, said, subscribe):
     async with good_pair() as pair, dial(pair.address) as w:
         answered = anyio.Event()
 
@@ -143,23 +143,14 @@ async def test_an_identify_nobody_answers_is_reset_and_pubsub_still_works(good_p
         w.serve(*PUBSUB, handler=w.read_pubsub)
         await answered.wait()
         await w.streams[2].wait_reset(timeout=SOON)
-        await _subscribe(pair, w)
-
-
-async def _subscribe(pair, w, topic: str = "other"):
-    """Open W's pubsub stream and subscribe; returns the host's topic once that has arrived."""
-    joined = await pair.host.join(topic)
-    await w.open_pubsub()
-    await w.send_rpc(Rpc(subscriptions=[SubOpts(topic)]))
-    await joined.wait_for_peers(1, timeout=2)
-    return joined
+        await subscribe(pair.host, w, "other")
 
 
 @pytest.mark.rule("WIRE-19")
-async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_pair):
+async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_pair, subscribe):
     async with good_pair() as pair, dial(pair.address) as w, dial(pair.address, seed=2) as other:
         await w.serve_identify()
-        topic = await _subscribe(pair, w)
+        topic = await subscribe(pair.host, w, "other")
         await other.serve_identify()
         await other.open_pubsub()
         await other.send_rpc(Rpc(subscriptions=[SubOpts("other")]))
@@ -178,11 +169,11 @@ async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_
 
 
 @pytest.mark.rule("T12", "YMX-07", "YMX-19")
-async def test_a_stream_that_gets_no_credit_is_reset_and_the_connection_lives(good_pair):
+async def test_a_stream_that_gets_no_credit_is_reset_and_the_connection_lives(good_pair, subscribe):
     async with good_pair() as pair, dial(pair.address) as w:
         w.returns_credit = False
         await w.serve_identify()
-        topic = await _subscribe(pair, w)
+        topic = await subscribe(pair.host, w, "other")
         first = await w.wait_pubsub()
         before = first.received_bytes
         with anyio.fail_after(5):
@@ -247,7 +238,7 @@ def _pings(w) -> int:
 
 
 async def test_a_peer_that_breaks_yamux_and_does_not_read_on_is_closed_in_silence(
-    good_pair, config
+    good_pair, config, subscribe
 ):
     """The keep-alive that falls due meanwhile has nobody to ping."""
     config = config(
@@ -255,7 +246,7 @@ async def test_a_peer_that_breaks_yamux_and_does_not_read_on_is_closed_in_silenc
     )
     async with good_pair(config=config) as pair, dial(pair.address) as w:
         await w.serve_identify()
-        topic = await _subscribe(pair, w)
+        topic = await subscribe(pair.host, w, "other")
         await (await w.wait_pubsub()).grant(1 << 30)
         w.stop_reading()
         for _ in range(150):  # until the kernel takes no more
@@ -353,11 +344,11 @@ async def _deaf_subscriber(tasks, host):
 
 
 @pytest.mark.rule("T6", "T5")
-async def test_a_slow_validator_holds_the_stream_back_and_not_the_socket(good_pair, config):
+async def test_a_slow_validator_holds_the_stream_back_and_not_the_socket(good_pair, config, subscribe):
     """While messages wait for validation, pings are still answered at once."""
     async with good_pair(config=config(validation_queue=8)) as pair, dial(pair.address) as w:
         await w.serve_identify()
-        topic = await _subscribe(pair, w)
+        topic = await subscribe(pair.host, w, "other")
         async with topic.subscribe() as messages:
             pair.host.set_validator("other", lambda message: True)
             signed = [
