@@ -27,6 +27,7 @@ class OutboundQueue:
         self._lanes: tuple[deque[Queued], ...] = tuple(deque() for _ in Lane)
         self._max_rpcs = max_rpcs
         self._max_bytes = max_bytes
+        self._lane_bytes = [0] * len(Lane)
         self.rpcs = 0
         self.bytes = 0
         self.dropped = 0
@@ -39,42 +40,51 @@ class OutboundQueue:
         return self.rpcs * 2 > self._max_rpcs or self.bytes * 2 > self._max_bytes
 
     def push(self, rpc: Rpc, body: bytes, lane: Lane) -> list[Rpc]:
-        """Queue it; returns what had to be dropped for it, or itself when nothing lower waits."""
+        """Queue it; returns what had to be dropped for it, or it alone when all that waits below
+        would not make room."""
         dropped: list[Rpc] = []
         while self.rpcs >= self._max_rpcs or self.bytes + len(body) > self._max_bytes:
-            victim = self._evict_below(lane)
+            victim = self._evict_below(lane) if dropped or self._can_hold(body, lane) else None
             if victim is None:
-                dropped.append(rpc)
                 self.dropped += 1
-                return dropped
+                return [rpc]
             dropped.append(victim)
         self._lanes[lane].append(Queued(rpc, body))
+        self._lane_bytes[lane] += len(body)
         self.rpcs += 1
         self.bytes += len(body)
         return dropped
 
+    def _can_hold(self, body: bytes, lane: Lane) -> bool:
+        """Whether what may not be dropped for it leaves room."""
+        kept = sum(self._lane_bytes[: lane + 1])
+        return kept + len(body) <= self._max_bytes
+
     def _evict_below(self, lane: Lane) -> Rpc | None:
-        for candidates in reversed(self._lanes[lane + 1 :]):
-            if candidates:
-                victim = candidates.pop()
-                self.rpcs -= 1
-                self.bytes -= len(victim.body)
+        for lower in range(len(self._lanes) - 1, lane, -1):
+            if self._lanes[lower]:
+                victim = self._lanes[lower].pop()
+                self._left(lower, victim.body)
                 self.dropped += 1
                 return victim.rpc
         return None
+
+    def _left(self, lane: int, body: bytes) -> None:
+        self.rpcs -= 1
+        self.bytes -= len(body)
+        self._lane_bytes[lane] -= len(body)
 
     def take_frames(self, room: int) -> bytes:
         """Length-prefixed RPCs, joined, up to `room` bytes but at least one if any waits."""
         parts: list[bytes] = []
         size = 0
-        for lane in self._lanes:
+        for number, lane in enumerate(self._lanes):
             while lane:
                 body = lane[0].body
                 if parts and size + len(body) + 4 > room:
                     return b"".join(parts)
                 lane.popleft()
-                self.rpcs -= 1
-                self.bytes -= len(body)
+                self._left(number, body)
                 prefix = encode_uvarint(len(body))
                 parts.append(prefix)
                 parts.append(body)
@@ -84,5 +94,6 @@ class OutboundQueue:
     def clear(self) -> None:
         for lane in self._lanes:
             lane.clear()
+        self._lane_bytes = [0] * len(Lane)
         self.rpcs = 0
         self.bytes = 0

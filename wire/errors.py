@@ -14,7 +14,7 @@ class LocalProtocolError(GossipSubError):
 class RemoteProtocolError(GossipSubError):
     """The peer broke the protocol; close what it broke.
 
-    `fatal_to` names what cannot go on: `"stream"` or `"connection"`.
+    `fatal_to` names what cannot go on: `"connection"`, `"stream"`, or just the `"message"`.
     """
 
     def __init__(self, message: str, *, fatal_to: str = "connection") -> None:

@@ -17,8 +17,9 @@ from gossipsub.wire.errors import LocalProtocolError
 class EnvelopeLimits:
     """What a node sends and takes; checked at construction (LocalProtocolError)."""
 
-    max_bytes: int = 1 << 20
-    """Size of the encoded envelope."""
+    max_bytes: int = 256 << 10
+    """Size of the encoded envelope. Decoding the worst that can be said in a MiB was measured at
+    65 ms, too long for an event loop; large content belongs elsewhere, with its hash in `data`."""
     max_depth: int = 64
     """Nested objects and arrays, the envelope included; at most 256."""
     max_hop_count: int = 16
