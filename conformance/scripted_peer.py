@@ -21,8 +21,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream, TaskGroup
-from anyio.streams.stapled import MultiListener
+from anyio.abc import TaskGroup
 
 from gossipsub.conformance.scripted_stream import ScriptedStream
 from gossipsub.conformance.scripted_wire import (
@@ -57,7 +56,6 @@ from gossipsub.wire.yamux_frame import (
 IDENTIFY = identify.PROTOCOL
 PUSH = identify.PUSH_PROTOCOL
 PUBSUB = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
-LOOPBACK = "127.0.0.1"
 
 _LIMITS = RpcLimits(
     subscriptions=1_000_000,
@@ -106,6 +104,8 @@ class ScriptedPeer:
         self.pubsub_out: ScriptedStream | None = None
         self.goaway: int | None = None
         """Code of the other side's GoAway."""
+        self.pongs: list[int] = []
+        """Values of the yamux pings answered."""
         self.ended = False
         self.faults: list[str] = []
         """What the other side did wrong where nobody waited; raised at the end of the script."""
@@ -179,10 +179,10 @@ class ScriptedPeer:
         return self.accepted[self._taken - 1]
 
     async def ping(self, value: int, *, timeout: float = PATIENCE) -> None:
-        """A yamux ping and its answer."""
+        """A yamux ping and its answer, which must have no flag but ACK, and be on stream 0."""
+        before = len(self.pongs)
         await self.send_frame(PING, SYN, 0, value)
-        answer = Frame(PING, ACK, 0, value)
-        await self.until(lambda: answer in self.journal.received("yamux"), "pong", timeout)
+        await self.until(lambda: value in self.pongs[before:], "pong", timeout)
 
     async def wait_goaway(self, *, timeout: float = PATIENCE) -> int:
         await self.until(lambda: self.goaway is not None, "GoAway", timeout)
@@ -322,7 +322,9 @@ class ScriptedPeer:
 
     async def _take(self, frame: Frame) -> None:
         if frame.kind == PING:
-            if frame.flags & SYN and self.answers_pings:
+            if frame.flags == ACK and frame.stream_id == 0:
+                self.pongs.append(frame.length)
+            elif frame.flags & SYN and self.answers_pings:
                 await self._answer(Frame(PING, ACK, 0, frame.length))
         elif frame.kind == GO_AWAY:
             self.goaway = frame.length
@@ -361,6 +363,7 @@ class ScriptedPeer:
             return  # the stream is over; whoever waits for it is told there
         except RemoteProtocolError as error:
             self.faults.append(f"stream {stream.stream_id}: {error}")
+            self._ring()
 
     def _ring(self) -> None:
         bell, self._bell = self._bell, anyio.Event()
@@ -404,42 +407,3 @@ async def dial(
         await wire.upgrade(key, initiator=True, muxers=muxers)
         async with play(wire, key, client=True) as peer:
             yield peer
-
-
-class ScriptedListener:
-    """Waits to be dialled; each connection is then the script's."""
-
-    def __init__(self, listener: MultiListener[SocketStream], key: PrivateKey) -> None:
-        self.key = key
-        self._listener = listener.listeners[0]
-        port = self._listener.extra(SocketAttribute.local_port)
-        self.address = f"/ip4/{LOOPBACK}/tcp/{port}/p2p/{key.peer_id()}"
-
-    @asynccontextmanager
-    async def accept_wire(self, *, timeout: float = PATIENCE) -> AsyncIterator[Wire]:
-        """The next connection, nothing said yet."""
-        with deadline(timeout, "connection"):
-            socket = await self._listener.accept()  # type: ignore[attr-defined]
-        wire = Wire(socket)
-        try:
-            yield wire
-        finally:
-            with anyio.CancelScope(shield=True):
-                await wire.close()
-
-    @asynccontextmanager
-    async def accept(
-        self, *, muxers: tuple[str, ...] = (YAMUX,), timeout: float = PATIENCE
-    ) -> AsyncIterator[ScriptedPeer]:
-        """The next connection, up to yamux."""
-        async with self.accept_wire(timeout=timeout) as wire:
-            await wire.upgrade(self.key, initiator=False, muxers=muxers)
-            async with play(wire, self.key, client=False) as peer:
-                yield peer
-
-
-@asynccontextmanager
-async def listen(*, seed: int = 1000) -> AsyncIterator[ScriptedListener]:
-    """Listen on a random port of the loopback interface."""
-    async with await anyio.create_tcp_listener(local_host=LOOPBACK) as listener:
-        yield ScriptedListener(listener, key_of_seed(seed))

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 
 from gossipsub.crypto.keys import PrivateKey, PublicKey
 from gossipsub.crypto.noise_core import CipherState, XXHandshake
@@ -188,6 +188,11 @@ class Wire(Negotiating):
         self._sealing: CipherState | None = None
         self._opening: CipherState | None = None
 
+    @property
+    def local_port(self) -> int:
+        """The port of our end."""
+        return int(self._socket.extra(SocketAttribute.local_port))
+
     # -- bytes -----------------------------------------------------------------------------
 
     async def send_raw(self, data: bytes = b"", *, timeout: float = PATIENCE) -> None:
@@ -244,6 +249,12 @@ class Wire(Negotiating):
                     await self._receive()
             except WireClosed:
                 return bytes(self._raw)
+
+    def take_raw(self) -> bytes:
+        """What has come and was not read, sealed or not; waits for nothing."""
+        taken = bytes(self._raw)
+        self._raw.clear()
+        return taken
 
     async def close(self) -> None:
         await anyio.aclose_forcefully(self._socket)

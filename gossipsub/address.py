@@ -49,10 +49,13 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read the text form. AddressError when it is not a TCP address."""
-        if not text.startswith("/"):
-            raise AddressError(f"an address begins with '/': {text!r}")
+        if not isinstance(text, str) or not text.startswith("/"):
+            raise AddressError(f"an address is a text that begins with '/': {text!r}")
+        # The old name of /p2p, only where a peer follows: it is a host name as well.
+        base, old_name, peer = text.rpartition("/ipfs/")
+        modern = f"{base}/p2p/{peer}" if old_name and "/tcp/" in base else text
         try:
-            parts = list(Multiaddr(text.replace("/ipfs/", "/p2p/", 1)).items())
+            parts = list(Multiaddr(modern).items())
         except _PARSE_ERRORS as error:
             raise AddressError(f"not a multiaddr: {text!r}: {error}") from error
         return cls._from_parts([(protocol.name, value) for protocol, value in parts], text)

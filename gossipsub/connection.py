@@ -43,6 +43,8 @@ logger = logging.getLogger("gossipsub.connection")
 READ_BYTES = 65536
 WRITE_BYTES = 131072
 """Handed to the kernel under one deadline."""
+STREAM_BYTES = 130_000
+"""What one stream adds to a write: with it two Noise frames are full, and one write."""
 HandlerFactory = Callable[[Stream], StreamHandler]
 
 
@@ -83,6 +85,7 @@ class Connection:
         self._wake = Wake()
         self._scope: anyio.CancelScope | None = None
         self._closing = False
+        self._aborted = False
         self._goodbye_said = False
         self._keepalive: Timer | None = None
         self._ping_value = 0
@@ -162,6 +165,8 @@ class Connection:
         try:
             async with anyio.create_task_group() as tasks:
                 self._scope = tasks.cancel_scope
+                if self._aborted:
+                    tasks.cancel_scope.cancel()
                 self._expect_life()
                 tasks.start_soon(self._isolated, self._read)
                 tasks.start_soon(self._isolated, self._write)
@@ -183,6 +188,7 @@ class Connection:
     def abort(self, reason: str) -> None:
         """End now, without sending what is queued."""
         self.end_reason = self.end_reason or reason
+        self._aborted = True
         if self._scope is not None:
             self._scope.cancel()
 
@@ -190,10 +196,10 @@ class Connection:
         """Whatever goes wrong in serving this peer ends this connection and nothing else."""
         try:
             await serve()  # type: ignore[misc]
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            self.abort("the peer closed the connection")
         except TimeoutError:
             self.abort("the peer does not take what we write")
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            self.abort("the peer closed the connection")
         except RemoteProtocolError as error:
             self._broken(error)
         except Exception:
@@ -313,7 +319,7 @@ class Connection:
             data = self._noise.data_to_send()
             if data:
                 await self._send(data)
-            elif self._closing:
+            elif self._closing and not self._writable:
                 return
             else:
                 await self._wake.wait()
@@ -325,13 +331,12 @@ class Connection:
                 await self._socket.send(piece)
 
     def _gather(self) -> None:
-        """Pull from every stream that has something to say, and seal it."""
-        while self._writable:
-            streams = list(self._writable)
-            self._writable.clear()
-            for stream in streams:
-                stream.pump()
-        if self._closing and not self._goodbye_said:
+        """Pull some from every stream that has something to say, and seal it."""
+        streams = list(self._writable)
+        self._writable.clear()
+        for stream in streams:
+            stream.pump(STREAM_BYTES)
+        if self._closing and not self._goodbye_said and not self._writable:
             self._goodbye_said = True
             self.session.go_away(0)
         plaintext = self.session.data_to_send()

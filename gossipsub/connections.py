@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import SocketKind
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ logger = logging.getLogger("gossipsub.connections")
 
 ACCEPT_PAUSE = 0.1
 """Seconds before accepting again when the system refused."""
+NEXT_ATTEMPT = 0.25
+"""Seconds a name's next address is tried after (RFC 8305): the first may lead nowhere."""
 STREAM_ERRORS = (
     anyio.EndOfStream,
     anyio.BrokenResourceError,
@@ -65,6 +67,7 @@ class Connections:
         self._opened = opened
         self._closed = closed
         self._limits = YamuxLimits(max_inbound_streams=config.max_inbound_streams)
+        self._dials: dict[anyio.CancelScope, None] = {}
         self._upgrading = 0
         self._total = 0
         self._is_closing = False
@@ -74,16 +77,28 @@ class Connections:
         return self._total
 
     def get(self, peer: bytes) -> Connection | None:
-        connections = self.by_peer.get(peer)
-        return connections[0] if connections else None
+        """A connection to the peer that is not about to end."""
+        return next((each for each in self.by_peer.get(peer, ()) if each.is_open), None)
 
     # -- outbound --------------------------------------------------------------------------
 
     async def dial(self, address: Address) -> PeerId:
         """The peer's id once a connection to it stands; an existing one will do.
 
-        DialError: nobody there, not in time, another peer, or no common protocols.
+        DialError: nobody there, not in time, another peer, no common protocols, or the host
+        closes.
         """
+        with anyio.CancelScope() as scope:
+            self._dials[scope] = None
+            try:
+                return await self._dial(address)
+            finally:
+                del self._dials[scope]
+        raise DialError(f"{address}: the host is closing")
+
+    async def _dial(self, address: Address) -> PeerId:
+        if self._is_closing:
+            raise DialError(f"{address}: the host is closing")
         if address.peer is not None:
             if address.peer == self._me:
                 raise DialError(f"{address} is this host itself")
@@ -96,7 +111,7 @@ class Connections:
                 socket = await self._connect(address)
         except TimeoutError as error:
             raise DialError(f"{address}: no answer in time") from error
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
             raise DialError(f"{address}: {_describe(error)}") from error
         return await self._upgrade_dialled(socket, address)
 
@@ -104,13 +119,7 @@ class Connections:
         infos = await anyio.getaddrinfo(
             address.host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
         )
-        failure: OSError | None = None
-        for *_, sockaddr in infos:
-            try:
-                return await anyio.connect_tcp(sockaddr[0], sockaddr[1])
-            except OSError as error:
-                failure = error
-        raise failure or OSError(errno.EHOSTUNREACH, "no address")
+        return await _connect_to_any([sockaddr[:2] for *_, sockaddr in infos])
 
     async def _upgrade_dialled(self, socket: SocketStream, address: Address) -> PeerId:
         try:
@@ -225,21 +234,29 @@ class Connections:
         way = "out" if connection.outbound else "in"
         logger.info("connected peer=%s direction=%s", connection.peer.short(), way)
         try:
-            await connection.run()
-        finally:
-            self._total -= 1
-            connections = self.by_peer[connection.peer]
-            connections.remove(connection)
-            if not connections:
-                del self.by_peer[connection.peer]
-            self._closed(connection)
-            logger.info(
-                "disconnected peer=%s reason=%s", connection.peer.short(), connection.end_reason
-            )
+            try:
+                await connection.run()
+            finally:
+                self._forget(connection)
+        except Exception:
+            logger.exception("a bug ended a connection")
+
+    def _forget(self, connection: Connection) -> None:
+        self._total -= 1
+        connections = self.by_peer[connection.peer]
+        connections.remove(connection)
+        if not connections:
+            del self.by_peer[connection.peer]
+        self._closed(connection)
+        logger.info(
+            "disconnected peer=%s reason=%s", connection.peer.short(), connection.end_reason
+        )
 
     def close_all(self) -> None:
-        """Say goodbye on every connection; no new ones are admitted."""
+        """Say goodbye on every connection; no new ones are admitted, dials end."""
         self._is_closing = True
+        for scope in self._dials:
+            scope.cancel()
         for connections in list(self.by_peer.values()):
             for connection in list(connections):
                 connection.close("the host closes")
@@ -247,11 +264,49 @@ class Connections:
 
 def _end(socket: ByteStream, attribute: object) -> Address | None:
     """The address of one end; None on transports that have none."""
-    name = socket.extra(attribute, None)
+    try:
+        name = socket.extra(attribute, None)
+    except OSError:  # it has ended already
+        return None
     if not isinstance(name, tuple):
         return None
     return Address.of_socket(name[0], name[1])
 
 
-def _describe(error: OSError) -> str:
-    return error.strerror or str(error)
+async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
+    """The first connection that stands. OSError when none does."""
+    found: list[SocketStream] = []
+    failures: list[OSError] = []
+
+    async def attempt(host: str, port: int, failed: anyio.Event) -> None:
+        try:
+            socket = await anyio.connect_tcp(host, port)
+        except OSError as error:
+            failures.append(error)
+            failed.set()
+            return
+        if found:
+            await anyio.aclose_forcefully(socket)
+        found.append(socket)
+        tasks.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for host, port in ends:
+                failed = anyio.Event()
+                tasks.start_soon(attempt, host, port, failed)
+                with anyio.move_on_after(NEXT_ATTEMPT):
+                    await failed.wait()
+    except BaseException:
+        for socket in found:
+            with anyio.CancelScope(shield=True):
+                await anyio.aclose_forcefully(socket)
+        raise
+    if not found:
+        raise failures[0] if failures else OSError(errno.EHOSTUNREACH, "no address")
+    return found[0]
+
+
+def _describe(error: Exception) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    return getattr(cause, "strerror", None) or str(cause)

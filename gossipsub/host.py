@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self, cast
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener
+from anyio.abc import SocketAttribute, SocketListener, SocketStream
+from anyio.streams.stapled import MultiListener
 
 from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
@@ -23,7 +24,7 @@ from gossipsub.connections import Connections, DialError
 from gossipsub.crypto import key_file
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.crypto.peer_record import PeerRecord
+from gossipsub.crypto.peer_record import PeerRecord, next_seq
 from gossipsub.identify_service import IdentifyService, PeerDetails
 from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
@@ -35,8 +36,8 @@ from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
-from gossipsub.wire.identify import Identify
-from gossipsub.wire.multistream import ProtocolTable
+from gossipsub.wire.identify import Identify, encode_identify
+from gossipsub.wire.multistream import MultistreamDialer, ProtocolTable
 
 logger = logging.getLogger("gossipsub.host")
 
@@ -55,6 +56,7 @@ class PeerInfo:
     agent_version: str | None
     protocols: tuple[str, ...]
     topics: tuple[str, ...]
+    """What it is subscribed to, whether or not this host is."""
     pubsub_protocol: str | None
     """What our pubsub stream to the peer speaks; None while there is none."""
 
@@ -76,7 +78,7 @@ class Host:
         *,
         listen: str | Sequence[str] = LOOPBACK,
         key: PrivateKey | str | os.PathLike[str] | None = None,
-        bootstrap: Iterable[str] = (),
+        bootstrap: str | Iterable[str] = (),
         params: GossipParams | None = None,
         config: HostConfig | None = None,
         agent_version: str = AGENT_VERSION,
@@ -85,18 +87,23 @@ class Host:
         self._listen = [
             Address.parse(text) for text in ([listen] if isinstance(listen, str) else listen)
         ]
-        self._bootstrap = [Address.parse(text) for text in bootstrap]
+        self._bootstrap = [
+            Address.parse(text)
+            for text in ([bootstrap] if isinstance(bootstrap, str) else bootstrap)
+        ]
         _require_peers(self._bootstrap)
         self._key = _identity(key)
         self._params = params or GossipParams()
         self._config = config or HostConfig()
         self._agent_version = agent_version
+        self._require_introducible()
         self._rng = rng or random.Random(secrets.randbits(64))
         self._details: dict[bytes, PeerDetails] = {}
         self._listening: list[Address] = []
         self._exit: AsyncExitStack | None = None
         self._was_opened = False
         self._record: tuple[tuple[bytes, ...], bytes] | None = None
+        self._record_seq: int | None = None
 
     # -- life ------------------------------------------------------------------------------
 
@@ -106,14 +113,14 @@ class Host:
         self._was_opened = True
         self._assemble()
         async with AsyncExitStack() as stack:
-            listeners = [await stack.enter_async_context(await self._bind(address))
-                         for address in self._listen]
+            bound = [await stack.enter_async_context(await self._bind(address))
+                     for address in self._listen]
             tasks = await stack.enter_async_context(anyio.create_task_group())
             self._connections.tasks = tasks
             tasks.start_soon(self._timers.run)
             tasks.start_soon(self._pubsub.pipeline.run)
-            for listener in listeners:
-                tasks.start_soon(self._connections.listen, listener)
+            for listener in (each for multiple in bound for each in multiple.listeners):
+                tasks.start_soon(self._connections.listen, cast(SocketListener, listener))
             for address in self._bootstrap:
                 tasks.start_soon(self._keep_connected, address)
             self._pubsub.start()
@@ -131,13 +138,21 @@ class Host:
         if self._exit is None:
             return None
         stack, self._exit = self._exit, None
-        with anyio.CancelScope(shield=True):
-            await self._say_goodbye()
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._say_goodbye()
+        except BaseException as interruption:  # asyncio's own way to cancel knows no shield
+            await self._stop(stack, interruption)
+            raise
+        return await self._stop(stack, error)
+
+    async def _stop(self, stack: AsyncExitStack, error: BaseException | None) -> bool | None:
+        """End all tasks, close the sockets; True when `error` was these tasks' cancellation."""
         self._tasks.cancel_scope.cancel()
-        if isinstance(error, Exception):
+        if error is None or not _is_cancellation(error):
             # The application's own: it must not come out of here as part of a group.
-            kind = error = traceback = None
-        return await stack.__aexit__(kind, error, traceback)
+            return await stack.__aexit__(None, None, None)
+        return await stack.__aexit__(type(error), error, error.__traceback__)
 
     async def _say_goodbye(self) -> None:
         """Leave topics, close connections; no longer than `close_timeout` whatever peers do."""
@@ -178,18 +193,19 @@ class Host:
         for protocol in self._pubsub.protocols:
             self._protocols.add(protocol, self._pubsub.accept_stream)
 
-    async def _bind(self, address: Address) -> SocketListener:
-        """Open one listening socket. AddressError when the system refuses."""
+    async def _bind(self, address: Address) -> MultiListener[SocketStream]:
+        """Open a listening socket, for a name maybe several. AddressError when the system refuses.
+        """
         try:
             multi = await anyio.create_tcp_listener(
                 local_host=address.host, local_port=address.port, family=address.family
             )
-        except OSError as error:
-            raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
-        listener = cast(SocketListener, multi.listeners[0])
-        port = listener.extra(SocketAttribute.local_port)
-        self._listening.append(Address(address.protocol, address.host, int(port)))
-        return listener
+        except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
+            reason = getattr(error, "strerror", None) or error
+            raise AddressError(f"cannot listen on {address}: {reason}") from error
+        ports = {int(each.extra(SocketAttribute.local_port)): None for each in multi.listeners}
+        self._listening += [Address(address.protocol, address.host, port) for port in ports]
+        return multi
 
     # -- who and where ---------------------------------------------------------------------
 
@@ -224,7 +240,7 @@ class Host:
         for connection in list(self._connections.by_peer.get(peer, ())):
             connection.close("closed by the application")
         with anyio.move_on_after(self._config.close_timeout):
-            while self._connections.get(peer) is not None:
+            while peer in self._connections.by_peer:
                 await anyio.sleep(0.005)
 
     def peers(self) -> tuple[PeerInfo, ...]:
@@ -248,7 +264,6 @@ class Host:
 
     def _info(self, connection: Connection) -> PeerInfo:
         details = self._details.get(connection.peer)
-        router = self._pubsub.router
         address = connection.remote_address
         return PeerInfo(
             peer=connection.peer,
@@ -256,7 +271,7 @@ class Host:
             outbound=connection.outbound,
             agent_version=None if details is None else details.agent_version,
             protocols=() if details is None else details.protocols,
-            topics=tuple(t for t in router.topics() if connection.peer in router.topic_peers(t)),
+            topics=tuple(self._pubsub.router.topics_of(connection.peer)),
             pubsub_protocol=self._pubsub.protocol_of(connection.peer),
         )
 
@@ -286,6 +301,8 @@ class Host:
     # -- inside ----------------------------------------------------------------------------
 
     def _require_running(self) -> None:
+        if self._exit is None and self._was_opened:
+            raise LocalProtocolError("the host is closed")
         if self._exit is None:
             raise LocalProtocolError("open the host first: async with Host(…) as host")
 
@@ -303,7 +320,7 @@ class Host:
     def _connection_closed(self, connection: Connection) -> None:
         self._identify.forget(connection)
         self._pubsub.connection_closed(connection)
-        if self._connections.get(connection.peer) is None:
+        if connection.peer not in self._connections.by_peer:
             self._details.pop(connection.peer, None)
             self._watch.tell(PeerEventKind.PEER_DISCONNECTED, connection.peer)
 
@@ -314,12 +331,8 @@ class Host:
     def _describe(self, connection: Connection) -> Identify:
         """What identify says of this host on this connection."""
         local = connection.local_address
-        addresses = tuple(
-            address.with_host(local.host).encode()
-            if address.is_wildcard() and local is not None
-            else address.encode()
-            for address in self._listening
-        )
+        reachable = (_reachable(address, local) for address in self._listening)
+        addresses = tuple(address.encode() for address in reachable if address is not None)
         observed = connection.remote_address
         return Identify(
             public_key=self._key.public_key.encode(),
@@ -333,9 +346,27 @@ class Host:
 
     def _signed_record(self, addresses: tuple[bytes, ...]) -> bytes:
         if self._record is None or self._record[0] != addresses:
-            record = PeerRecord(self.peer_id, time.time_ns(), addresses)
+            self._record_seq = next_seq(self._record_seq, time.time_ns())
+            record = PeerRecord(self.peer_id, self._record_seq, addresses)
             self._record = (addresses, record.seal(self._key))
         return self._record[1]
+
+    def _require_introducible(self) -> None:
+        """LocalProtocolError unless peers can be told who this host is and what it speaks."""
+        MultistreamDialer(self._params.protocols)
+        if not isinstance(self._agent_version, str):
+            raise LocalProtocolError(f"the agent version is a text: {self._agent_version!r}")
+        try:
+            encode_identify(
+                Identify(
+                    public_key=self._key.public_key.encode(),
+                    protocols=self._params.protocols,
+                    protocol_version=PROTOCOL_VERSION,
+                    agent_version=self._agent_version,
+                )
+            )
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"not Unicode text: {self._agent_version!r}") from error
 
     def _connect_wanted(self, wanted: Connect) -> None:
         if wanted.signed_peer_record is None:
@@ -349,26 +380,26 @@ class Host:
         if addresses:
             self._tasks.start_soon(self._try_to_dial, addresses[0].with_peer(record.peer_id))
 
-    async def _try_to_dial(self, address: Address) -> bool:
+    async def _try_to_dial(self, address: Address) -> None:
         try:
             await self._connections.dial(address)
         except DialError as error:
             logger.debug("dial failed error=%s", error)
-            return False
-        return True
 
     async def _keep_connected(self, address: Address) -> None:
         """Dial a bootstrap peer, and again whenever it is lost, ever more slowly."""
         delay = self._config.reconnect_delay
         while True:
+            await self._try_to_dial(address)
             connection = self._connections.get(address.peer or b"")
             if connection is not None:
+                since = anyio.current_time()
                 await connection.ended.wait()
-            elif await self._try_to_dial(address):
-                delay = self._config.reconnect_delay
-            else:
-                await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
-                delay = min(delay * 2, self._config.reconnect_delay_limit)
+                # A peer that accepts and hangs up at once is dialled as slowly as one not there.
+                if anyio.current_time() - since > self._config.reconnect_delay_limit:
+                    delay = self._config.reconnect_delay
+            await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
+            delay = min(delay * 2, self._config.reconnect_delay_limit)
 
 
 def _require_peers(addresses: Iterable[Address]) -> None:
@@ -377,9 +408,28 @@ def _require_peers(addresses: Iterable[Address]) -> None:
             raise AddressError(f"a bootstrap address ends in /p2p/PEER: {address}")
 
 
+def _reachable(address: Address, local: Address | None) -> Address | None:
+    """Where a peer whose connection ends at `local` can dial what listens on `address`; None if
+    nowhere: that is a wildcard of the other address family."""
+    if not address.is_wildcard():
+        return address
+    if local is None or local.family != address.family:
+        return None
+    return address.with_host(local.host)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(cancelled) is not None
+    return isinstance(error, cancelled)
+
+
 def _identity(key: PrivateKey | str | os.PathLike[str] | None) -> PrivateKey:
     if key is None:
         return PrivateKey.generate()
     if isinstance(key, PrivateKey):
         return key
+    if not isinstance(key, (str, os.PathLike)):
+        raise LocalProtocolError(f"key is a PrivateKey or a path: {type(key).__name__}")
     return key_file.load_or_create(key)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gossipsub.address import Address
+from gossipsub.crypto.peer_id import PeerId
 from gossipsub.crypto.peer_record import PeerRecord
 from gossipsub.stream import Stream, StreamHandler
-from gossipsub.wire.errors import RemoteProtocolError
+from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 from gossipsub.wire.identify import (
     PROTOCOL,
     PUSH_PROTOCOL,
@@ -31,16 +32,37 @@ logger = logging.getLogger("gossipsub.identify")
 class PeerDetails:
     """What a peer said of itself, checked as far as that goes."""
 
-    protocols: tuple[str, ...]
-    agent_version: str | None
-    protocol_version: str | None
-    addresses: tuple[Address, ...]
-    """Where it listens: from its signed record if it sent a valid one, else as it says."""
+    peer: PeerId
+    said: Identify
     record: PeerRecord | None
+    """The newest valid one it sent."""
     signed_record: bytes | None
     """The record's envelope, to hand on in peer exchange."""
-    observed: Address | None
-    """Where it sees us."""
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return tuple(self.said.protocols)
+
+    @property
+    def agent_version(self) -> str | None:
+        return self.said.agent_version
+
+    # Addresses are read when somebody asks: 200 of them take 10 ms, and a peer can push at will.
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens: from its signed record if it sent a valid one, else as it says."""
+        listed = self.said.listen_addresses if self.record is None else self.record.addresses
+        return tuple(
+            address
+            for address in map(_read_address, listed)
+            if address is not None and address.peer in (None, self.peer)
+        )
+
+    @property
+    def observed(self) -> Address | None:
+        """Where it sees us."""
+        seen = self.said.observed_address
+        return None if seen is None else _read_address(seen)
 
 
 class IdentifyService:
@@ -53,7 +75,7 @@ class IdentifyService:
     ) -> None:
         self._describe = describe
         self._identified = identified
-        self._said: dict[Connection, tuple[Identify, PeerDetails]] = {}
+        self._known: dict[Connection, PeerDetails] = {}
 
     def serve(self, protocols: ProtocolTable[HandlerFactory]) -> None:
         protocols.add(PROTOCOL, lambda stream: _Answer(stream, self._message(stream)))
@@ -71,10 +93,22 @@ class IdentifyService:
         )
 
     def forget(self, connection: Connection) -> None:
-        self._said.pop(connection, None)
+        self._known.pop(connection, None)
 
     def _message(self, stream: Stream) -> bytes:
-        return encode_identify(self._describe(stream.connection))
+        """All there is to tell, or as much of it as a message holds: with a long key, or many
+        addresses, first the signed record is left out, then the last addresses."""
+        told = self._describe(stream.connection)
+        while True:
+            try:
+                return encode_identify(told)
+            except LocalProtocolError:
+                if told.signed_peer_record is not None:
+                    told = replace(told, signed_peer_record=None)
+                elif told.listen_addresses:
+                    told = replace(told, listen_addresses=told.listen_addresses[:-1])
+                else:
+                    raise
 
     def _ask_handler(self, stream: Stream) -> StreamHandler:
         stream.close_write()
@@ -84,15 +118,14 @@ class IdentifyService:
         self._learn(connection, said)
 
     def _pushed(self, connection: Connection, said: Identify) -> None:
-        known = self._said.get(connection)
-        self._learn(connection, said if known is None else apply_push(known[0], said))
+        known = self._known.get(connection)
+        self._learn(connection, said if known is None else apply_push(known.said, said))
 
     def _learn(self, connection: Connection, said: Identify) -> None:
         if said.public_key is not None and said.public_key != connection.public_key.encode():
             raise RemoteProtocolError("identify: not the key of this connection", fatal_to="stream")
-        known = self._said.get(connection)
-        details = _details(connection, said, None if known is None else known[1])
-        self._said[connection] = (said, details)
+        details = _details(connection, said, self._known.get(connection))
+        self._known[connection] = details
         self._identified(connection, details)
 
 
@@ -111,20 +144,7 @@ def _details(connection: Connection, said: Identify, known: PeerDetails | None) 
         else:
             if newer.supersedes(record):
                 record, signed = newer, said.signed_peer_record
-    listed = said.listen_addresses if record is None else record.addresses
-    return PeerDetails(
-        protocols=tuple(said.protocols),
-        agent_version=said.agent_version,
-        protocol_version=said.protocol_version,
-        addresses=tuple(
-            address
-            for address in map(_read_address, listed)
-            if address is not None and address.peer in (None, connection.peer)
-        ),
-        record=record,
-        signed_record=signed,
-        observed=None if said.observed_address is None else _read_address(said.observed_address),
-    )
+    return PeerDetails(connection.peer, said, record, signed)
 
 
 def _read_address(encoded: bytes) -> Address | None:

@@ -28,14 +28,15 @@ class Inbox(Generic[Item]):
         opened: Callable[[Self], None],
         closed: Callable[[Self], None],
     ) -> None:
-        if buffer < 1:
-            raise LocalProtocolError(f"a buffer holds at least 1 item: {buffer}")
+        if not isinstance(buffer, int) or buffer < 1:
+            raise LocalProtocolError(f"a buffer holds at least 1 item: {buffer!r}")
         self._buffer: deque[Item] = deque()
         self._size = buffer
         self._on_open: Callable[[Any], None] = opened
         self._on_close: Callable[[Any], None] = closed
         self._wake = Wake()
         self._is_open = False
+        self._is_read = False
         self._ended = False
         self.delivered = 0
         """Items put into the buffer since it was opened."""
@@ -71,12 +72,15 @@ class Inbox(Generic[Item]):
 
     def push(self, item: Item) -> None:
         """Called by the node. Never blocks."""
-        if len(self._buffer) >= self._size:
+        if self.is_full():
             self.dropped += 1
             return
         self._buffer.append(item)
         self.delivered += 1
         self._wake.set()
+
+    def is_full(self) -> bool:
+        return len(self._buffer) >= self._size
 
     def __len__(self) -> int:
         """Items in the buffer now."""
@@ -88,13 +92,20 @@ class Inbox(Generic[Item]):
     async def __anext__(self) -> Item:
         if not self._is_open:
             raise LocalProtocolError("open it first: async with …")
-        if self._buffer:
+        if self._is_read:
+            raise LocalProtocolError("another task reads it")
+        self._is_read = True
+        try:
             # A reader that awaits nothing else must still let the node run now and then.
-            if len(self._buffer) & 63 == 0:
+            if self._buffer and len(self._buffer) & 63 == 0:
                 await anyio.lowlevel.checkpoint()
-            return self._buffer.popleft()
-        while not self._buffer:
-            if self._ended:
-                raise StopAsyncIteration
-            await self._wake.wait()
+            while not self._buffer:
+                if self._ended:
+                    raise StopAsyncIteration
+                await self._wake.wait()
+            return self._take()
+        finally:
+            self._is_read = False
+
+    def _take(self) -> Item:
         return self._buffer.popleft()

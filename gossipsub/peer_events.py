@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.inbox import Inbox
@@ -24,7 +26,41 @@ class PeerEvent:
 
 
 class PeerEvents(Inbox[PeerEvent]):
-    """`async with host.peer_events() as events: async for event in events: …`"""
+    """`async with host.peer_events() as events: async for event in events: …`
+
+    A peer that leaves a topic while its join is still unread leaves no event at all, and the
+    same the other way round: a peer that comes and goes cannot fill the buffer.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffer: int,
+        opened: Callable[[Self], None],
+        closed: Callable[[Self], None],
+    ) -> None:
+        super().__init__(buffer=buffer, opened=opened, closed=closed)
+        self._unread: dict[tuple[PeerId, str], PeerEvent] = {}
+
+    def push(self, item: PeerEvent) -> None:
+        if item.topic is None:
+            super().push(item)
+            return
+        key = (item.peer, item.topic)
+        opposite = self._unread.pop(key, None)
+        if opposite is not None:
+            self._buffer.remove(opposite)
+            self.delivered -= 1
+            return
+        if not self.is_full():
+            self._unread[key] = item
+        super().push(item)
+
+    def _take(self) -> PeerEvent:
+        event = super()._take()
+        if event.topic is not None:
+            del self._unread[event.peer, event.topic]
+        return event
 
 
 class PeerWatch:

@@ -142,8 +142,7 @@ class PubSub:
     # -- what the application asks ---------------------------------------------------------
 
     def join(self, name: str) -> Topic:
-        if not isinstance(name, str) or not name:
-            raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
+        self._check_topic(name)
         if name in self.topics:
             raise LocalProtocolError(f"the topic is joined already: {name}")
         topic = self.topics[name] = Topic(self, name)
@@ -161,26 +160,28 @@ class PubSub:
         self.flush()
 
     def set_validator(self, topic: str, validator: Validator | None) -> None:
+        self._check_topic(topic)
         self.pipeline.set_validator(topic, validator)
 
     async def publish(self, topic: str, data: bytes) -> PublishResult:
         """Build, sign, validate and send. LocalProtocolError when it is too large or refused."""
         message = self._build(topic, data)
-        size = len(encode_message(message)) + RPC_OVERHEAD
-        if size > self.config.max_rpc_bytes:
-            raise LocalProtocolError(
-                f"the message takes {size} bytes on the wire, the limit is "
-                f"{self.config.max_rpc_bytes}"
-            )
-        message_id = self.params.message_id(message)
-        verdict = await self.pipeline.validate_own(received_message(message, message_id, self.me))
+        verdict = await self.pipeline.validate_own(message, self.me, self.params.message_id)
         if verdict is not Verdict.ACCEPT:
             raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
+        if topic not in self.topics:
+            raise LocalProtocolError(f"the topic was closed: {topic}")
+        if message.seqno is not None and int.from_bytes(message.seqno) != self._seqnos.last:
+            # Others overtook it while the validator thought. Sequence numbers must leave in
+            # order: peers with a sequence number validator would ignore this message.
+            message = self._build(topic, data)
         receipt = self.router.publish(message, now=self.timers.now())
         drops: list[tuple[bytes, Rpc]] = []
         self._drops = drops
-        self.flush()
-        self._drops = None
+        try:
+            self.flush()
+        finally:
+            self._drops = None
         self._counters.published += 1
         dropped = tuple(
             PeerId(peer) for peer, rpc in drops if any(sent is message for sent in rpc.publish)
@@ -189,10 +190,28 @@ class PubSub:
         return PublishResult(receipt.message_id, queued, dropped)
 
     def _build(self, topic: str, data: bytes) -> Message:
-        if self.params.signature_policy is not SignaturePolicy.STRICT_SIGN:
-            return Message(topic, data)
-        seqno = self._seqnos.next()
-        return sign_message(Message(topic, data, from_peer=self.me, seqno=seqno), self._key)
+        message = Message(topic, data)
+        if self.params.signature_policy is SignaturePolicy.STRICT_SIGN:
+            message.from_peer, message.seqno = self.me, self._seqnos.next()
+            message = sign_message(message, self._key)
+        size = len(encode_message(message)) + RPC_OVERHEAD
+        if size > self.config.max_rpc_bytes:
+            raise LocalProtocolError(
+                f"the message takes {size} bytes on the wire, the limit is "
+                f"{self.config.max_rpc_bytes}"
+            )
+        return message
+
+    def _check_topic(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
+        limit = self.params.limits.max_topic_length
+        if len(name) > limit:
+            raise LocalProtocolError(f"a topic's name has at most {limit} characters: {name!r}")
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"a topic's name is Unicode text: {name!r}") from error
 
     async def wait_for_room(self, peers: Sequence[PeerId]) -> None:
         """Let the writers run; wait while all these peers are behind, at most a second."""
@@ -279,7 +298,8 @@ class PubSub:
     def _send(self, effect: SendRpc) -> None:
         peer = self.peers.get(effect.peer)
         if peer is None or peer.outbound is None:
-            self._dropped(effect.peer, effect.rpc)
+            # The router need not send it again: a new stream begins with the whole hello.
+            self._lost(effect.peer, effect.rpc)
             return
         body = encode_rpc(effect.rpc)
         if len(body) > self._undivided_bytes:
@@ -302,10 +322,13 @@ class PubSub:
             self._dropped(effect.peer, dropped)
 
     def _dropped(self, peer: bytes, rpc: Rpc) -> None:
+        self._lost(peer, rpc)
+        self.router.rpc_dropped(peer, rpc, now=self.timers.now())
+
+    def _lost(self, peer: bytes, rpc: Rpc) -> None:
         self._counters.rpc_dropped += 1
         if self._drops is not None:
             self._drops.append((peer, rpc))
-        self.router.rpc_dropped(peer, rpc, now=self.timers.now())
 
     def _deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
         topic = self.topics.get(message.topic)

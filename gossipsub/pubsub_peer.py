@@ -44,6 +44,7 @@ class PubsubPeer:
         self.inbound: PubsubInbound | None = None
         self.is_registered = False
         self._inbound_protocol: str | None = None
+        self._speaks_pubsub = False
         self._opening = False
         self._attempts = 0
         self._opened_at = 0.0
@@ -56,7 +57,7 @@ class PubsubPeer:
         if not self.connections:
             self._stop_retrying()
             self._unregister()
-        elif self.outbound is None:
+        elif self._speaks_pubsub:
             self.speaks_pubsub()
 
     def is_outbound(self) -> bool:
@@ -71,6 +72,7 @@ class PubsubPeer:
 
     def speaks_pubsub(self) -> None:
         """Identify says so, or the peer opened a pubsub stream: open ours unless it stands."""
+        self._speaks_pubsub = True
         if self.outbound is None and not self._opening and self._retry is None:
             self._open_outbound()
 
@@ -120,6 +122,8 @@ class PubsubPeer:
         if self._attempts > REOPEN_ATTEMPTS:
             logger.debug("gave up on the pubsub stream peer=%s", self.peer.short())
             self._unregister()
+            if self.inbound is not None:
+                self.inbound.reset()  # nothing that comes on it could be processed any more
             return
         pause = 0.0
         if self._attempts > 1:
@@ -138,7 +142,7 @@ class PubsubPeer:
         self._inbound_protocol = stream.protocol
         if previous is not None:
             self._forget_announcements()
-            previous.replaced()
+            previous.reset()
         self.speaks_pubsub()
         return self.inbound
 
@@ -147,6 +151,8 @@ class PubsubPeer:
         if self.inbound is handler:
             self.inbound = None
             self._forget_announcements()
+            if self.outbound is None and not self._opening and self._retry is None:
+                self._unregister()  # it only sent, and has stopped
 
     def _forget_announcements(self) -> None:
         if self.is_registered:

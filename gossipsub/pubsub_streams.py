@@ -24,6 +24,7 @@ class PubsubInbound(StreamHandler):
         self._peer = peer
         self._frames = FrameReader(peer.pubsub.config.max_rpc_bytes)
         self._uncredited = 0
+        self._is_ended = False
         self.held = False
 
     def received(self, data: bytes) -> None:
@@ -48,17 +49,21 @@ class PubsubInbound(StreamHandler):
         self.held = False
         self._stream.consumed(self._uncredited)
         self._uncredited = 0
+        if self._is_ended:  # while bytes waited here; they count all the same
+            self._stream.close_write()
 
     def resume(self) -> None:
         """The reason to wait may be gone; called outside the stream's own reading."""
         self._stream.connection.resume_stream(self._stream, lambda _: self.process())
 
-    def replaced(self) -> None:
-        """The peer opened a newer stream, which takes over."""
+    def reset(self) -> None:
+        """A newer stream of the peer takes over, or the peer is given up."""
         self._stream.reset()
 
     def ended(self) -> None:
-        self._stream.close_write()
+        self._is_ended = True
+        if not self.held:
+            self._stream.close_write()
 
     def closed(self) -> None:
         self._peer.inbound_closed(self)

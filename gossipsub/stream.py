@@ -114,11 +114,16 @@ class Stream:
         self.clear_deadline()
         self._credit_came()
 
-    def pump(self) -> None:
-        """Move what waits into the yamux window. Called by the connection's writer."""
+    def pump(self, room: int) -> None:
+        """Move what waits into the yamux window, at most `room` bytes: what is there can neither
+        be overtaken nor dropped any more. Called by the connection's writer, again if more waits.
+        """
         session = self.connection.session
         while self.is_open and not self.write_closed:
-            window = session.send_window(self.stream_id)
+            if room <= 0:
+                self.connection.wake_writer(self)
+                return
+            window = min(session.send_window(self.stream_id), room)
             if self._offset >= len(self._pending):
                 self._pending = self.handler.produce(max(window, 1))
                 self._offset = 0
@@ -130,6 +135,7 @@ class Stream:
             piece = self._pending[self._offset : self._offset + window]
             session.send_data(self.stream_id, piece)
             self._offset += len(piece)
+            room -= len(piece)
             self._credit_came()
         if self._close_wanted and self.is_open and not self.write_closed:
             self.write_closed = True

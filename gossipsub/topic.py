@@ -40,6 +40,7 @@ class Topic:
         """Sign and send `data`; also delivered to this host's own subscriptions.
 
         Waits while every peer it went to is behind with what was sent before, at most a second.
+        A message whose id was delivered before is not sent again: the result names no peers then.
         LocalProtocolError: the topic was closed, `data` is not bytes or too large, or the topic's
         validator refuses it; nothing was sent then.
         """
@@ -60,15 +61,22 @@ class Topic:
         return self._pubsub.mesh(self.name)
 
     async def wait_for_peers(self, count: int, *, timeout: float) -> None:
-        """Return when `count` peers are subscribed; TimeoutError after `timeout` seconds."""
+        """Return when `count` peers are subscribed; TimeoutError after `timeout` seconds,
+        LocalProtocolError when the topic is closed."""
         watcher = Wake()
         self._watchers.append(watcher)
         try:
-            with anyio.fail_after(timeout):
-                while len(self.peers()) < count:
+            with anyio.move_on_after(timeout) as waiting:
+                while self._is_open and len(self.peers()) < count:
                     await watcher.wait()
         finally:
             self._watchers.remove(watcher)
+        if not self._is_open:
+            raise LocalProtocolError(f"the topic was closed: {self.name}")
+        if waiting.cancelled_caught:
+            raise TimeoutError(
+                f"{len(self.peers())} of {count} peers in {self.name} after {timeout} s"
+            )
 
     def close(self) -> None:
         """Give the handle back. LocalProtocolError while a subscription is open."""
@@ -77,10 +85,11 @@ class Topic:
         if self._is_open:
             self._is_open = False
             self._pubsub.forget_topic(self)
+            self.peers_changed()
 
     def deliver(self, message: ReceivedMessage) -> None:
         """Called by the node for each new message."""
-        for subscription in list(self._subscriptions):
+        for subscription in self._subscriptions:
             subscription.push(message)
 
     def peers_changed(self) -> None:
@@ -91,8 +100,10 @@ class Topic:
     def end(self) -> None:
         """Called by the node when it stops."""
         self._is_open = False
-        for subscription in list(self._subscriptions):
+        for subscription in self._subscriptions:
             subscription.end()
+        self._subscriptions.clear()
+        self.peers_changed()
 
     def _opened(self, subscription: Subscription) -> None:
         if not self._is_open:

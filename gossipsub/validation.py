@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
@@ -21,6 +24,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.message import ReceivedMessage, Validator
 from gossipsub.router.effects import Validate, Verdict
 from gossipsub.wake import Wake
+from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message
 
 logger = logging.getLogger("gossipsub.validation")
@@ -44,8 +48,19 @@ def received_message(
     )
 
 
+@dataclass(slots=True)
+class _Batch:
+    effects: list[Validate]
+    good: list[bool] | None = None
+    """Which signatures are good, once that is known."""
+
+
 class ValidationPipeline:
-    """Takes `Validate` effects, reports verdicts; one for each that `submit` accepted."""
+    """Takes `Validate` effects, reports verdicts; one for each that `submit` accepted.
+
+    However many workers verify, messages are judged in the order they came: peers with a
+    sequence number validator ignore what another message of its author has overtaken.
+    """
 
     def __init__(
         self,
@@ -61,6 +76,7 @@ class ValidationPipeline:
         self._report = report
         self._batch_done = batch_done
         self._queue: deque[Validate] = deque()
+        self._verifying: deque[_Batch] = deque()
         self._workers = workers
         self._idle: list[Wake] = []
         self._limiter: anyio.CapacityLimiter | None = None
@@ -80,11 +96,18 @@ class ValidationPipeline:
         return len(self._queue) * 2 <= self._bound
 
     def set_validator(self, topic: str, validator: Validator | None) -> None:
-        """One validator per topic; None removes it."""
+        """One validator per topic; None removes it. LocalProtocolError when there is one already,
+        or none to remove."""
         if validator is None:
-            self._validators.pop(topic, None)
-        else:
-            self._validators[topic] = validator
+            if topic not in self._validators:
+                raise LocalProtocolError(f"the topic has no validator: {topic}")
+            del self._validators[topic]
+            return
+        if not callable(validator):
+            raise LocalProtocolError(f"a validator is a function: {validator!r}")
+        if topic in self._validators:
+            raise LocalProtocolError(f"the topic has a validator already: {topic}")
+        self._validators[topic] = validator
 
     def submit(self, effect: Validate) -> bool:
         """Queue a message; False (and nothing kept) when the queue is full."""
@@ -97,12 +120,21 @@ class ValidationPipeline:
             self._idle.pop().set()
         return True
 
-    async def validate_own(self, message: ReceivedMessage) -> Verdict:
-        """Run the topic's validator on a message about to be published."""
+    async def validate_own(
+        self, message: Message, author: bytes, id_of: Callable[[Message], bytes]
+    ) -> Verdict:
+        """Run the topic's validator on a message about to be published.
+
+        LocalProtocolError when `id_of`, which the application may have written, finds no id.
+        """
         validator = self._validators.get(message.topic)
         if validator is None:
             return Verdict.ACCEPT
-        outcome = self._call(validator, message)
+        try:
+            message_id = id_of(message)
+        except Exception as error:
+            raise LocalProtocolError(f"the message has no id: {error}") from error
+        outcome = self._call(validator, received_message(message, message_id, author))
         if inspect.isawaitable(outcome):
             return await self._settle(validator, outcome)
         return self._verdict(validator, outcome)
@@ -121,14 +153,19 @@ class ValidationPipeline:
                 self._idle.append(wake)
                 await wake.wait()
             size = min(BATCH, len(self._queue))
-            batch = [self._queue.popleft() for _ in range(size)]
-            good = await self._verify([effect.message for effect in batch])
-            for effect, is_good in zip(batch, good, strict=True):
-                if is_good:
-                    self._judge(effect, tasks)
-                else:
-                    self._report(effect.ticket, Verdict.INVALID_SIGNATURE)
-            self._batch_done()
+            batch = _Batch([self._queue.popleft() for _ in range(size)])
+            self._verifying.append(batch)
+            batch.good = await self._verify([effect.message for effect in batch.effects])
+            while self._verifying and (good := self._verifying[0].good) is not None:
+                self._judge_batch(self._verifying.popleft().effects, good, tasks)
+
+    def _judge_batch(self, effects: list[Validate], good: list[bool], tasks: TaskGroup) -> None:
+        for effect, is_good in zip(effects, good, strict=True):
+            if is_good:
+                self._judge(effect, tasks)
+            else:
+                self._report(effect.ticket, Verdict.INVALID_SIGNATURE)
+        self._batch_done()
 
     async def _verify(self, messages: list[Message]) -> list[bool]:
         signed = [message for message in messages if message.signature is not None]
@@ -147,23 +184,37 @@ class ValidationPipeline:
         if validator is None:
             self._report(effect.ticket, Verdict.ACCEPT)
             return
-        if self._running >= self._throttle:
-            self.throttled += 1
-            self._report(effect.ticket, Verdict.THROTTLED)
+        is_full = self._running >= self._throttle
+        if is_full and _is_asynchronous(validator):
+            self._throttled(effect)
             return
         message = received_message(effect.message, effect.message_id, effect.peer)
         outcome = self._call(validator, message)
-        if inspect.isawaitable(outcome):
+        if not inspect.isawaitable(outcome):
+            self._report(effect.ticket, self._verdict(validator, outcome))
+        elif is_full:
+            if inspect.iscoroutine(outcome):
+                outcome.close()
+            self._throttled(effect)
+        else:
             self._running += 1
             tasks.start_soon(self._await_verdict, effect.ticket, validator, outcome)
-        else:
-            self._report(effect.ticket, self._verdict(validator, outcome))
+
+    def _throttled(self, effect: Validate) -> None:
+        self.throttled += 1
+        self._report(effect.ticket, Verdict.THROTTLED)
 
     async def _await_verdict(
         self, ticket: int, validator: Validator, outcome: Awaitable[object]
     ) -> None:
         try:
             verdict = await self._settle(validator, outcome)
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # Something the validator waited for was cancelled, not this task. Passed on it would
+            # end the pipeline without a word.
+            verdict = self._failed(validator)
         finally:
             self._running -= 1
         self._report(ticket, verdict)
@@ -173,15 +224,20 @@ class ValidationPipeline:
         try:
             return validator(message)
         except Exception:
-            logger.exception("a validator failed name=%s", _name(validator))
-            return Verdict.IGNORE
+            return self._failed(validator)
+        except anyio.get_cancelled_exc_class():
+            return self._failed(validator)  # its own doing: nobody can cancel a plain function
 
     async def _settle(self, validator: Validator, outcome: Awaitable[object]) -> Verdict:
         try:
             return self._verdict(validator, await outcome)
         except Exception:
-            logger.exception("a validator failed name=%s", _name(validator))
-            return Verdict.IGNORE
+            return self._failed(validator)
+
+    def _failed(self, validator: Validator) -> Verdict:
+        """Called while the validator's exception is handled."""
+        logger.exception("a validator failed name=%s", _name(validator))
+        return Verdict.IGNORE
 
     def _verdict(self, validator: Validator, outcome: object) -> Verdict:
         if outcome is True or outcome is Verdict.ACCEPT:
@@ -191,6 +247,12 @@ class ValidationPipeline:
         if outcome is not Verdict.IGNORE:
             logger.error("a validator returned no verdict name=%s", _name(validator))
         return Verdict.IGNORE
+
+
+def _is_asynchronous(validator: Validator) -> bool:
+    """Known to be, before it is called."""
+    call = getattr(validator, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(validator) or inspect.iscoroutinefunction(call)
 
 
 def _name(validator: Validator) -> str:

@@ -47,6 +47,12 @@ class Backoffs:
         """Whether a GRAFT received comes too early: judged by the exact time."""
         return now < self._expiry.get((topic, peer), -math.inf)
 
+    def is_flooded(self, topic: str, peer: bytes, now: float) -> bool:
+        """Whether a GRAFT received comes right after the PRUNE (BACK-10)."""
+        params = self._params
+        expiry = self._expiry.get((topic, peer), -math.inf)
+        return now < expiry + params.graft_flood_threshold - params.prune_backoff
+
     def forbids(self, topic: str, peer: bytes, now: float) -> bool:
         """Whether an own GRAFT would come too early for the peer: waits a little longer."""
         return now < self._expiry.get((topic, peer), -math.inf) + self._slack

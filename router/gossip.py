@@ -7,10 +7,12 @@ from itertools import islice
 from random import Random
 
 from gossipsub.router.effects import Lane
+from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.router.promises import Promises
 from gossipsub.wire.rpc import IHave, IWant, Message, Rpc
 
 
@@ -25,7 +27,9 @@ class Gossip:
         peers: PeerTable,
         mcache: MessageCache,
         outbox: Outbox,
+        idontwant: IDontWants,
         score: Callable[[bytes], float],
+        promises: Promises | None,
         rng: Random,
     ) -> None:
         self._params = params
@@ -33,7 +37,9 @@ class Gossip:
         self._peers = peers
         self._mcache = mcache
         self._outbox = outbox
+        self._idontwant = idontwant
         self._score = score
+        self._promises = promises
         self._rng = rng
 
     def emit(self, topic: str, exclude: Container[bytes]) -> None:
@@ -65,6 +71,7 @@ class Gossip:
         *,
         joined: Container[str],
         is_known: Callable[[bytes], bool],
+        now: float,
     ) -> None:
         """Ask for what is not known, within the peer's budget for this heartbeat.
 
@@ -78,7 +85,7 @@ class Gossip:
         if peer.ihave_rpcs > params.max_ihave_messages or budget <= 0:
             return
         wanted = {
-            message_id: None
+            message_id: ihave.topic
             for ihave in ihaves
             if ihave.topic in joined
             for message_id in islice(ihave.message_ids, params.max_ihave_length)
@@ -89,14 +96,19 @@ class Gossip:
             ids = self._rng.sample(list(wanted), min(len(wanted), budget))
             peer.ids_asked += len(ids)
             self._outbox.iwant(peer.id, ids)
+            if self._promises is not None:  # the first of a random order
+                self._promises.add(peer.id, ids[0], wanted[ids[0]], now)
+            self._idontwant.asked(peer.id, ids)
 
     def handle_iwant(self, peer: Peer, iwants: Sequence[IWant]) -> None:
-        """Send what is cached, each message once per RPC and not too often to the same peer."""
+        """Send what is cached and not refused, each message once per RPC and not too often."""
         if not iwants or self._score(peer.id) < self._threshold:
             return
         wanted = {message_id: None for iwant in iwants for message_id in iwant.message_ids}
         messages: list[Message] = []
         for message_id in wanted:
+            if self._idontwant.is_refused(peer.id, message_id):
+                continue
             message = self._mcache.take_for(
                 message_id, peer.id, self._params.gossip_retransmission
             )

@@ -9,6 +9,7 @@ from gossipsub.router.backoff import Backoffs, wire_seconds
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import BackoffParams, MeshParams
 from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.router.score import PeerScores
 from gossipsub.wire.rpc import Graft, Prune
 
 
@@ -25,6 +26,7 @@ class Mesh:
         backoffs: Backoffs,
         outbox: Outbox,
         score: Callable[[bytes], float],
+        scores: PeerScores | None,
         rng: Random,
     ) -> None:
         self.meshes = meshes
@@ -34,6 +36,7 @@ class Mesh:
         self._backoffs = backoffs
         self._outbox = outbox
         self._score = score
+        self._scores = scores
         self._rng = rng
 
     def join(self, topic: str, fanout: Iterable[bytes], *, now: float) -> None:
@@ -43,25 +46,26 @@ class Mesh:
         eligible = {peer.id: None for peer in self._candidates(topic, now)}
         start = [peer for peer in fanout if peer in eligible][:d]
         for peer in start:
-            self._graft(peer, topic)
-        self._graft_random([p for p in eligible if p not in self.meshes[topic]], topic, d)
+            self._graft(peer, topic, now)
+        self._graft_random([p for p in eligible if p not in self.meshes[topic]], topic, d, now)
 
     def leave(self, topic: str, *, now: float) -> None:
         """PRUNE everybody with the shorter backoff for leaving, and forget the mesh."""
-        mesh = self.meshes.pop(topic)
-        for peer in mesh:
+        for peer in list(self.meshes[topic]):
+            self._exit(peer, topic)
             self._send_prune(peer, topic, self._backoff_params.unsubscribe_backoff, now)
+        del self.meshes[topic]
 
     def remove_peer(self, peer: bytes) -> None:
         """The peer is gone: no PRUNE, no backoff."""
-        for mesh in self.meshes.values():
-            mesh.pop(peer, None)
+        for topic, mesh in self.meshes.items():
+            if peer in mesh:
+                self._exit(peer, topic)
 
     def peer_left(self, peer: bytes, topic: str) -> None:
         """A peer that left the topic gets no more messages of it, PRUNE or not (SUB-12)."""
-        mesh = self.meshes.get(topic)
-        if mesh is not None:
-            mesh.pop(peer, None)
+        if peer in self.meshes.get(topic, ()):
+            self._exit(peer, topic)
 
     def peer_subscribed(self, peer: Peer, topic: str, *, now: float) -> None:
         """Graft at once where the mesh is too small, instead of at the next heartbeat."""
@@ -69,7 +73,7 @@ class Mesh:
         if mesh is None or len(mesh) >= self._params(topic).d_low:
             return
         if peer.id not in mesh and self._is_eligible(peer, topic, now):
-            self._graft(peer.id, topic)
+            self._graft(peer.id, topic, now)
 
     def handle_graft(self, peer: Peer, grafts: Sequence[Graft], *, now: float) -> None:
         """Accept, or refuse with PRUNE and a backoff. A topic not joined gets no answer: it
@@ -79,10 +83,13 @@ class Mesh:
             mesh = self.meshes.get(topic)
             if mesh is None or peer.id in mesh:
                 continue
+            if self._scores is not None and self._backoffs.refuses(topic, peer.id, now):
+                flood = self._backoffs.is_flooded(topic, peer.id, now)
+                self._scores.penalise(peer.id, 2 if flood else 1)
             if self._refuses(peer, topic, len(mesh), now):
                 self._send_prune(peer.id, topic, self._backoff_params.prune_backoff, now)
             else:
-                mesh[peer.id] = None
+                self._enter(peer.id, topic, now)
 
     def handle_prune(self, peer: Peer, prunes: Sequence[Prune], *, now: float) -> None:
         """Out of the mesh, and no GRAFT for the time stated.
@@ -92,8 +99,8 @@ class Mesh:
         """
         for prune in prunes:
             mesh = self.meshes.get(prune.topic)
-            if mesh is not None:
-                mesh.pop(peer.id, None)
+            if mesh is not None and peer.id in mesh:
+                self._exit(peer.id, prune.topic)
             if mesh is not None or prune.topic in peer.topics:
                 self._backoffs.add_remote(prune.topic, peer.id, prune.backoff, now)
 
@@ -113,7 +120,7 @@ class Mesh:
             self._prune(peer, topic, now)
         if len(mesh) < params.d_low:
             candidates = [peer.id for peer in self._candidates(topic, now)]
-            self._graft_random(candidates, topic, params.d)
+            self._graft_random(candidates, topic, params.d, now)
         if len(mesh) > params.d_high:
             keepers = self._keepers(mesh, params)
             for peer in [peer for peer in mesh if peer not in keepers]:
@@ -122,7 +129,20 @@ class Mesh:
             missing = params.d_out - sum(self._is_outbound(peer) for peer in mesh)
             if missing > 0:
                 outbound = [peer.id for peer in self._candidates(topic, now) if peer.outbound]
-                self._graft_random(outbound, topic, len(mesh) + missing)
+                self._graft_random(outbound, topic, len(mesh) + missing, now)
+
+    def improve(self, topic: str, threshold: float, *, now: float) -> None:
+        """Opportunistic grafting (v1.1): where the median score is below the threshold, take in
+        some who are better, so that a mesh of useless peers does not stay as it is."""
+        mesh = self.meshes[topic]
+        if len(mesh) <= 1:
+            return
+        # Of an even number the upper of the middle two, as in go and js.
+        median = sorted(map(self._score, mesh))[len(mesh) // 2]
+        if median < threshold:
+            better = [p.id for p in self._candidates(topic, now) if self._score(p.id) > median]
+            size = len(mesh) + self._params(topic).opportunistic_graft_peers
+            self._graft_random(better, topic, size, now)
 
     def _refuses(self, peer: Peer, topic: str, mesh_size: int, now: float) -> bool:
         if self._backoffs.refuses(topic, peer.id, now) or self._score(peer.id) < 0.0:
@@ -167,20 +187,32 @@ class Mesh:
     def _is_outbound(self, peer: bytes) -> bool:
         return self._peers.connected[peer].outbound
 
-    def _graft_random(self, candidates: list[bytes], topic: str, size: int) -> None:
+    def _graft_random(
+        self, candidates: list[bytes], topic: str, size: int, now: float
+    ) -> None:
         """Graft random candidates until the mesh has `size` peers."""
         wanted = min(size - len(self.meshes[topic]), len(candidates))
         if wanted > 0:
             for peer in self._rng.sample(candidates, wanted):
-                self._graft(peer, topic)
+                self._graft(peer, topic, now)
 
-    def _graft(self, peer: bytes, topic: str) -> None:
-        self.meshes[topic][peer] = None
+    def _graft(self, peer: bytes, topic: str, now: float) -> None:
+        self._enter(peer, topic, now)
         self._outbox.graft(peer, topic)
 
     def _prune(self, peer: bytes, topic: str, now: float) -> None:
-        del self.meshes[topic][peer]
+        self._exit(peer, topic)
         self._send_prune(peer, topic, self._backoff_params.prune_backoff, now)
+
+    def _enter(self, peer: bytes, topic: str, now: float) -> None:
+        self.meshes[topic][peer] = None
+        if self._scores is not None:
+            self._scores.graft(peer, topic, now)
+
+    def _exit(self, peer: bytes, topic: str) -> None:
+        del self.meshes[topic][peer]
+        if self._scores is not None:
+            self._scores.prune(peer, topic)
 
     def _send_prune(self, peer: bytes, topic: str, backoff: float, now: float) -> None:
         """The pruner keeps the backoff it states; a v1.0 peer is told only the topic."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
+from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
+from gossipsub.router.scoring import Scoring
 from gossipsub.router.seen import SeenCache
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
@@ -36,7 +38,9 @@ class Messages:
         peers: PeerTable,
         mcache: MessageCache,
         outbox: Outbox,
+        idontwant: IDontWants,
         score: Callable[[bytes], float],
+        scoring: Scoring | None,
     ) -> None:
         limits = params.limits
         self._me = me
@@ -48,7 +52,9 @@ class Messages:
         self._peers = peers
         self._mcache = mcache
         self._outbox = outbox
+        self._idontwant = idontwant
         self._score = score
+        self._scoring = scoring
         self._seen = SeenCache(ttl=params.seen_ttl, limit=limits.max_seen)
         self._pending = PendingTable(limit=limits.max_pending, max_copies=limits.max_copies)
         self._counts: dict[str, int] = {}
@@ -59,7 +65,7 @@ class Messages:
             return  # not marked seen either: after a join another copy may come
         reason = refusal(self._policy, message)
         if reason is not None:
-            self._count(reason)
+            self._refuse(peer, message, reason)
             return
         try:
             message_id = self._id_of(message)
@@ -70,9 +76,11 @@ class Messages:
             return
         if self._seen.contains(message_id, now):
             self._count("duplicate")
+            if self._scoring is not None:
+                self._scoring.records.duplicate(peer, message_id, message, now)
         elif message.from_peer == self._me:
             # An honest echo is seen already; this one carries our name and is not ours.
-            self._count(SELF_ORIGIN)
+            self._refuse(peer, message, SELF_ORIGIN)
         else:
             self._validate(peer, message, message_id)
 
@@ -83,8 +91,11 @@ class Messages:
             self._pending.add_copy(pending, message, peer)
         elif self._pending.is_full():
             self._count(Verdict.QUEUE_FULL.value)
+            if self._scoring is not None:
+                self._scoring.promises.kept(message_id)
         else:
             pending = self._pending.add(message_id, message, peer)
+            self._idontwant.announce(message, message_id, pending.senders)
             self._outbox.effects.append(Validate(pending.ticket, peer, message, message_id))
 
     def validated(self, ticket: int, verdict: Verdict, now: float) -> bool:
@@ -92,6 +103,8 @@ class Messages:
         pending = self._pending.take(ticket)
         if pending is None:
             return False
+        if self._scoring is not None:
+            self._scoring.judged(pending, verdict, now)
         if verdict is Verdict.ACCEPT:
             self._accept(pending, now)
             return True
@@ -124,12 +137,14 @@ class Messages:
         self._forward(pending)
 
     def _forward(self, pending: Pending) -> None:
-        """To mesh and floodsub peers, not to the author nor to those who sent a copy (VAL-13)."""
+        """To mesh and floodsub peers, not to the author, nor to those who sent a copy (VAL-13)
+        or refused one."""
         message, have_it = pending.message, pending.senders
         for copy in pending.others or ():
             have_it.update(copy.senders)
         if message.from_peer is not None:
             have_it[message.from_peer] = None
+        have_it.update(self._idontwant.refusing(pending.message_id))
         rpc = Rpc(publish=(message,))
         mesh = self._meshes[message.topic]
         self._outbox.send_to_all(
@@ -153,8 +168,13 @@ class Messages:
         # The verdict on a copy under validation would deliver it twice.
         pending = self._pending.discard(message_id)
         have_it = {} if pending is None else pending.senders
+        if self._scoring is not None:
+            self._scoring.published(message_id)
         if message.from_peer is not None:
             have_it[message.from_peer] = None
+        if pending is None:
+            self._idontwant.announce(message, message_id, have_it)
+        have_it.update(self._idontwant.refusing(message_id))
         self._seen.put(message_id, now, accepted=True)
         self._mcache.put(message_id, message)
         if self._joined.get(message.topic):
@@ -170,7 +190,9 @@ class Messages:
         return message_id in self._pending.by_id or self._seen.contains(message_id, now)
 
     def sweep(self, now: float) -> None:
-        """Free what expired in the seen cache."""
+        """One heartbeat: charge for broken promises, and free what expired."""
+        if self._scoring is not None:
+            self._scoring.heartbeat(joined=self._joined, pending=self._pending.by_id, now=now)
         self._seen.sweep(now)
 
     def counts(self) -> dict[str, int]:
@@ -201,6 +223,11 @@ class Messages:
             for peer in floodsub
             if peer not in have_it and self._score(peer) >= self._publish_threshold
         ]
+
+    def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
+        self._count(reason)
+        if self._scoring is not None:
+            self._scoring.records.blame((peer,), message.topic)
 
     def _count(self, reason: str) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1

@@ -13,6 +13,7 @@ from enum import Enum
 
 from gossipsub.router.features import Features, features_of, offered_protocols
 from gossipsub.router.message_id import origin_id
+from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds
 from gossipsub.wire.rpc import Message
 
 
@@ -54,9 +55,15 @@ class MeshParams:
     """How many of those kept when pruning are kept for their score."""
     d_out: int = 2
     """Mesh peers that should be connections this node dialled."""
+    opportunistic_graft_ticks: int = 60
+    """Heartbeats between attempts to improve a mesh whose scores are low (v1.1)."""
+    opportunistic_graft_peers: int = 2
+    """How many peers are grafted in such an attempt."""
 
     def __post_init__(self) -> None:
         _require_not_negative(self, "d", "d_low", "d_high", "d_score", "d_out")
+        _require_positive(self, "opportunistic_graft_ticks")
+        _require_not_negative(self, "opportunistic_graft_peers")
         if self.d == self.d_low == self.d_high == self.d_out == 0:
             return
         if not 0 < self.d_low <= self.d <= self.d_high:
@@ -72,7 +79,7 @@ class MeshParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LazyParams:
-    """Gossip: IHAVE, IWANT and the message cache behind them."""
+    """Gossip: IHAVE, IWANT and the message cache behind them; and IDONTWANT."""
 
     d_lazy: int = 6
     """Least number of peers gossiped to per topic and heartbeat, if there are as many."""
@@ -88,12 +95,32 @@ class LazyParams:
     """Ids in one IHAVE sent, ids looked at in one received, ids asked of a peer per heartbeat."""
     max_ihave_messages: int = 10
     """RPCs with IHAVE that are considered per peer and heartbeat."""
+    iwant_followup: float = 3.0
+    """Seconds a peer has to deliver what it offered and was asked for, where peers are scored."""
+    idontwant_threshold: int = 1024
+    """Bytes of data from which on a message is announced with IDONTWANT; above the largest
+    message: none is."""
+    idontwant_heartbeats: int = 3
+    """Heartbeats for which a message a peer refused with IDONTWANT is not sent to it."""
+    max_idontwant_length: int = 10
+    """Ids looked at per RPC with IDONTWANT; in one sent there is one."""
+    max_idontwant_messages: int = 1000
+    """RPCs with IDONTWANT that are considered per peer and heartbeat."""
 
     def __post_init__(self) -> None:
         _require_positive(
-            self, "history_length", "max_ihave_length", "max_ihave_messages"
+            self,
+            "history_length",
+            "max_ihave_length",
+            "max_ihave_messages",
+            "iwant_followup",
+            "idontwant_heartbeats",
+            "max_idontwant_length",
+            "max_idontwant_messages",
         )
-        _require_not_negative(self, "d_lazy", "history_gossip", "gossip_retransmission")
+        _require_not_negative(
+            self, "d_lazy", "history_gossip", "gossip_retransmission", "idontwant_threshold"
+        )
         if not 0.0 <= self.gossip_factor <= 1.0:
             raise ValueError(f"gossip_factor must be in 0..1: {self.gossip_factor}")
         if self.history_gossip > self.history_length:
@@ -113,34 +140,14 @@ class BackoffParams:
     """The same where this node leaves the topic."""
     slack_heartbeats: int = 2
     """Heartbeats own GRAFTs wait beyond the backoff, because the peer penalises early ones."""
+    graft_flood_threshold: float = 10.0
+    """A GRAFT that comes this soon after the PRUNE is penalised twice, where peers are scored."""
     max_remote_backoff: float = 3600.0
     """Longest backoff taken from a peer; what it states is an untrusted 64-bit number."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "prune_backoff", "unsubscribe_backoff", "max_remote_backoff")
-        _require_not_negative(self, "slack_heartbeats")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdParams:
-    """Score thresholds (v1.1, "Score Thresholds"); a score below one is restricted, equal is not.
-
-    While scoring is off every score is 0 and no threshold acts.
-    """
-
-    gossip: float = -10.0
-    """Below: no gossip to or from the peer."""
-    publish: float = -50.0
-    """Below: own messages are not sent to the peer."""
-    graylist: float = -80.0
-    """Below: only the subscriptions of the peer's RPCs are looked at."""
-
-    def __post_init__(self) -> None:
-        if not -math.inf < self.graylist <= self.publish <= self.gossip <= 0:
-            raise ValueError(
-                f"need graylist <= publish <= gossip <= 0: "
-                f"{self.graylist}, {self.publish}, {self.gossip}"
-            )
+        _require_not_negative(self, "slack_heartbeats", "graft_flood_threshold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +168,16 @@ class RouterLimits:
     """Payload bytes kept to answer IWANT; beyond it the oldest messages go early."""
     max_backoffs: int = 100_000
     """Backoffs remembered, over all peers and topics; beyond it the oldest is forgotten."""
+    max_refusals: int = 10_000
+    """Messages one peer may have refused with IDONTWANT; further ones are ignored until some
+    expire."""
+    max_retained_scores: int = 10_000
+    """Peers that left with a bad score and are remembered; beyond it the oldest is forgotten."""
+    max_delivery_records: int = 100_000
+    """Messages remembered for what their copies cost or earn, of the accepted and of the rejected
+    ones each; beyond it the oldest is forgotten."""
+    max_promises: int = 100_000
+    """Promised messages waited for; beyond it no more are."""
 
     def __post_init__(self) -> None:
         _require_positive(self, *self.__slots__)
@@ -173,7 +190,9 @@ class GossipParams:
     mesh: MeshParams = field(default_factory=MeshParams)
     lazy: LazyParams = field(default_factory=LazyParams)
     backoff: BackoffParams = field(default_factory=BackoffParams)
-    thresholds: ThresholdParams = field(default_factory=ThresholdParams)
+    score: PeerScoreParams | None = None
+    """How peers are scored; None: all scores are 0."""
+    thresholds: PeerScoreThresholds = field(default_factory=PeerScoreThresholds)
     limits: RouterLimits = field(default_factory=RouterLimits)
     heartbeat_interval: float = 1.0
     """Seconds between heartbeats."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from random import Random
 
 from gossipsub.router.announce import Announcements
@@ -12,38 +11,23 @@ from gossipsub.router.effects import Effect, PublishReceipt, TopicPeer, Verdict
 from gossipsub.router.fanout import Fanout
 from gossipsub.router.gossip import Gossip
 from gossipsub.router.heartbeat import HeartbeatClock
+from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.mesh import Mesh
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams, MeshParams
 from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.score_params import TopicScoreParams
+from gossipsub.router.scoring import Scoring
+from gossipsub.router.snapshot import Snapshot as Snapshot
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The router's tables at one moment, for people and tests."""
-
-    mesh: dict[str, tuple[bytes, ...]]
-    fanout: dict[str, tuple[bytes, ...]]
-    peers: int
-    known_topics: int
-    """Topics some peer is subscribed to."""
-    seen: int
-    cached: int
-    pending: int
-    backoffs: int
-    announcements_owed: int
-    control_owed: int
-    """Peers that still miss a GRAFT or PRUNE the driver could not queue."""
-    undelivered: dict[str, int]
-    """Messages that were not delivered since the start, by reason."""
-
-
 class Router:
-    """One node's view of the mesh (gossipsub v1.0 and v1.1).
+    """One node's view of the mesh (gossipsub v1.0, v1.1 and v1.2).
 
     Driven by RPCs received, by the local application, and by time. After any input drain
     `effects()`, then arm a timer for `next_deadline()`. `now` is monotonic and never goes back;
@@ -55,6 +39,8 @@ class Router:
         self._params = params
         self._me = me
         self._joined: dict[str, bool] = {}
+        self._ticks = 0
+        self._scoring = None if params.score is None else Scoring(params.score, params, now=now)
         self._heartbeat_clock = HeartbeatClock(
             start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
         )
@@ -77,6 +63,13 @@ class Router:
             gossip=params.lazy.history_gossip,
             max_bytes=limits.max_cached_bytes,
         )
+        self._idontwant = IDontWants(
+            params.lazy,
+            max_refusals=limits.max_refusals,
+            meshes=meshes,
+            peers=self._peers,
+            outbox=self._outbox,
+        )
         self._mesh = self._new_mesh(meshes, rng)
         self._gossip, self._fanout = self._new_gossip(rng), self._new_fanout(rng)
         self._messages = self._new_messages(meshes)
@@ -90,6 +83,7 @@ class Router:
             backoffs=self._backoffs,
             outbox=self._outbox,
             score=self.score,
+            scores=None if self._scoring is None else self._scoring.scores,
             rng=rng,
         )
 
@@ -100,7 +94,9 @@ class Router:
             peers=self._peers,
             mcache=self._mcache,
             outbox=self._outbox,
+            idontwant=self._idontwant,
             score=self.score,
+            promises=None if self._scoring is None else self._scoring.promises,
             rng=rng,
         )
 
@@ -122,7 +118,9 @@ class Router:
             peers=self._peers,
             mcache=self._mcache,
             outbox=self._outbox,
+            idontwant=self._idontwant,
             score=self.score,
+            scoring=self._scoring,
         )
 
     # Inputs: peers
@@ -141,6 +139,8 @@ class Router:
         features = self._params.features(protocol)
         self._peers.add(Peer(peer, protocol, features, outbound, ip))
         self._announcements.hello(peer)
+        if self._scoring is not None:
+            self._scoring.scores.add_peer(peer, () if ip is None else (ip,))
 
     def outbound_stream_reopened(self, peer: bytes, *, protocol: str, now: float) -> None:
         """Our stream to a connected peer broke and was opened again.
@@ -166,13 +166,17 @@ class Router:
             for topic in list(record.topics):
                 self._peer_left(record, topic)
             self._forget_ties(peer)
+            self._idontwant.forget(peer)
 
     def peer_disconnected(self, peer: bytes, *, now: float) -> None:
-        """Forget the peer, except its backoffs."""
+        """Forget the peer, except its backoffs, and its score if that is not good."""
         record = self._peers.connected.get(peer)
         if record is not None:
+            if self._scoring is not None:  # while it still is in meshes
+                self._scoring.scores.remove_peer(peer, now)
             self._forget_ties(peer)
             self._announcements.forget(peer)
+            self._idontwant.forget(peer)
             for topic in list(record.topics):
                 self._peer_left(record, topic)
             self._peers.remove(peer)
@@ -215,7 +219,7 @@ class Router:
     # Inputs: the network, the driver, time
 
     def receive_rpc(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
-        """Subscriptions, then messages, then control: IHAVE, IWANT, GRAFT, PRUNE.
+        """Subscriptions, then messages, then control: IDONTWANT, IHAVE, IWANT, GRAFT, PRUNE.
 
         A graylisted peer's subscriptions are noted and the rest ignored, as in go: the topic
         table stays true until its score recovers.
@@ -251,19 +255,50 @@ class Router:
             if rpc.control is not None:
                 self._outbox.retry(peer, rpc.control)
                 self._mesh.prune_delayed(peer, rpc.control.prune, now=now)
+                if self._scoring is not None:
+                    for iwant in rpc.control.iwant:
+                        self._scoring.promises.withdraw(peer, iwant.message_ids)
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early calls are harmless; after late ones a single heartbeat runs
         and the missed ones are skipped, so a stalled driver does not age its caches in a jump."""
         self._announcements.retry_due(now)
+        if self._scoring is not None:
+            self._scoring.scores.refresh_if_due(now)
         if self._heartbeat_clock.is_due(now):
             self._heartbeat(now)
+
+    # Inputs: scores
+
+    def set_peer_addresses(self, peer: bytes, ips: Iterable[str]) -> None:
+        """All IP addresses a connected peer has now, replacing what is known (P6); none for
+        relayed connections."""
+        if self._scoring is not None and peer in self._peers.connected:
+            self._scoring.scores.set_addresses(peer, ips)
+
+    def set_topic_score_params(self, topic: str, params: TopicScoreParams, *, now: float) -> None:
+        """Score a topic by other parameters from now on. LocalProtocolError if scoring is off."""
+        if self._scoring is None:
+            raise LocalProtocolError("scoring is off: no score parameters were given")
+        self._scoring.scores.set_topic_params(topic, params)
+        for peer in self._mesh.meshes.get(topic, ()):  # if it had none before, time begins now
+            self._scoring.scores.graft(peer, topic, now)
+
+    def report_delivery(self, peer: bytes, topic: str, *, useful: bool) -> None:
+        """The application's own judgement on a message a peer delivered in some other way: as if
+        it had been first to deliver a valid one (P2, P3), or had delivered an invalid one (P4)."""
+        if self._scoring is not None:
+            scores = self._scoring.scores
+            (scores.first_delivery if useful else scores.invalid_delivery)(peer, topic)
 
     # Queries
 
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do next."""
-        return min(self._heartbeat_clock.deadline, self._announcements.next_deadline())
+        deadline = min(self._heartbeat_clock.deadline, self._announcements.next_deadline())
+        if self._scoring is not None:
+            deadline = min(deadline, self._scoring.scores.next_deadline())
+        return deadline
 
     def effects(self) -> list[Effect]:
         """What happened to be done since the last call, in order."""
@@ -281,16 +316,27 @@ class Router:
         """Topics joined here, relays included."""
         return list(self._joined)
 
+    def topics_of(self, peer: bytes) -> list[str]:
+        """Topics a connected peer is subscribed to, whether or not they are joined here."""
+        record = self._peers.connected.get(peer)
+        return [] if record is None else list(record.topics)
+
     def peers(self) -> list[bytes]:
         """Connected peers."""
         return list(self._peers.connected)
 
     def score(self, peer: bytes) -> float:
-        """The peer's score; 0 throughout, as scoring is off (v1.1, "Peer Scoring")."""
-        return 0.0
+        """The peer's score (v1.1, "Peer Scoring"), kept for a while after it left; 0 where it is
+        not known, or while scoring is off."""
+        return 0.0 if self._scoring is None else self._scoring.scores.score(peer)
+
+    def score_snapshot(self, peer: bytes) -> PeerScoreSnapshot | None:
+        """The score with all counters behind it; None where it is not known or scoring is off."""
+        return None if self._scoring is None else self._scoring.scores.snapshot(peer)
 
     def snapshot(self) -> Snapshot:
         """Sizes and members of all tables."""
+        scoring = self._scoring
         return Snapshot(
             mesh={topic: tuple(mesh) for topic, mesh in self._mesh.meshes.items()},
             fanout={topic: tuple(peers) for topic, peers in self._fanout.topics().items()},
@@ -299,7 +345,12 @@ class Router:
             seen=self._messages.seen_count(),
             cached=len(self._mcache),
             pending=self._messages.pending_count(),
+            refusals=len(self._idontwant),
             backoffs=len(self._backoffs),
+            scored_peers=0 if scoring is None else len(scoring.scores),
+            delivery_records=0 if scoring is None else len(scoring.records),
+            promises=0 if scoring is None else len(scoring.promises),
+            app_score_failures=0 if scoring is None else scoring.scores.app_failures,
             announcements_owed=len(self._announcements),
             control_owed=self._outbox.owed(),
             undelivered=self._messages.counts(),
@@ -327,12 +378,15 @@ class Router:
         self._outbox.forget(peer)
 
     def _handle_control(self, peer: Peer, control: Control, now: float) -> None:
+        if control.idontwant:
+            self._idontwant.handle_idontwant(peer, control.idontwant)
         if control.ihave:
             self._gossip.handle_ihave(
                 peer,
                 control.ihave,
                 joined=self._joined,
                 is_known=lambda message_id: self._messages.is_known(message_id, now),
+                now=now,
             )
         if control.iwant:
             self._gossip.handle_iwant(peer, control.iwant)
@@ -358,9 +412,14 @@ class Router:
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
         self._backoffs.clear_expired(now)
         self._gossip.reset_budgets()
+        self._idontwant.age()
         self._messages.sweep(now)
+        self._ticks += 1
         for topic, mesh in self._mesh.meshes.items():
             self._mesh.maintain(topic, now=now)
+            if self._ticks % self._mesh_params(topic).opportunistic_graft_ticks == 0:
+                threshold = self._params.thresholds.opportunistic_graft
+                self._mesh.improve(topic, threshold, now=now)
             self._gossip.emit(topic, mesh)
         self._fanout.maintain(lambda topic: self._mesh_params(topic).d, now=now)
         for topic, peers in self._fanout.topics().items():

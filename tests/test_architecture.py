@@ -57,6 +57,7 @@ CATCHES_ALL = {
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/validation.py": "the user's validators",
     "router/messages.py": "the user's message id function",
+    "router/score.py": "the user's score function",
 }
 """Modules that may write `except Exception`, and what they contain by it."""
 

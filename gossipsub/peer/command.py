@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from gossipsub.host import Host
-from gossipsub.peer.json_lines import LineWriter, read_lines
-from gossipsub.peer.node import PeerNode
+from gossipsub.peer.fields import Fields
+from gossipsub.peer.json_lines import DriverFailed, LineWriter, read_lines
+from gossipsub.peer.node import Action, PeerNode
 from gossipsub.peer.options import OptionError, PeerOptions, parse_options
+from gossipsub.peer_events import PeerEvents
 from gossipsub.wire.errors import GossipSubError
 
 STDIN, STDOUT = 0, 1
+T = TypeVar("T")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,16 +29,19 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse_options(arguments)
     except OptionError as error:
-        print(f"gossipsub peer: {error}", file=sys.stderr)
-        return 2
+        return _fail(error, 2)
     try:
         anyio.run(_run, options)
     except GossipSubError as error:
-        print(f"gossipsub peer: {error}", file=sys.stderr)
-        return 1
+        return _fail(error, 1)
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _fail(error: GossipSubError, status: int) -> int:
+    print(f"gossipsub peer: {'; '.join(str(error).split(chr(10)))}", file=sys.stderr)
+    return status
 
 
 async def _run(options: PeerOptions) -> None:
@@ -45,29 +52,33 @@ async def _run(options: PeerOptions) -> None:
         config=options.config,
     )
     writer = LineWriter(STDOUT)
-    async with host, anyio.create_task_group() as tasks:
-        tasks.start_soon(writer.run)
-        node = PeerNode(host, tasks, writer.write, quiet=options.quiet)
-        tasks.start_soon(_report_peers, host, writer)
-        writer.write(_ready(host, options))
-        async for line in read_lines(STDIN):
-            command = _parse(line)
-            if command.get("cmd") == "credit":
-                node.credit(command)
-                continue
-            if command.get("cmd") == "exit":
-                writer.write(_answer("ok", command))
-                break
-            tasks.start_soon(_serve, node, writer, command)
-        tasks.cancel_scope.cancel()
-    await writer.flush()
+    failure: DriverFailed | None = None
+    try:
+        async with (
+            host,
+            host.peer_events() as events,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(writer.run)
+            writer.write(_ready(host, options))
+            tasks.start_soon(_report_peers, events, writer)
+            node = PeerNode(host, tasks, writer, quiet=options.quiet)
+            try:
+                await _obey(node, tasks, writer)
+            except DriverFailed as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+    finally:
+        await writer.say_goodbye()
+    if failure is not None:
+        raise failure
 
 
-async def _report_peers(host: Host, writer: LineWriter) -> None:
-    async with host.peer_events() as events:
-        async for event in events:
-            topic = {} if event.topic is None else {"topic": event.topic}
-            writer.write({"event": event.kind.value, **topic, "peer": str(event.peer)})
+async def _report_peers(events: PeerEvents, writer: LineWriter) -> None:
+    async for event in events:
+        topic = {} if event.topic is None else {"topic": event.topic}
+        writer.write({"event": event.kind.value, **topic, "peer": str(event.peer)})
+        await writer.room()
 
 
 def _ready(host: Host, options: PeerOptions) -> dict[str, Any]:
@@ -82,34 +93,73 @@ def _ready(host: Host, options: PeerOptions) -> dict[str, Any]:
             "cryptography": version("cryptography"),
         },
         "pid": os.getpid(),
-        **({"unsupported_params": list(options.unsupported)} if options.unsupported else {}),
+        "unsupported_params": list(options.unsupported),
     }
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+async def _obey(node: PeerNode, tasks: TaskGroup, writer: LineWriter) -> None:
+    """Carry out commands until `exit` or the end of the input."""
+    async for line in read_lines(STDIN):
+        command = _parse(line)
+        if command is None:
+            no_command = {"cmd": "", "error": "not a command: no JSON object with a text in `cmd`"}
+            writer.write({"event": "error", **no_command})
+            continue
+        fields, answer = Fields(command), Answering(writer, command)
+        match command["cmd"]:
+            case "exit":
+                answer.ok({})
+                return
+            case "credit":
+                node.credit(fields)
+            case "connect":
+                tasks.start_soon(answer.to, node.connect, fields)
+            case "publish_many":
+                run = await answer.unless_wrong(node.begin_publish_many, fields)
+                if run is not None:
+                    tasks.start_soon(answer.to, run, fields)
+            case name if name in node.commands:
+                await answer.to(node.commands[name], fields)
+            case name:
+                answer.error(f"unknown command {name!r}")
+        writer.check()  # not `room`: the end of the input must be noticed
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         command = json.loads(line)
-    except ValueError:
-        return {"cmd": None}
-    return command if isinstance(command, dict) else {"cmd": None}
+    except (ValueError, RecursionError):
+        return None
+    is_command = isinstance(command, dict) and isinstance(command.get("cmd"), str)
+    return command if is_command else None
 
 
-async def _serve(node: PeerNode, writer: LineWriter, command: dict[str, Any]) -> None:
-    name = command.get("cmd")
-    action = node.commands.get(name) if isinstance(name, str) else None
-    if action is None:
-        writer.write(_answer("error", command, error=f"no such command: {name}"))
-        return
-    try:
-        answer = await action(command)
-    except KeyError as error:
-        writer.write(_answer("error", command, error=f"missing field: {error.args[0]}"))
-    except (ValueError, TypeError, GossipSubError) as error:
-        writer.write(_answer("error", command, error=str(error)))
-    else:
-        writer.write({**_answer("ok", command), **answer})
+class Answering:
+    """The one answer of a command."""
 
+    def __init__(self, writer: LineWriter, command: dict[str, Any]) -> None:
+        self._writer = writer
+        about = ("cmd", "id")
+        self._about: dict[str, Any] = {name: command[name] for name in about if name in command}
 
-def _answer(event: str, command: dict[str, Any], **more: Any) -> dict[str, Any]:
-    identity = {"id": command["id"]} if "id" in command else {}
-    return {"event": event, "cmd": command.get("cmd"), **identity, **more}
+    def ok(self, fields: dict[str, Any]) -> None:
+        self._writer.write({"event": "ok", **self._about, **fields})
+
+    def error(self, why: str) -> None:
+        self._writer.write({"event": "error", **self._about, "error": why})
+
+    async def to(self, action: Action, fields: Fields) -> None:
+        """Carry it out and tell what came of it."""
+        answer = await self.unless_wrong(action, fields)
+        if answer is not None:
+            self.ok(answer)
+
+    async def unless_wrong(
+        self, action: Callable[[Fields], Awaitable[T]], fields: Fields
+    ) -> T | None:
+        """Carry it out; what goes wrong is the answer, and None the result."""
+        try:
+            return await action(fields)
+        except GossipSubError as error:
+            self.error(str(error))
+            return None

@@ -2,101 +2,114 @@
 
 from __future__ import annotations
 
-import os
+import math
+import random
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
-from gossipsub.topic import Topic
+from gossipsub.peer.fields import BadCommand, Fields
+from gossipsub.peer.receiver import STAMP_BYTES
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import GossipSubError
 
+MAX_SIZE = 64 << 20
+Publish = Callable[[bytes], Awaitable[object]]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Load:
-    """What to publish. `window`: at most so many beyond the newest credit are under way."""
+    """What to publish, and how far it is."""
 
     count: int
     size: int
-    window: int | None
-    rate: float | None
+    window: int
+    """At most so many beyond the newest credit are under way; 0: no bound."""
+    rate: float
+    """Messages a second; 0: as fast as they go."""
     first_seq: int
     timeout: float
+    """Seconds."""
+    sent: int = 0
+    failed: int = 0
+    credit: int = 0
+    is_stopped: bool = False
+    wake: Wake = field(default_factory=Wake)
 
     @classmethod
-    def of_command(cls, command: dict[str, Any]) -> Load:
-        """ValueError or KeyError for a command that cannot be."""
-        load = cls(
-            count=int(command["count"]),
-            size=int(command["size"]),
-            window=command.get("window"),
-            rate=command.get("rate"),
-            first_seq=int(command.get("first_seq", 0)),
-            timeout=float(command.get("timeout_ms", 60_000)) / 1000,
+    def of_command(cls, fields: Fields) -> Load:
+        """BadCommand for a command that cannot be."""
+        return cls(
+            count=fields.whole("count"),
+            size=fields.whole("size", least=STAMP_BYTES, most=MAX_SIZE),
+            window=fields.whole("window", default=0),
+            rate=fields.number("rate", default=0),
+            first_seq=fields.whole("first_seq", default=0),
+            timeout=fields.number("timeout_ms", default=0) / 1000 or math.inf,
         )
-        if load.size < 16:
-            raise ValueError(f"size must be at least 16: {load.size}")
-        if load.count < 0 or (load.window is not None and load.window < 1):
-            raise ValueError("count must not be negative, window at least 1")
-        return load
 
 
 class Publisher:
     """One run at a time; `credit` and `stop` reach the run under way."""
 
     def __init__(self) -> None:
-        self._wake = Wake()
-        self._credit = 0
-        self._stopped = False
-        self._running = False
+        self._running: Load | None = None
+
+    def begin(self, load: Load) -> None:
+        """Register a run, so that a credit right behind its command already counts.
+        BadCommand while another is under way; `run` must follow."""
+        if self._running is not None:
+            raise BadCommand("another publish_many is running")
+        self._running = load
 
     def credit(self, received: int) -> None:
-        self._credit = max(self._credit, received)
-        self._wake.set()
+        if self._running is not None:
+            self._running.credit = max(self._running.credit, received)
+            self._running.wake.set()
 
     def stop(self) -> None:
-        self._stopped = True
-        self._wake.set()
+        if self._running is not None:
+            self._running.is_stopped = True
+            self._running.wake.set()
 
-    async def run(self, topic: Topic, load: Load) -> dict[str, Any]:
-        """ValueError while another run is under way."""
-        if self._running:
-            raise ValueError("a publish_many is under way")
-        self._running, self._stopped, self._credit = True, False, 0
-        sent = failed = 0
-        started = time.monotonic_ns()
-        padding = os.urandom(load.size - 16)
+    async def run(self, load: Load, publish: Publish) -> dict[str, Any]:
+        """Publish what `begin` registered; the answer's fields."""
+        started, began = anyio.current_time(), time.monotonic_ns()
+        aborted = False
+        noise = random.Random()
         try:
-            with anyio.move_on_after(load.timeout) as scope:
-                for number in range(load.count):
-                    await self._wait_for_turn(load, number, started)
-                    if self._stopped:
-                        break
-                    seq = (load.first_seq + number).to_bytes(8, "big")
-                    stamp = time.time_ns().to_bytes(8, "big")
-                    try:
-                        await topic.publish(seq + stamp + padding)
-                        sent += 1
-                    except GossipSubError:
-                        failed += 1
+            for number in range(load.count):
+                if not await _is_turn(load, number, started):
+                    aborted = True
+                    break
+                padding = noise.randbytes(load.size - STAMP_BYTES)
+                sequence = (load.first_seq + number).to_bytes(8, "big")
+                try:
+                    await publish(sequence + time.time_ns().to_bytes(8, "big") + padding)
+                    load.sent += 1
+                except GossipSubError:
+                    load.failed += 1
         finally:
-            self._running = False
+            self._running = None
         return {
-            "sent": sent,
-            "failed": failed,
+            "sent": load.sent,
+            "failed": load.failed,
             "retries": 0,
-            "aborted": self._stopped or scope.cancelled_caught,
-            "elapsed_ns": time.monotonic_ns() - started,
+            "aborted": aborted,
+            "elapsed_ns": time.monotonic_ns() - began,
         }
 
-    async def _wait_for_turn(self, load: Load, number: int, started: int) -> None:
-        if load.window is not None:
-            while number - self._credit >= load.window and not self._stopped:
-                await self._wake.wait()
-        if load.rate:
-            due = started + int(number / load.rate * 1e9)
-            pause = (due - time.monotonic_ns()) / 1e9
-            if pause > 0:
-                await anyio.sleep(pause)
+
+async def _is_turn(load: Load, number: int, started: float) -> bool:
+    """Wait until the next message is due; False when the run is over before."""
+    due = started + number / load.rate if load.rate else started
+    with anyio.CancelScope(deadline=started + load.timeout):
+        while not load.is_stopped and anyio.current_time() < due:
+            with anyio.CancelScope(deadline=due):
+                await load.wake.wait()
+        while not load.is_stopped and load.window and load.sent - load.credit >= load.window:
+            await load.wake.wait()
+    return not load.is_stopped and anyio.current_time() < started + load.timeout

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import os
 import resource
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from anyio.abc import TaskGroup
 
-from gossipsub.crypto.peer_id import PeerId
 from gossipsub.host import Host
 from gossipsub.message import ReceivedMessage
+from gossipsub.peer.fields import BadCommand, Fields
+from gossipsub.peer.json_lines import LineWriter
 from gossipsub.peer.load import Load, Publisher
 from gossipsub.peer.receiver import Receiver
 from gossipsub.peer.rules import ValidatorRules
@@ -21,16 +23,17 @@ from gossipsub.subscription import Subscription
 from gossipsub.topic import Topic
 
 Answer = dict[str, Any]
+Action = Callable[[Fields], Awaitable[Answer]]
 
 
 class PeerNode:
-    """One method per command; ValueError, KeyError and GossipSubError become `error` answers."""
+    """One method per command. GossipSubError becomes an `error` answer."""
 
     def __init__(
-        self, host: Host, tasks: TaskGroup, emit: Callable[[Answer], None], *, quiet: bool
+        self, host: Host, tasks: TaskGroup, writer: LineWriter, *, quiet: bool
     ) -> None:
         self._host = host
-        self._emit = emit
+        self._writer = writer
         self._quiet = quiet
         self._topics: dict[str, Topic] = {}
         self._subscriptions: dict[str, Subscription] = {}
@@ -38,16 +41,16 @@ class PeerNode:
         self._receiver = Receiver()
         self._publisher = Publisher()
         self._progress_every = 0
-        self._cpu_at_reset = _cpu_seconds()
+        self._undelivered_before = 0
+        """Of subscriptions that ended, less what counted when the numbers were reset."""
+        self._cpu_at_reset = time.process_time()
         self._statistics_at_reset = host.statistics()
         self._tasks = tasks
-        self.commands: dict[str, Callable[[Answer], Awaitable[Answer]]] = {
-            "connect": self._connect,
+        self.commands: dict[str, Action] = {
             "disconnect": self._disconnect,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "publish": self._publish,
-            "publish_many": self._publish_many,
             "publish_stop": self._publish_stop,
             "progress": self._progress,
             "peers": self._peers,
@@ -59,103 +62,120 @@ class PeerNode:
             "stats": self._stats,
             "reset_stats": self._reset_stats,
         }
+        """Those that are done one after the other, in the order given."""
 
-    def credit(self, command: Answer) -> None:
-        """The one command without an answer."""
-        received = command.get("received")
-        if isinstance(received, int):
-            self._publisher.credit(received)
+    def credit(self, fields: Fields) -> None:
+        """The one command without an answer, a wrong one included."""
+        try:
+            self._publisher.credit(fields.whole("received"))
+        except BadCommand:
+            return
 
-    async def _connect(self, command: Answer) -> Answer:
-        return {"peer": str(await self._host.connect(command["addr"]))}
+    async def connect(self, fields: Fields) -> Answer:
+        """May take long, so others are answered before it."""
+        return {"peer": str(await self._host.connect(fields.text("addr")))}
 
-    async def _disconnect(self, command: Answer) -> Answer:
-        await self._host.disconnect(PeerId.parse(command["peer"]))
+    async def begin_publish_many(self, fields: Fields) -> Action:
+        """The rest of the command, which may take long."""
+        topic, load = await self._topic(fields), Load.of_command(fields)
+        self._publisher.begin(load)
+        return lambda _: self._publisher.run(load, topic.publish)
+
+    async def _disconnect(self, fields: Fields) -> Answer:
+        await self._host.disconnect(fields.peer("peer"))
         return {}
 
-    async def _subscribe(self, command: Answer) -> Answer:
-        name = command["topic"]
+    async def _subscribe(self, fields: Fields) -> Answer:
+        name = fields.text("topic")
         if name in self._subscriptions:
-            raise ValueError(f"subscribed already: {name}")
-        topic = await self._topic(name)
+            raise BadCommand(f"already subscribed to {name!r}")
+        topic = await self._topic(fields)
         subscription = topic.subscribe()
         await subscription.__aenter__()
         self._subscriptions[name] = subscription
         self._tasks.start_soon(self._read, subscription)
         return {}
 
-    async def _unsubscribe(self, command: Answer) -> Answer:
-        subscription = self._subscriptions.pop(command["topic"], None)
+    async def _unsubscribe(self, fields: Fields) -> Answer:
+        name = fields.text("topic")
+        subscription = self._subscriptions.pop(name, None)
         if subscription is None:
-            raise ValueError(f"not subscribed: {command['topic']}")
+            raise BadCommand(f"not subscribed to {name!r}")
         subscription.close()
+        self._undelivered_before += subscription.statistics().dropped
         return {}
 
     async def _read(self, subscription: Subscription) -> None:
+        """What the driver does not read stays in the subscription's bounded buffer."""
+        me = self._host.peer_id
+        receiver = self._receiver
         async for message in subscription:
-            self._receiver.note(message.data)
+            is_own = message.received_from == me
+            if not is_own:
+                receiver.note(message.sender or b"", message.data)
             if not self._quiet:
-                self._emit(_message_event(message))
-            received = self._receiver.received
-            if self._progress_every and received % self._progress_every == 0:
-                self._emit({"event": "progress", "received": received})
+                self._writer.write(_message_event(message))
+                await self._writer.room()
+            every = self._progress_every
+            if every and not is_own and receiver.received % every == 0:
+                self._writer.write({"event": "progress", "received": receiver.received})
 
-    async def _publish(self, command: Answer) -> Answer:
-        topic = await self._topic(command["topic"])
-        result = await topic.publish(base64.b64decode(command["data_b64"], validate=True))
+    async def _publish(self, fields: Fields) -> Answer:
+        data = fields.data("data_b64")
+        result = await (await self._topic(fields)).publish(data)
         return {"message_id_b64": base64.b64encode(result.message_id).decode()}
 
-    async def _publish_many(self, command: Answer) -> Answer:
-        load = Load.of_command(command)
-        return await self._publisher.run(await self._topic(command["topic"]), load)
-
-    async def _publish_stop(self, command: Answer) -> Answer:
+    async def _publish_stop(self, fields: Fields) -> Answer:
         self._publisher.stop()
         return {}
 
-    async def _progress(self, command: Answer) -> Answer:
-        self._progress_every = int(command["every"])
+    async def _progress(self, fields: Fields) -> Answer:
+        self._progress_every = fields.whole("every")
         return {}
 
-    async def _peers(self, command: Answer) -> Answer:
+    async def _peers(self, fields: Fields) -> Answer:
         return {
             "peers": [
                 {
                     "peer": str(info.peer),
                     "addrs": [] if info.address is None else [info.address],
                     "direction": "out" if info.outbound else "in",
-                    "topics": list(info.topics),
+                    "topics": sorted(info.topics),
                     "protocol": info.pubsub_protocol,
                 }
                 for info in self._host.peers()
             ]
         }
 
-    async def _mesh(self, command: Answer) -> Answer:
-        return {"peers": [str(peer) for peer in (await self._topic(command["topic"])).mesh()]}
+    async def _mesh(self, fields: Fields) -> Answer:
+        return {"peers": sorted(str(peer) for peer in (await self._topic(fields)).mesh())}
 
-    async def _topic_peers(self, command: Answer) -> Answer:
-        return {"peers": [str(peer) for peer in (await self._topic(command["topic"])).peers()]}
+    async def _topic_peers(self, fields: Fields) -> Answer:
+        return {"peers": sorted(str(peer) for peer in (await self._topic(fields)).peers())}
 
-    async def _no_scores(self, command: Answer) -> Answer:
-        raise ValueError("this version has no peer scoring")
+    async def _no_scores(self, fields: Fields) -> Answer:
+        raise BadCommand("peer scoring is off (this version has none)")
 
-    async def _validator(self, command: Answer) -> Answer:
-        name = command["topic"]
-        rules = self._validators.get(name)
-        if rules is None:
-            rules = self._validators[name] = ValidatorRules()
+    async def _validator(self, fields: Fields) -> Answer:
+        name = fields.text("topic")
+        known = self._validators.get(name)
+        rules = known or ValidatorRules(self._host.peer_id)
+        rules.change(fields)
+        if rules and known is None:
             self._host.set_validator(name, rules.judge)
-        rules.change(command)
+            self._validators[name] = rules
+        elif known is not None and not rules:
+            self._host.set_validator(name, None)
+            del self._validators[name]
         return {}
 
-    async def _stats(self, command: Answer) -> Answer:
+    async def _stats(self, fields: Fields) -> Answer:
         now, then = self._host.statistics(), self._statistics_at_reset
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        dropped = sum(each.statistics().dropped for each in self._subscriptions.values())
         rejections = {
             reason: n - then.rejections.get(reason, 0) for reason, n in now.rejections.items()
         }
+        rejections = {reason: n for reason, n in rejections.items() if n}
+        throttled = ("validation throttled", "validation queue full")
         return {
             **self._receiver.report(),
             "duplicates": now.duplicates - then.duplicates,
@@ -164,24 +184,26 @@ class PeerNode:
             "rpc_in": now.rpc_in - then.rpc_in,
             "rpc_out": now.rpc_out - then.rpc_out,
             "rpc_dropped": now.rpc_dropped - then.rpc_dropped,
-            "undelivered": dropped,
-            "throttled": rejections.get("validation throttled", 0),
-            "cpu_user_s": usage.ru_utime,
-            "cpu_sys_s": usage.ru_stime,
-            "cpu_s": _cpu_seconds(),
-            "cpu_since_reset_s": _cpu_seconds() - self._cpu_at_reset,
-            "rss_bytes": _resident_bytes(),
-            "max_rss_bytes": usage.ru_maxrss * 1024,
+            "undelivered": self._undelivered(),
+            "throttled": sum(rejections.get(reason, 0) for reason in throttled),
+            **_usage(self._cpu_at_reset),
         }
 
-    async def _reset_stats(self, command: Answer) -> Answer:
-        report = await self._stats(command)
+    async def _reset_stats(self, fields: Fields) -> Answer:
+        report = await self._stats(fields)
         self._receiver.reset()
+        self._undelivered_before -= self._undelivered()
         self._statistics_at_reset = self._host.statistics()
-        self._cpu_at_reset = _cpu_seconds()
+        self._cpu_at_reset = time.process_time()
         return report
 
-    async def _topic(self, name: str) -> Topic:
+    def _undelivered(self) -> int:
+        dropped = sum(each.statistics().dropped for each in self._subscriptions.values())
+        return dropped + self._undelivered_before
+
+    async def _topic(self, fields: Fields) -> Topic:
+        """Joins on first use; the handle stays open, so that publishing needs no subscription."""
+        name = fields.text("topic")
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = await self._host.join(name)
@@ -192,19 +214,30 @@ def _message_event(message: ReceivedMessage) -> Answer:
     return {
         "event": "message",
         "topic": message.topic,
-        "from": "" if message.sender is None else str(message.sender),
+        "from": None if message.sender is None else str(message.sender),
         "received_from": str(message.received_from),
         "data_b64": base64.b64encode(message.data).decode(),
     }
 
 
-def _cpu_seconds() -> float:
-    return time.process_time()
+def _usage(cpu_at_reset: float) -> dict[str, float]:
+    """What the process took of the machine."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
+    resident = _resident_bytes(most)
+    return {
+        "cpu_user_s": used.ru_utime,
+        "cpu_sys_s": used.ru_stime,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "cpu_since_reset_s": time.process_time() - cpu_at_reset,
+        "rss_bytes": resident,
+        "max_rss_bytes": max(most, resident),  # the system updates its maximum now and then
+    }
 
 
-def _resident_bytes() -> int:
+def _resident_bytes(otherwise: int) -> int:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # not Linux
-        return 0
+        return otherwise

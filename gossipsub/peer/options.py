@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.router.features import FLOODSUB, offered_protocols
@@ -21,20 +22,22 @@ from gossipsub.wire.rpc import Message
 _MESH = {"D": "d", "Dlo": "d_low", "Dhi": "d_high", "Dscore": "d_score", "Dout": "d_out"}
 _LAZY = {
     "Dlazy": "d_lazy",
-    "gossipFactor": "gossip_factor",
     "gossipRetransmission": "gossip_retransmission",
     "historyLength": "history_length",
     "historyGossip": "history_gossip",
     "maxIHaveLength": "max_ihave_length",
     "maxIHaveMessages": "max_ihave_messages",
+    "idontwantThreshold": "idontwant_threshold",
 }
+_FACTOR = {"gossipFactor": "gossip_factor"}
 _BACKOFF_MS = {"pruneBackoffMs": "prune_backoff", "unsubscribeBackoffMs": "unsubscribe_backoff"}
 _ROUTER_MS = {
     "heartbeatMs": "heartbeat_interval",
     "heartbeatInitialDelayMs": "heartbeat_initial_delay",
     "fanoutTTLMs": "fanout_ttl",
-    "seenTTLMs": "seen_ttl",
 }
+_FLOOD = {"floodPublish": "flood_publish"}
+_SEEN_MS = {"seenTTLMs": "seen_ttl"}
 _CONFIG = {
     "maxMessageSize": "max_rpc_bytes",
     "outboundQueue": "outbound_queue_rpcs",
@@ -43,19 +46,20 @@ _CONFIG = {
     "validateWorkers": "validation_workers",
     "subBuffer": "subscription_buffer",
 }
-_OTHER = {"floodPublish", "protocols"}
-_UNSUPPORTED = {
+_GOSSIP = {*_MESH, *_LAZY, *_FACTOR, *_BACKOFF_MS, *_ROUTER_MS, *_FLOOD}
+"""What means nothing to a floodsub node."""
+_NONE_HERE = {
     "graftFloodThresholdMs",
     "iwantFollowupMs",
     "prunePeers",
     "opportunisticGraftTicks",
     "opportunisticGraftPeers",
-    "idontwantThreshold",
     "doPX",
     "direct",
     "validate",
     "metrics",
 }
+_KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 _SIGN = {"strict": SignaturePolicy.STRICT_SIGN, "none": SignaturePolicy.STRICT_NO_SIGN}
 
 
@@ -82,7 +86,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     """Read the flags. OptionError says which is wrong and why."""
     parser = _Parser(prog="gossipsub peer", description=__doc__, allow_abbrev=False)
     parser.add_argument("--listen", default="/ip4/127.0.0.1/tcp/0")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=_key)
     parser.add_argument("--protocol", choices=["gossipsub", "floodsub"], default="gossipsub")
     parser.add_argument("--params", type=_json_object, default={})
     parser.add_argument("--score", type=_json_object)
@@ -95,67 +99,126 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         raise OptionError("--score: this version has no peer scoring")
     if flags.sign not in _SIGN:
         raise OptionError(f"--sign {flags.sign}: this version has strict and none")
-    try:
-        return _build(flags)
-    except (ValueError, TypeError, GossipSubError) as error:
-        raise OptionError(str(error)) from error
+    return PeerOptions(
+        listen=_address(flags.listen),
+        key=flags.seed or PrivateKey.generate(),
+        quiet=flags.quiet,
+        **_read_params(flags),
+    )
 
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("not a JSON object")
     return value
 
 
-def _build(flags: argparse.Namespace) -> PeerOptions:
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _key(text: str) -> PrivateKey:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**64):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2^64-1")
+    return PrivateKey.from_node_number(int(text))
+
+
+def _address(text: str) -> str:
+    try:
+        Address.parse(text)
+    except AddressError as error:
+        raise OptionError(f"--listen: {error}") from error
+    return text
+
+
+def _read_params(flags: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = flags.params
-    known = {*_MESH, *_LAZY, *_BACKOFF_MS, *_ROUTER_MS, *_CONFIG, *_OTHER, *_UNSUPPORTED}
-    unknown = sorted(set(given) - known)
+    is_floodsub = flags.protocol == "floodsub"
+    unknown = sorted(set(given) - _KNOWN)
     if unknown:
-        raise OptionError(f"--params: unknown key: {', '.join(unknown)}")
-    policy = _SIGN[flags.sign]
-    by_content = flags.msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
-    default = (FLOODSUB,) if flags.protocol == "floodsub" else offered_protocols(extensions=False)
-    params = GossipParams(
-        mesh=replace(MeshParams(), **_pick(given, _MESH)),
-        lazy=replace(LazyParams(), **_pick(given, _LAZY)),
-        backoff=replace(BackoffParams(), **_pick(given, _BACKOFF_MS, _seconds)),
-        flood_publish=bool(given.get("floodPublish", True)),
-        signature_policy=policy,
-        message_id=content_id if by_content else origin_id,
-        protocols=tuple(given.get("protocols", default)),
-        **_pick(given, _ROUTER_MS, _seconds),
-    )
-    return PeerOptions(
-        listen=flags.listen,
-        key=_key(flags.seed),
-        params=params,
-        config=replace(HostConfig(), **_pick(given, _CONFIG)),
-        quiet=flags.quiet,
-        unsupported=tuple(key for key in given if key in _UNSUPPORTED),
-    )
-
-
-def _key(seed: int | None) -> PrivateKey:
-    return PrivateKey.generate() if seed is None else PrivateKey.from_node_number(seed)
-
-
-def _pick(
-    given: dict[str, Any], names: dict[str, str], convert: Callable[[Any], Any] | None = None
-) -> dict[str, Any]:
+        raise OptionError(f"--params: unknown parameter {unknown[0]!r}")
+    unsupported = _NONE_HERE | _GOSSIP if is_floodsub else _NONE_HERE
+    wanted = {name: value for name, value in given.items() if name not in unsupported}
+    try:
+        params = _gossip_params(_Params(wanted), flags.sign, flags.msgid, is_floodsub)
+        config = replace(HostConfig(), **_Params(wanted).pick(_CONFIG, _whole))
+    except (ValueError, GossipSubError) as error:
+        raise OptionError(f"--params: {error}") from error
     return {
-        ours: given[theirs] if convert is None else convert(given[theirs])
-        for theirs, ours in names.items()
-        if theirs in given
+        "params": params,
+        "config": config,
+        "unsupported": tuple(sorted(set(given) & unsupported)),
     }
 
 
-def _seconds(milliseconds: float) -> float:
-    return milliseconds / 1000
+def _gossip_params(given: _Params, sign: str, msgid: str, is_floodsub: bool) -> GossipParams:
+    policy = _SIGN[sign]
+    by_content = msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
+    default = (FLOODSUB,) if is_floodsub else offered_protocols(extensions=False)
+    lazy = {**given.pick(_LAZY, _whole), **given.pick(_FACTOR, _number)}
+    return GossipParams(
+        mesh=replace(MeshParams(), **given.pick(_MESH, _whole)),
+        lazy=replace(LazyParams(), **lazy),
+        backoff=replace(BackoffParams(), **given.pick(_BACKOFF_MS, _seconds)),
+        signature_policy=policy,
+        message_id=content_id if by_content else origin_id,
+        protocols=given.pick({"protocols": "it"}, _texts).get("it", default),
+        **given.pick(_FLOOD, _switch),
+        **given.pick({**_ROUTER_MS, **_SEEN_MS}, _seconds),
+    )
+
+
+class _Params:
+    """The values of --params."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._given = given
+
+    def pick(self, names: dict[str, str], convert: Callable[[Any], Any]) -> dict[str, Any]:
+        """Those of these names that were given, by the names they have here."""
+        picked = {}
+        for theirs, ours in names.items():
+            if theirs in self._given:
+                try:
+                    picked[ours] = convert(self._given[theirs])
+                except ValueError as error:
+                    raise ValueError(f"{theirs}: {error}") from None
+        return picked
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be a whole number, not {json.dumps(value)}")
+    return value
+
+
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) < 1e15:
+        raise ValueError(f"must be a number, not {json.dumps(value)}")
+    return float(value)
+
+
+def _seconds(milliseconds: Any) -> float:
+    if _number(milliseconds) < 0:
+        raise ValueError("must not be negative")
+    return _number(milliseconds) / 1000
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {json.dumps(value)}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
+        raise ValueError(f"must be a list of at least one text, not {json.dumps(value)}")
+    return tuple(value)
 
 
 def content_id(message: Message) -> bytes:

@@ -21,7 +21,7 @@ SHORT = {
     "identify_timeout": 0.4,
     "write_timeout": 0.4,
     "stalled_stream_timeout": 0.4,
-    "close_timeout": 0.3,
+    "close_timeout": 0.4,
 }
 """Deadlines of a host under attack; keep-alive stays at its 30 s unless a test shortens it."""
 
@@ -65,7 +65,7 @@ async def _pair(config: HostConfig | None, params: GossipParams | None) -> Async
                 while True:
                     number += 1
                     await there.publish(number.to_bytes(4, "big"))
-                    await anyio.sleep(0.005)
+                    await anyio.sleep(0.003)
 
             async def count() -> None:
                 async for message in messages:
@@ -80,10 +80,16 @@ async def _pair(config: HostConfig | None, params: GossipParams | None) -> Async
             tg.cancel_scope.cancel()
 
 
+@pytest.fixture(name="short_config")
+def short_config_fixture() -> Callable[..., HostConfig]:
+    """A HostConfig with short deadlines, for tests that wait for one."""
+    return short_config
+
+
 @pytest.fixture
 def config() -> Callable[..., HostConfig]:
-    """A HostConfig with short deadlines."""
-    return short_config
+    """A HostConfig with the usual deadlines, for tests that meet none."""
+    return HostConfig
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from gossipsub import DialError, Host
-from gossipsub.conformance.scripted_peer import PUBSUB, PUSH, Frame, dial, listen, play
+from gossipsub.conformance.scripted_listener import listen
+from gossipsub.conformance.scripted_peer import PUBSUB, PUSH, Frame, dial, play
 from gossipsub.conformance.scripted_wire import (
     MULTISTREAM,
     NOISE,
@@ -507,8 +508,8 @@ async def test_a_peer_other_than_the_one_dialled_is_refused_before_it_learns_who
     assert learnt == [b""]
 
 
-async def test_a_host_refuses_to_be_its_own_peer(config):
-    async with Host(config=config()) as host:
+async def test_a_host_refuses_to_be_its_own_peer(short_config):
+    async with Host(config=short_config()) as host:
         with pytest.raises(DialError, match="is this host itself"):
             await host.connect(host.addresses[0])
         with pytest.raises(DialError, match="it leads to this host itself"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from hypothesis import settings
@@ -9,11 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gossipsub.router.effects import Deliver, Effect, SendRpc, TopicPeer, Validate, Verdict
+from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
 from gossipsub.router.router import Router
 from gossipsub.wire.rpc import (
     Control,
     Graft,
+    IDontWant,
     IHave,
     IWant,
     Message,
@@ -26,7 +29,16 @@ ME = b"me"
 FLOODSUB = "/floodsub/1.0.0"
 PEERS = [b"peer %d" % number for number in range(8)]
 TOPICS = ["a", "b", "c", "d"]
-LIMITS = RouterLimits(max_topics_per_peer=3, max_pending=4, max_copies=3, max_backoffs=50)
+LIMITS = RouterLimits(
+    max_topics_per_peer=3, max_pending=4, max_copies=3, max_backoffs=50, max_refusals=5
+)
+LAZY = LazyParams(
+    max_ihave_length=5,
+    max_ihave_messages=3,
+    idontwant_threshold=5,
+    max_idontwant_length=3,
+    max_idontwant_messages=2,
+)
 
 peers = st.sampled_from(PEERS)
 topics = st.sampled_from(TOPICS)
@@ -40,7 +52,12 @@ messages = st.builds(
     signature=st.sampled_from([b"signature", b"signature", b"other", None]),
 )
 ids = st.lists(
-    st.builds(lambda peer, n: peer + bytes(7) + bytes([n]), peers, st.integers(0, 2)), max_size=4
+    st.builds(
+        lambda peer, n: peer + bytes(7) + bytes([n]),
+        st.sampled_from([*PEERS[:3], ME]),
+        st.integers(0, 2),
+    ),
+    max_size=4,
 )
 backoffs = st.one_of(st.none(), st.integers(0, 100), st.integers(0, 2**64 - 1))
 control = st.builds(
@@ -49,6 +66,7 @@ control = st.builds(
     iwant=st.lists(st.builds(IWant, ids), max_size=2),
     graft=st.lists(st.builds(Graft, topics), max_size=3),
     prune=st.lists(st.builds(Prune, topics, st.just(()), backoffs), max_size=2),
+    idontwant=st.lists(st.builds(IDontWant, ids), max_size=2),
 )
 rpcs = st.builds(
     Rpc,
@@ -66,7 +84,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.now = 0.0
         params = GossipParams(
             mesh=MeshParams(d=2, d_low=2, d_high=3, d_score=1, d_out=1),
-            lazy=LazyParams(max_ihave_length=5, max_ihave_messages=3),
+            lazy=LAZY,
             limits=LIMITS,
             seen_ttl=100_000.0,
             flood_publish=False,
@@ -82,6 +100,10 @@ class RouterMachine(RuleBasedStateMachine):
         self.sent: list[SendRpc] = []
         self.delivered: set[bytes] = set()
         self.published = 0
+        self.heartbeats = HeartbeatClock(start=0.1, interval=1.0)
+        self.refused: dict[bytes, dict[bytes, int]] = {}
+        self.refusing_rpcs: dict[bytes, int] = {}
+        self.source: bytes | None = None
 
     # Inputs
 
@@ -99,12 +121,14 @@ class RouterMachine(RuleBasedStateMachine):
         self.protocols.pop(peer, None)
         self.router.peer_disconnected(peer, now=self.now)
         self.forget_grafts(peer)
+        self.forget_refusals(peer)
         self.check()
 
     @rule(peer=peers)
     def lose_inbound_stream(self, peer: bytes) -> None:
         self.router.inbound_stream_closed(peer, now=self.now)
         self.forget_grafts(peer)
+        self.forget_refusals(peer)
         self.check()
 
     @rule(peer=peers, protocol=protocols)
@@ -126,11 +150,11 @@ class RouterMachine(RuleBasedStateMachine):
         self.grafted = {entry for entry in self.grafted if entry[0] != topic}
         self.check()
 
-    @rule(topic=topics)
-    def publish(self, topic: str) -> None:
+    @rule(topic=topics, data=st.sampled_from([b"mine", b"large"]))
+    def publish(self, topic: str, data: bytes) -> None:
         self.published += 1
         seqno = self.published.to_bytes(8, "big")
-        self.router.publish(Message(topic, b"mine", ME, seqno, b"signature"), now=self.now)
+        self.router.publish(Message(topic, data, ME, seqno, b"signature"), now=self.now)
         self.check()
 
     @rule(peer=peers, rpc=rpcs)
@@ -141,17 +165,32 @@ class RouterMachine(RuleBasedStateMachine):
                 if not option.subscribe:
                     self.grafted.discard((option.topic, peer))
             self.note_control(peer, rpc.control or Control())
+        self.source = peer
         self.check()
+        self.source = None
 
     def note_control(self, peer: bytes, control: Control) -> None:
         if self.protocols[peer] == FLOODSUB:
             return
+        self.note_idontwant(peer, control.idontwant)
         for graft in control.graft:
             self.grafted.add((graft.topic, peer))
         for prune in control.prune:
             self.grafted.discard((prune.topic, peer))
             if prune.topic in self.router.topics():
                 self.back_off(prune.topic, peer, min(prune.backoff or 60, 3600))
+
+    def note_idontwant(self, peer: bytes, idontwants: Sequence[IDontWant]) -> None:
+        if not idontwants:
+            return
+        self.refusing_rpcs[peer] = self.refusing_rpcs.get(peer, 0) + 1
+        if self.refusing_rpcs[peer] > LAZY.max_idontwant_messages:
+            return
+        refused = self.refused.setdefault(peer, {})
+        named = [message_id for entry in idontwants for message_id in entry.message_ids]
+        for message_id in named[: LAZY.max_idontwant_length]:
+            if message_id in refused or len(refused) < LIMITS.max_refusals:
+                refused[message_id] = LAZY.idontwant_heartbeats
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), verdict=st.sampled_from(Verdict))
@@ -185,16 +224,23 @@ class RouterMachine(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 20))
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self.router.handle_timer(now=self.now)
+        self.handle_timer()
         assert self.router.next_deadline() > self.now
-        self.check()
 
     @rule(ticks=st.integers(1, 70))
     def serve_timers(self, ticks: int) -> None:
         for _ in range(ticks):
             self.now = self.router.next_deadline()
-            self.router.handle_timer(now=self.now)
-            self.check()
+            self.handle_timer()
+
+    def handle_timer(self) -> None:
+        self.router.handle_timer(now=self.now)
+        if self.heartbeats.is_due(self.now):
+            self.refusing_rpcs.clear()
+            for peer, refused in self.refused.items():
+                left = {message_id: count - 1 for message_id, count in refused.items()}
+                self.refused[peer] = {key: count for key, count in left.items() if count}
+        self.check()
 
     # What must hold
 
@@ -205,6 +251,10 @@ class RouterMachine(RuleBasedStateMachine):
     def forget_grafts(self, peer: bytes) -> None:
         self.grafted = {entry for entry in self.grafted if entry[1] != peer}
 
+    def forget_refusals(self, peer: bytes) -> None:
+        self.refused.pop(peer, None)
+        self.refusing_rpcs.pop(peer, None)
+
     def check(self) -> None:
         for effect in self.router.effects():
             self.check_effect(effect)
@@ -214,6 +264,8 @@ class RouterMachine(RuleBasedStateMachine):
             case SendRpc(peer=peer, rpc=rpc):
                 assert peer in self.protocols
                 self.sent.append(effect)
+                for message in rpc.publish:
+                    assert self.id_of(message) not in self.refused.get(peer, ())
                 if rpc.control is not None:
                     self.check_control(peer, rpc.control)
             case Validate(ticket=ticket, message=message):
@@ -228,8 +280,18 @@ class RouterMachine(RuleBasedStateMachine):
                 assert ((topic, peer) in self.subscribed) is not joined
                 (self.subscribed.add if joined else self.subscribed.remove)((topic, peer))
 
+    @staticmethod
+    def id_of(message: Message) -> bytes:
+        assert message.from_peer
+        assert message.seqno
+        return message.from_peer + message.seqno
+
     def check_control(self, peer: bytes, control: Control) -> None:
         assert self.protocols[peer] != FLOODSUB
+        if control.idontwant:
+            # At once: nothing but the input that is just handled changed the meshes.
+            assert self.protocols[peer] == "/meshsub/1.2.0"
+            assert peer != self.source
         grafts = [graft.topic for graft in control.graft]
         prunes = [prune.topic for prune in control.prune]
         assert len({*grafts, *prunes}) == len(grafts) + len(prunes)
@@ -269,6 +331,7 @@ class RouterMachine(RuleBasedStateMachine):
         assert snapshot.pending <= LIMITS.max_pending
         assert snapshot.pending <= len(self.tickets)
         assert snapshot.backoffs <= LIMITS.max_backoffs
+        assert snapshot.refusals == sum(len(refused) for refused in self.refused.values())
         assert snapshot.announcements_owed <= len(self.protocols)
         assert snapshot.control_owed <= len(self.protocols)
         for peer in self.protocols:
@@ -283,6 +346,7 @@ class RouterMachine(RuleBasedStateMachine):
         assert not any(snapshot.fanout.values())
         assert (snapshot.peers, snapshot.known_topics) == (0, 0)
         assert (snapshot.announcements_owed, snapshot.control_owed) == (0, 0)
+        assert snapshot.refusals == 0
 
 
 RouterMachine.TestCase.settings = settings(

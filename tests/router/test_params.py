@@ -15,7 +15,6 @@ from gossipsub.router.params import (
     MeshParams,
     RouterLimits,
     SignaturePolicy,
-    ThresholdParams,
 )
 
 
@@ -31,6 +30,10 @@ def test_the_defaults_are_those_documented_and_pass_their_own_validation() -> No
         history_gossip=3,
         max_ihave_length=5000,
         max_ihave_messages=10,
+        idontwant_threshold=1024,
+        idontwant_heartbeats=3,
+        max_idontwant_length=10,
+        max_idontwant_messages=1000,
     )
     assert params.backoff == BackoffParams(
         prune_backoff=60.0, unsubscribe_backoff=10.0, slack_heartbeats=2, max_remote_backoff=3600.0
@@ -90,6 +93,11 @@ def test_no_more_windows_are_gossiped_about_than_are_kept() -> None:
         (LazyParams, {"max_ihave_length": 0}),
         (LazyParams, {"gossip_factor": 1.5}),
         (LazyParams, {"d_lazy": -1}),
+        (LazyParams, {"idontwant_threshold": -1}),
+        (LazyParams, {"idontwant_heartbeats": 0}),
+        (LazyParams, {"max_idontwant_length": 0}),
+        (LazyParams, {"max_idontwant_messages": 0}),
+        (RouterLimits, {"max_refusals": 0}),
         (BackoffParams, {"prune_backoff": 0.0}),
         (BackoffParams, {"unsubscribe_backoff": 0.0}),
         (BackoffParams, {"max_remote_backoff": float("inf")}),
@@ -99,10 +107,11 @@ def test_no_more_windows_are_gossiped_about_than_are_kept() -> None:
         (GossipParams, {"protocols": ()}),
         (RouterLimits, {"max_pending": 0}),
         (RouterLimits, {"max_seen": 0}),
-        (ThresholdParams, {"gossip": 1.0}),
-        (ThresholdParams, {"publish": -5.0}),
-        (ThresholdParams, {"graylist": -20.0}),
-        (ThresholdParams, {"graylist": float("nan")}),
+        (MeshParams, {"opportunistic_graft_ticks": 0}),
+        (MeshParams, {"opportunistic_graft_peers": -1}),
+        (BackoffParams, {"graft_flood_threshold": -1.0}),
+        (LazyParams, {"iwant_followup": 0.0}),
+        (RouterLimits, {"max_promises": 0}),
     ],
 )
 def test_values_that_cannot_work_are_refused(params: Any, values: dict[str, Any]) -> None:

@@ -1,0 +1,145 @@
+"""IDONTWANT: large messages that need not be sent any more (v1.2, "IDONTWANT Message")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain, islice, takewhile
+
+from gossipsub.router.asked import Asked
+from gossipsub.router.effects import Lane
+from gossipsub.router.outbox import Outbox
+from gossipsub.router.params import LazyParams
+from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
+
+_LONG_ID_BYTES = 64
+_NOBODY: Mapping[bytes, None] = {}
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """What one peer refuses."""
+
+    until: dict[bytes, int] = field(default_factory=dict)
+    """Heartbeat that ends each refusal, by key; the next to end comes first."""
+    rpcs: int = 0
+    """RPCs with IDONTWANT since the last heartbeat."""
+
+
+class IDontWants:
+    """Tells the meshes (read only) of large messages received, and remembers what peers refuse.
+
+    A refusal lasts `idontwant_heartbeats`. Beyond `max_refusals` per peer, and beyond the limits
+    per RPC and per heartbeat, IDONTWANT is ignored; it is never a reason for a penalty.
+    """
+
+    def __init__(
+        self,
+        params: LazyParams,
+        *,
+        max_refusals: int,
+        meshes: Mapping[str, dict[bytes, None]],
+        peers: PeerTable,
+        outbox: Outbox,
+    ) -> None:
+        self._params = params
+        self._threshold = params.idontwant_threshold
+        self._max_refusals = max_refusals
+        self._meshes = meshes
+        self._peers = peers
+        self._outbox = outbox
+        self._asked = Asked(
+            heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length
+        )
+        self._heartbeat = 0
+        self._by_peer: dict[bytes, _Refusals] = {}
+        self._by_key: dict[bytes, dict[bytes, None]] = {}
+
+    def __len__(self) -> int:
+        """Refusals remembered, over all peers."""
+        return sum(len(refusals.until) for refusals in self._by_peer.values())
+
+    def announce(self, message: Message, message_id: bytes, have_it: Collection[bytes]) -> None:
+        """A message came, or is published here, for the first time: if it is large, the mesh
+        need not send it, nor those asked for it. Not told are its author and who sent it.
+
+        Told as well are peers that refused it: they have it, and would send it.
+        """
+        if len(message.data or b"") < self._threshold:
+            return
+        told: dict[bytes, None] = {}
+        author, connected = message.from_peer, self._peers.connected
+        for peer in (*self._meshes.get(message.topic, ()), *self._asked.take(_key(message_id))):
+            if peer not in have_it and peer != author:
+                record = connected.get(peer)  # one that was asked may have left
+                if record is not None and record.features.idontwant:
+                    told[peer] = None
+        if told:
+            rpc = Rpc(control=Control(idontwant=(IDontWant((message_id,)),)))
+            self._outbox.send_to_all(told, rpc, Lane.URGENT)
+
+    def handle_idontwant(self, peer: Peer, idontwants: Sequence[IDontWant]) -> None:
+        """Remember what the peer refuses, be it in a mesh or not."""
+        refusals = self._by_peer.get(peer.id)
+        if refusals is None:
+            refusals = self._by_peer[peer.id] = _Refusals()
+        refusals.rpcs += 1
+        if refusals.rpcs > self._params.max_idontwant_messages:
+            return
+        ids = chain.from_iterable(entry.message_ids for entry in idontwants)
+        for message_id in islice(ids, self._params.max_idontwant_length):
+            self._refuse(peer.id, refusals, _key(message_id))
+
+    def asked(self, peer: bytes, message_ids: Iterable[bytes]) -> None:
+        """The peer is sent an IWANT for these."""
+        self._asked.put(peer, map(_key, message_ids))
+
+    def refusing(self, message_id: bytes) -> Mapping[bytes, None]:
+        """The peers that asked not to be sent this message."""
+        return self._by_key.get(_key(message_id), _NOBODY)
+
+    def is_refused(self, peer: bytes, message_id: bytes) -> bool:
+        return peer in self.refusing(message_id)
+
+    def age(self) -> None:
+        """A heartbeat passed: forget the refusals that end, and count RPCs anew."""
+        self._asked.age()
+        self._heartbeat += 1
+        for peer, refusals in list(self._by_peer.items()):
+            refusals.rpcs = 0
+            for key in self._ended(refusals.until):
+                del refusals.until[key]
+                self._unlist(key, peer)
+            if not refusals.until:
+                del self._by_peer[peer]
+
+    def forget(self, peer: bytes) -> None:
+        """The peer, or the stream on which it told us, is gone."""
+        refusals = self._by_peer.pop(peer, None)
+        if refusals is not None:
+            for key in refusals.until:
+                self._unlist(key, peer)
+
+    def _refuse(self, peer: bytes, refusals: _Refusals, key: bytes) -> None:
+        until = refusals.until
+        if until.pop(key, None) is None:  # popped, to come last again
+            if len(until) >= self._max_refusals:
+                return
+            self._by_key.setdefault(key, {})[peer] = None
+        until[key] = self._heartbeat + self._params.idontwant_heartbeats
+
+    def _ended(self, until: dict[bytes, int]) -> list[bytes]:
+        return list(takewhile(lambda key: until[key] <= self._heartbeat, until))
+
+    def _unlist(self, key: bytes, peer: bytes) -> None:
+        peers = self._by_key[key]
+        del peers[peer]
+        if not peers:
+            del self._by_key[key]
+
+
+def _key(message_id: bytes) -> bytes:
+    """Ids may be of any length: of long ones a digest is kept, so that memory stays bounded."""
+    return message_id if len(message_id) <= _LONG_ID_BYTES else sha256(message_id).digest()

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from gossipsub.config import HostConfig
+from gossipsub.wire.errors import LocalProtocolError
+
+COUNTS = [field.name for field in fields(HostConfig) if field.type == "int"]
+SECONDS = [field.name for field in fields(HostConfig) if field.type == "float"]
+
+
+def test_every_field_is_a_count_or_a_time():
+    assert len(COUNTS) + len(SECONDS) == len(fields(HostConfig))
+    HostConfig()
+
+
+@pytest.mark.parametrize("name", [*COUNTS, *SECONDS])
+@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), None, "1", True])
+def test_what_is_no_positive_number_is_refused_by_name(name, value):
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: value})
+    assert str(refused.value) == f"{name} must be a positive number: {value!r}"
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_is_whole(name):
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: 1.5})
+    assert str(refused.value) == f"{name} must be a whole number: 1.5"
+
+
+@pytest.mark.parametrize("name", SECONDS)
+def test_a_time_may_be_a_fraction_or_whole(name):
+    assert getattr(HostConfig(**{name: 0.25}), name) == 0.25
+    assert getattr(HostConfig(**{name: 3}), name) == 3
+
+
+def test_a_queue_too_small_for_the_largest_rpc_is_refused():
+    assert HostConfig(max_rpc_bytes=1000, outbound_queue_bytes=1000).max_rpc_bytes == 1000
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(max_rpc_bytes=1001, outbound_queue_bytes=1000)
+    assert str(refused.value) == (
+        "need max_rpc_bytes <= outbound_queue_bytes, or the largest RPCs can never leave: "
+        "1001, 1000"
+    )
