@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from gossipsub.conformance.driver import PeerProcess, PeerTimeout, start_peer
 from gossipsub.wire.errors import GossipSubError
@@ -91,9 +92,11 @@ async def exchange(
         peer.messages()  # of earlier runs
     async with anyio.create_task_group() as tasks:
         for peer in receivers:
-            tasks.start_soon(run.receive, peer, window, timeout)
+            tasks.start_soon(run.until_failure, tasks, run.receive(peer, window, timeout))
         for peer in publishers:
-            tasks.start_soon(run.publish, peer, topic, window, timeout)
+            tasks.start_soon(run.until_failure, tasks, run.publish(peer, topic, window, timeout))
+    if run.failure is not None:
+        raise run.failure
     for peer in receivers:
         await peer.command("stats")  # what was delivered before has been printed by now
         run.note_all(peer)
@@ -114,14 +117,21 @@ class _Run:
         self._publishers = {peer.peer_id: peer for peer in publishers}
         self._count = count
         self._size = size
-        self._receivers = receivers
         self._got: dict[tuple[str, str], Counter[int]] = {
             (receiver.peer_id, publisher): Counter()
             for receiver in receivers
             for publisher in self._publishers
             if publisher != receiver.peer_id
         }
-        self._changed: list[str] = []
+        self.failure: GossipSubError | None = None
+
+    async def until_failure(self, tasks: TaskGroup, part: Coroutine[Any, Any, None]) -> None:
+        """The first failure ends all parts; it is raised as it is, not as part of a group."""
+        try:
+            await part
+        except GossipSubError as error:
+            self.failure = self.failure or error
+            tasks.cancel_scope.cancel()
 
     async def publish(self, peer: PeerProcess, topic: str, window: int, timeout: float) -> None:
         answer = await peer.command(

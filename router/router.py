@@ -399,8 +399,8 @@ class Router:
         mesh = self._mesh.meshes.get(topic)
         if self._params.flood_publish:
             threshold = self._params.thresholds.publish
-            flood = [p for p in self._peers.in_topic(topic) if self.score(p) >= threshold]
-            return flood if mesh is None else [*mesh, *flood]
+            everybody = [*(mesh or ()), *self._peers.in_topic(topic)]
+            return [peer for peer in everybody if self.score(peer) >= threshold]
         if mesh is None:
             return self._fanout.publish(topic, self._mesh_params(topic).d, now=now)
         return mesh

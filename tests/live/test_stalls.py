@@ -160,11 +160,11 @@ async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_
         await topic.wait_for_peers(2, timeout=2)
         await (await w.wait_pubsub()).grant(1 << 30)  # so that only the socket can stop it
         w.stop_reading()
-        with anyio.fail_after(5):
-            for _ in range(200):
+        with anyio.fail_after(20):
+            for _ in range(150):
                 await topic.publish(bytes(100_000))
             seen = 0
-            while seen < 200:
+            while seen < 150:
                 seen += len((await other.receive_rpc()).publish)
             while len(topic.peers()) > 1:  # W was given up
                 await anyio.sleep(0.01)

@@ -17,12 +17,12 @@ AUTHOR = b"author"
 
 
 class ScoredRouter(Router):
-    """A router whose scores the test sets."""
+    """A router whose scores the test may set."""
 
     scores: dict[bytes, float]
 
     def score(self, peer: bytes) -> float:
-        return self.scores.get(peer, 0.0)
+        return self.scores[peer] if peer in self.scores else super().score(peer)
 
 
 class Node:

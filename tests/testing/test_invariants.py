@@ -1,0 +1,145 @@
+"""What holds for every router at the end of each heartbeat, whatever nodes and topics come and go.
+
+Some nodes' messages are rejected by all others, so that scores fall below zero.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossipsub.router.router import Router
+from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.testing import (
+    FLOODSUB,
+    GossipParams,
+    Link,
+    MeshParams,
+    Network,
+    Node,
+    Observer,
+    Validate,
+    Verdict,
+    churn,
+    connect_random,
+)
+from gossipsub.testing.scenarios import Setup, load
+from gossipsub.wire.rpc import Prune, Rpc
+
+TOPIC = "simulation"
+MESH = MeshParams(d=4, d_low=3, d_high=6, d_out=1, d_score=2)
+SCORE = PeerScoreParams(
+    topics={
+        TOPIC: TopicScoreParams(
+            time_in_mesh_weight=0.01,
+            time_in_mesh_cap=100.0,
+            invalid_message_deliveries_weight=-5.0,
+            invalid_message_deliveries_decay=0.9,
+        )
+    },
+    behaviour_penalty_weight=-10.0,
+    behaviour_penalty_decay=0.9,
+)
+PARAMS = GossipParams(mesh=MESH, score=SCORE)
+OPPORTUNISTIC_PEERS = 2
+BAD_NODES = 3
+"""The first of them publish what the others reject."""
+
+
+class Invariants(Observer):
+    """Collects what went wrong; and counts, so that a check which never applied is noticed."""
+
+    def __init__(self, by_id: dict[bytes, Node]) -> None:
+        self.by_id = by_id
+        self.heartbeats = 0
+        self.grafts = 0
+        self.prunes = 0
+        self.low_scores = 0
+        self.wrong: list[str] = []
+        self._backoffs: dict[tuple[Router, str, bytes], float] = {}
+
+    def timer_handled(self, now: float, node: Node) -> None:
+        self.heartbeats += 1
+        router = node.router
+        connected = router.peers()
+        self.low_scores += sum(router.score(peer) < 0.0 for peer in connected)
+        for topic in router.topics():
+            mesh = router.mesh(topic)
+            if len(mesh) > MESH.d_high + MESH.d_out + OPPORTUNISTIC_PEERS:
+                self.wrong.append(f"{now} {node} has {len(mesh)} mesh peers")
+            for peer in mesh:
+                if peer not in connected:
+                    self.wrong.append(f"{now} {node} has a mesh peer that is not connected")
+                elif router.score(peer) < 0.0:
+                    self.wrong.append(f"{now} {node} has a mesh peer of score below 0")
+                if self.by_id[peer].protocols == (FLOODSUB,):
+                    self.wrong.append(f"{now} {node} has a floodsub peer in its mesh")
+                if topic not in router.topics_of(peer):
+                    self.wrong.append(f"{now} {node} has a mesh peer that is not subscribed")
+
+    def sent(self, now: float, sender: Node, receiver: Node, rpc: Rpc) -> None:
+        if rpc.control is None:
+            return
+        for graft in rpc.control.graft:
+            self.grafts += 1
+            expiry = self._backoffs.get((sender.router, graft.topic, receiver.id), 0.0)
+            if now < expiry:
+                self.wrong.append(f"{now} {sender} grafts {receiver} in backoff until {expiry}")
+        for prune in rpc.control.prune:
+            self.prunes += 1
+            self._back_off(now, sender, receiver, prune)
+
+    def arrived(self, now: float, sender: Node, receiver: Node, rpc: Rpc) -> None:
+        if rpc.control is not None:
+            for prune in rpc.control.prune:
+                self._back_off(now, receiver, sender, prune)
+
+    def _back_off(self, now: float, node: Node, other: Node, prune: Prune) -> None:
+        key = (node.router, prune.topic, other.id)
+        expiry = now + (prune.backoff or 0)
+        self._backoffs[key] = max(expiry, self._backoffs.get(key, 0.0))
+
+
+def reject_the_bad(node: Node, effect: Validate) -> Verdict:
+    bad = int.from_bytes((effect.message.data or b"")[:8], "big") < BAD_NODES
+    return Verdict.REJECT if bad and node.index >= BAD_NODES else Verdict.ACCEPT
+
+
+def simulate(seed: int, *, loss: float, restarts: float) -> Invariants:
+    invariants = Invariants({})
+    network = Network(
+        seed=seed, params=PARAMS, link=Link(jitter=0.02, loss=loss), observer=invariants
+    )
+    invariants.by_id = network.by_id
+    for index in range(24):
+        protocols = (FLOODSUB,) if index >= 22 else None
+        network.add_node(protocols=protocols, verdict=reject_the_bad)
+    connect_random(network, network.nodes, links=12)
+    for node in network.nodes:
+        network.subscribe(node, TOPIC)
+        for _ in range(network.rng.randrange(3)):  # leave for a while, now and then
+            time = network.rng.uniform(1.0, 25.0)
+            network.at(time, partial(network.unsubscribe, node, TOPIC))
+            pause = network.rng.uniform(0.1, 14.0)
+            network.at(time + pause, partial(network.subscribe, node, TOPIC))
+    churn(network, network.nodes, fraction=restarts, start=2.0, end=20.0, downtime=1.0)
+    load(network, Setup(messages=60, rate=3.0, size=64), network.nodes)
+    network.run_for(40.0)
+    return invariants
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    loss=st.sampled_from([0.0, 0.1, 0.3]),
+    restarts=st.sampled_from([0.0, 0.3, 0.8]),
+)
+def test_meshes_are_in_order_after_each_heartbeat(
+    seed: int, loss: float, restarts: float
+) -> None:
+    invariants = simulate(seed, loss=loss, restarts=restarts)
+    assert invariants.wrong == []
+    assert invariants.heartbeats > 24 * 35
+    assert min(invariants.grafts, invariants.prunes, invariants.low_scores) > 10
