@@ -61,6 +61,8 @@ _REASONS = {
 }
 UNDIVIDED_BYTES = 1024
 """An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
+TOGETHER_BYTES = 65536
+"""Messages leave together only up to rust's default limit: it ignores larger RPCs silently."""
 RPC_OVERHEAD = 8
 """Tag and length of a message inside its RPC."""
 
@@ -310,11 +312,15 @@ class PubSub:
 
     def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
         """What its receiver might refuse leaves in parts, for its size or what is in it."""
-        parts, too_large = split_rpc(effect.rpc, self.config.max_rpc_bytes, self.rpc_limits)
-        for part in parts:
-            self._queue(peer, effect, part, encode_rpc(part))
-        for part in too_large:
-            self._dropped(effect.peer, part)
+        limit = self.config.max_rpc_bytes
+        together = min(limit, TOGETHER_BYTES) if len(effect.rpc.publish) > 1 else limit
+        parts, alone = split_rpc(effect.rpc, together, self.rpc_limits)
+        for part in [*parts, *alone]:
+            body = encode_rpc(part)
+            if len(body) > limit:
+                self._dropped(effect.peer, part)
+            else:
+                self._queue(peer, effect, part, body)
 
     def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
         self._counters.rpc_out += 1

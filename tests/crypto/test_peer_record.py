@@ -113,6 +113,7 @@ def test_a_payload_that_is_no_peer_record_is_refused(payload: bytes, reason: str
     assert str(caught.value) == reason
 
 
+@pytest.mark.rule("ENV-09")
 def test_a_broken_address_is_left_out_and_the_rest_is_used() -> None:
     address = ADDRESSES[1]
     entries = [b"", b"\x0a", bytes_field(1, b""), bytes_field(1, address), varint_field(1, 4)]
@@ -121,6 +122,7 @@ def test_a_broken_address_is_left_out_and_the_rest_is_used() -> None:
     assert PeerRecord.open(sealed(payload)) == PeerRecord(ME, 5, (address,))
 
 
+@pytest.mark.rule("ENV-09")
 def test_a_record_without_addresses_is_legal() -> None:
     assert PeerRecord.open(PeerRecord(ME, 0).seal(KEY)) == PeerRecord(ME, 0, ())
 

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -451,7 +452,9 @@ async def meshes_settle(peers: list[PeerProcess], *, low: int, high: int) -> Non
             await anyio.sleep(0.05)
 
 
-SMALL = ROOMY | {"D": 3, "Dlo": 2, "Dhi": 4, "Dscore": 2, "Dout": 1, "Dlazy": 2}
+SMALL = ROOMY | {"D": 4, "Dlo": 3, "Dhi": 5, "Dscore": 2, "Dout": 1, "Dlazy": 2}
+# So few peers cannot spare one another for the usual minute.
+SMALL |= {"pruneBackoffMs": 1000}
 
 
 @among(("python", "go") * 4)
@@ -464,9 +467,9 @@ async def test_in_a_full_network_the_meshes_stay_small_and_everybody_hears_every
         for number, peer in enumerate(peers):
             for other in peers[number + 1 :]:
                 await connect(peer, other, topic="t")
-        await meshes_settle(peers, low=2, high=4)
+        await meshes_settle(peers, low=3, high=5)
         await exchange(peers[:2], peers, topic="t", count=100, size=512, window=16)
-        await meshes_settle(peers, low=2, high=4)
+        await meshes_settle(peers, low=3, high=5)
 
 
 @among(("python", "go") * 3)
@@ -475,7 +478,7 @@ async def test_along_a_line_of_six_everybody_hears_everything_once(
     targets: tuple[str, ...],
 ) -> None:
     async with start_peers(*targets, topic="t", params=SMALL) as peers:
-        for peer, neighbour in zip(peers, peers[1:], strict=False):
+        for peer, neighbour in pairwise(peers):
             await connect(peer, neighbour, topic="t")
             await in_mesh(peer, neighbour, topic="t")
         ends = [peers[0], peers[-1]]
@@ -497,14 +500,14 @@ async def test_a_thousand_messages_asked_for_in_gossip_all_arrive(
         start_peers(targets[0], topic="t", params=roomy | slow | NO_MESH) as (teller,),
         start_peers(targets[1], topic="t", params=roomy, first_seed=2) as (asker,),
     ):
-        await connect(teller, asker, topic="t")
+        await connect(asker, teller, topic="t")
         answer = await teller.command("publish_many", topic="t", count=1000, size=4096)
         assert answer["sent"] == 1000
         await asker.wait_answer("stats", lambda stats: stats["received"] == 1000, timeout=15)
         numbers = [int.from_bytes(data[:8], "big") for data in data_of(asker.messages())]
         assert sorted(numbers) == list(range(1000))
         assert await mesh_of(teller) == set()
-        assert (await asker.command("stats"))["duplicates"] == 0
+        assert (await teller.command("stats"))["rpc_out"] < 100  # not each by itself
 
 
 @among(("python", "go", "go", "python"))

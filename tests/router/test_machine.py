@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from random import Random
 
@@ -13,6 +14,7 @@ from gossipsub.router.effects import Deliver, Effect, SendRpc, TopicPeer, Valida
 from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
 from gossipsub.router.router import Router
+from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import (
     Control,
     Graft,
@@ -30,7 +32,14 @@ FLOODSUB = "/floodsub/1.0.0"
 PEERS = [b"peer %d" % number for number in range(8)]
 TOPICS = ["a", "b", "c", "d"]
 LIMITS = RouterLimits(
-    max_topics_per_peer=3, max_pending=4, max_copies=3, max_backoffs=50, max_refusals=5
+    max_topics_per_peer=3,
+    max_pending=4,
+    max_copies=3,
+    max_backoffs=50,
+    max_refusals=5,
+    max_retained_scores=3,
+    max_delivery_records=5,
+    max_promises=3,
 )
 LAZY = LazyParams(
     max_ihave_length=5,
@@ -40,7 +49,10 @@ LAZY = LazyParams(
     max_idontwant_messages=2,
 )
 
+THRESHOLDS = PeerScoreThresholds(opportunistic_graft=50.0)
+
 peers = st.sampled_from(PEERS)
+addresses = st.sampled_from([None, "10.0.0.1", "2001:db8::1", "2001:db8::2"])
 topics = st.sampled_from(TOPICS)
 protocols = st.sampled_from(["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", FLOODSUB])
 messages = st.builds(
@@ -88,6 +100,8 @@ class RouterMachine(RuleBasedStateMachine):
             limits=LIMITS,
             seen_ttl=100_000.0,
             flood_publish=False,
+            score=self.score_params(),
+            thresholds=THRESHOLDS,
         )
         self.router = Router(params, me=ME, rng=Random(1), now=self.now)
         self.protocols: dict[bytes, str] = {}
@@ -105,14 +119,17 @@ class RouterMachine(RuleBasedStateMachine):
         self.refusing_rpcs: dict[bytes, int] = {}
         self.source: bytes | None = None
 
+    def score_params(self) -> PeerScoreParams | None:
+        return None
+
     # Inputs
 
-    @rule(peer=peers, protocol=protocols, outbound=st.booleans())
-    def connect(self, peer: bytes, protocol: str, outbound: bool) -> None:
+    @rule(peer=peers, protocol=protocols, outbound=st.booleans(), ip=addresses)
+    def connect(self, peer: bytes, protocol: str, outbound: bool, ip: str | None) -> None:
         if peer not in self.protocols:
             self.protocols[peer] = protocol
             self.router.peer_connected(
-                peer, protocol=protocol, outbound=outbound, ip=None, now=self.now
+                peer, protocol=protocol, outbound=outbound, ip=ip, now=self.now
             )
             self.check()
 
@@ -159,15 +176,21 @@ class RouterMachine(RuleBasedStateMachine):
 
     @rule(peer=peers, rpc=rpcs)
     def receive(self, peer: bytes, rpc: Rpc) -> None:
-        self.router.receive_rpc(peer, rpc, now=self.now)
+        is_heard = self.hand_over(peer, rpc)
         if peer in self.protocols:
             for option in rpc.subscriptions:
                 if not option.subscribe:
                     self.grafted.discard((option.topic, peer))
-            self.note_control(peer, rpc.control or Control())
+            if is_heard:
+                self.note_control(peer, rpc.control or Control())
         self.source = peer
         self.check()
         self.source = None
+
+    def hand_over(self, peer: bytes, rpc: Rpc) -> bool:
+        """Whether more of it than the subscriptions is looked at."""
+        self.router.receive_rpc(peer, rpc, now=self.now)
+        return True
 
     def note_control(self, peer: bytes, control: Control) -> None:
         if self.protocols[peer] == FLOODSUB:
@@ -349,7 +372,104 @@ class RouterMachine(RuleBasedStateMachine):
         assert snapshot.refusals == 0
 
 
+class ScoringMachine(RouterMachine):
+    """The same with scores of which every part can be reached, and an application that fails."""
+
+    def __init__(self) -> None:
+        self.app: dict[bytes, float | None] = {}
+        super().__init__()
+
+    def score_params(self) -> PeerScoreParams:
+        topic = TopicScoreParams(
+            time_in_mesh_weight=1.0,
+            time_in_mesh_cap=30.0,
+            first_message_deliveries_weight=5.0,
+            first_message_deliveries_cap=10.0,
+            mesh_message_deliveries_weight=-1.0,
+            mesh_message_deliveries_threshold=3.0,
+            mesh_message_deliveries_window=20.0,
+            mesh_failure_penalty_weight=-1.0,
+            invalid_message_deliveries_weight=-10.0,
+        )
+        return PeerScoreParams(
+            topics={"a": topic, "b": TopicScoreParams(mesh_message_deliveries_weight=-1e50)},
+            other_topics=topic,
+            topic_score_cap=40.0,
+            app_specific_score=self.app_score,
+            app_specific_weight=1.0,
+            ip_colocation_factor_weight=-1.0,
+            ip_colocation_factor_threshold=2,
+            behaviour_penalty_weight=-5.0,
+            behaviour_penalty_decay=0.5,
+            retain_score=20.0,
+        )
+
+    def app_score(self, peer: bytes) -> float:
+        return self.app.get(peer, 0.0)  # type: ignore[return-value]
+
+    def hand_over(self, peer: bytes, rpc: Rpc) -> bool:
+        # Apart, so that it is known by which score the rest is judged.
+        self.router.receive_rpc(peer, Rpc(rpc.subscriptions), now=self.now)
+        is_heard = self.router.score(peer) >= THRESHOLDS.graylist
+        self.router.receive_rpc(peer, Rpc((), rpc.publish, rpc.control), now=self.now)
+        return is_heard
+
+    @rule(
+        peer=peers,
+        score=st.one_of(
+            st.floats(-30, 30), st.sampled_from([None, math.nan, math.inf, 1e300, -1e300])
+        ),
+    )
+    def judge(self, peer: bytes, score: float | None) -> None:
+        self.app[peer] = score
+
+    @rule(topic=topics, weight=st.floats(-10, 0))
+    def change_parameters(self, topic: str, weight: float) -> None:
+        params = TopicScoreParams(time_in_mesh_weight=0.1, mesh_message_deliveries_weight=weight)
+        self.router.set_topic_score_params(topic, params, now=self.now)
+
+    @rule(peer=peers, ip=addresses, other=addresses)
+    def change_addresses(self, peer: bytes, ip: str | None, other: str | None) -> None:
+        self.router.set_peer_addresses(peer, [known for known in (ip, other) if known])
+
+    @invariant()
+    def scores_are_numbers_and_agree_with_their_counters(self) -> None:
+        for peer in PEERS:
+            score = self.router.score(peer)
+            assert math.isfinite(score)
+            snapshot = self.router.score_snapshot(peer)
+            assert score == (0.0 if snapshot is None else snapshot.score)
+            for topic, entry in ({} if snapshot is None else snapshot.topics).items():
+                assert entry.in_mesh is (peer in self.router.mesh(topic))
+
+    @invariant()
+    def mesh_peers_have_counters(self) -> None:
+        for topic in self.router.topics():
+            for peer in self.router.mesh(topic):
+                snapshot = self.router.score_snapshot(peer)
+                assert snapshot is not None
+                assert snapshot.topics[topic].in_mesh
+
+    @invariant()
+    def what_scores_are_made_of_is_bounded(self) -> None:
+        snapshot = self.router.snapshot()
+        assert snapshot.scored_peers <= len(self.protocols) + LIMITS.max_retained_scores
+        assert snapshot.delivery_records <= 2 * LIMITS.max_delivery_records
+        assert snapshot.promises <= LIMITS.max_promises
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.now += 200_000.0
+        self.router.handle_timer(now=self.now)
+        snapshot = self.router.snapshot()
+        assert (snapshot.scored_peers, snapshot.delivery_records) == (0, 0)
+        if not snapshot.pending:
+            assert snapshot.promises == 0
+
+
 RouterMachine.TestCase.settings = settings(
     max_examples=100, stateful_step_count=50, deadline=None
 )
+ScoringMachine.TestCase.settings = RouterMachine.TestCase.settings
 TestRouterMachine = RouterMachine.TestCase
+TestScoringMachine = ScoringMachine.TestCase
