@@ -44,7 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
         seed=flags.seed,
     )
     profiler = cProfile.Profile() if flags.profile else None
-    result = measure(setup, profiler)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(GENERATION_0, 20, 100)
+    try:
+        result = measure(setup, profiler)
+    finally:
+        gc.set_threshold(*thresholds)
     if flags.json:
         print(json.dumps(result))
     else:
@@ -73,7 +78,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def measure(setup: Setup, profiler: cProfile.Profile | None = None) -> dict[str, Any]:
     """Build a network, let it settle, and run it under load; the load alone is measured."""
-    gc.set_threshold(GENERATION_0, 20, 100)
     started = time.process_time()
     network = build(setup)
     network.run_for(setup.warm_up)

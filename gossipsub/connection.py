@@ -177,7 +177,8 @@ class Connection:
                 await anyio.aclose_forcefully(self._socket)
 
     def close(self, reason: str = "closed by us") -> None:
-        """Say goodbye (GoAway), send what is queued, end. Returns at once."""
+        """Send what is queued, say goodbye (GoAway) and end, after `close_timeout` at the latest.
+        Returns at once."""
         if not self._closing:
             self._closing = True
             self._expect_nothing()
@@ -188,7 +189,7 @@ class Connection:
     def abort(self, reason: str) -> None:
         """End now, without sending what is queued."""
         self.end_reason = self.end_reason or reason
-        self._aborted = True
+        self._closing = self._aborted = True
         if self._scope is not None:
             self._scope.cancel()
 
@@ -319,10 +320,17 @@ class Connection:
             data = self._noise.data_to_send()
             if data:
                 await self._send(data)
-            elif self._closing and not self._writable:
+            elif self._closing and self._has_said_all():
                 return
             else:
                 await self._wake.wait()
+
+    def _has_said_all(self) -> bool:
+        """Nothing is left to send, what waits for a stream's credit included. After an error in
+        yamux no more credit comes, so that does not count."""
+        if self._writable:
+            return False
+        return self._goodbye_said or not any(s.has_unsent for s in self.streams.values())
 
     async def _send(self, data: bytes) -> None:
         for start in range(0, len(data), WRITE_BYTES):
@@ -336,7 +344,7 @@ class Connection:
         self._writable.clear()
         for stream in streams:
             stream.pump(STREAM_BYTES)
-        if self._closing and not self._goodbye_said and not self._writable:
+        if self._closing and not self._goodbye_said and self._has_said_all():
             self._goodbye_said = True
             self.session.go_away(0)
         plaintext = self.session.data_to_send()

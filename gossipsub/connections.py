@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable, Sequence
 from socket import SocketKind
 from typing import TYPE_CHECKING
@@ -309,4 +310,7 @@ async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
 
 def _describe(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    number = getattr(cause, "errno", None)
+    if number in errno.errorcode:
+        return os.strerror(number)  # asyncio has a text of its own, without the reason
     return getattr(cause, "strerror", None) or str(cause)

@@ -76,6 +76,7 @@ class _Echo(StreamHandler):
         self._stream = stream
         self._service = service
         self._responder = PingResponder()
+        self._counts = True
         stream.set_deadline(IDLE_TIMEOUT, "idle ping stream")
 
     def received(self, data: bytes) -> None:
@@ -86,6 +87,7 @@ class _Echo(StreamHandler):
     def ended(self) -> None:
         self._responder.receive_eof()
         self._stream.close_write()
+        self._make_room()
 
     def produce(self, room: int) -> bytes:
         echo = self._responder.data_to_send()
@@ -94,7 +96,13 @@ class _Echo(StreamHandler):
         return echo
 
     def closed(self) -> None:
-        self._service.echo_ended(self._stream.connection)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """The peer has closed this stream, or it is gone: another may take its place."""
+        if self._counts:
+            self._counts = False
+            self._service.echo_ended(self._stream.connection)
 
 
 class _Ask(StreamHandler):

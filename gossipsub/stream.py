@@ -142,6 +142,11 @@ class Stream:
             session.close_write(self.stream_id)
             self._expect_end()
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes wait for the peer's credit."""
+        return self.is_open and self._offset < len(self._pending)
+
     def _wait_for_credit(self) -> None:
         if self._stall is None:
             seconds = self.connection.config.stalled_stream_timeout

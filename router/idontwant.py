@@ -58,8 +58,8 @@ class IDontWants:
         self._by_key: dict[bytes, dict[bytes, None]] = {}
 
     def __len__(self) -> int:
-        """Refusals remembered, over all peers."""
-        return sum(len(refusals.until) for refusals in self._by_peer.values())
+        """Messages that some peer refuses."""
+        return len(self._by_key)
 
     def announce(self, message: Message, message_id: bytes, have_it: Collection[bytes]) -> None:
         """A message came, or is published here, for the first time: if it is large, the mesh
@@ -107,13 +107,11 @@ class IDontWants:
         """A heartbeat passed: forget the refusals that end, and count RPCs anew."""
         self._asked.age()
         self._heartbeat += 1
-        for peer, refusals in list(self._by_peer.items()):
+        for peer, refusals in self._by_peer.items():
             refusals.rpcs = 0
             for key in self._ended(refusals.until):
                 del refusals.until[key]
                 self._unlist(key, peer)
-            if not refusals.until:
-                del self._by_peer[peer]
 
     def forget(self, peer: bytes) -> None:
         """The peer, or the stream on which it told us, is gone."""

@@ -18,7 +18,7 @@ class Snapshot:
     cached: int
     pending: int
     refusals: int
-    """Messages that peers refused with IDONTWANT, over all peers."""
+    """Messages that some peer refused with IDONTWANT."""
     backoffs: int
     scored_peers: int
     """Peers with a score, those included that left with a bad one."""

@@ -117,6 +117,7 @@ class Network:
             ip=ip or f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}",
             rng=rng,
             router=Router(params, me=peer, rng=rng, now=self.now),
+            started=self.now,
             validation_delay=validation_delay,
             verdict=verdict,
             outgoing=outgoing,
@@ -147,6 +148,7 @@ class Network:
             return
         node.is_running = True
         node.router = Router(node.params, me=node.id, rng=node.rng, now=self.now)
+        node.started = self.now
         node.timer_tick = -1
         for topic in node.topics:
             node.router.subscribe(topic, now=self.now)

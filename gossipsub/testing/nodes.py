@@ -38,6 +38,8 @@ class Node:
     verdict: VerdictFunction | None = None
     outgoing: OutgoingFunction | None = None
     is_running: bool = True
+    started: float = 0.0
+    """When its router was made: then and `heartbeat_initial_delay` later is its first heartbeat."""
     topics: dict[str, None] = field(default_factory=dict)
     """Topics subscribed to, taken up again after a restart."""
     links: dict[Node, Link] = field(default_factory=dict)

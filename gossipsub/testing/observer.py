@@ -37,7 +37,8 @@ class Observer:
         """A message reached the subscribers of a node, the publisher's own included."""
 
     def timer_handled(self, now: float, node: Node) -> None:
-        """A router's timer ran, and what it caused is done: the end of a heartbeat, mostly."""
+        """A router's timer ran, and what it caused is done: the end of a heartbeat, or of
+        something smaller the router had to do in time."""
 
 
 class EventLog(Observer):

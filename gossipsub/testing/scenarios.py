@@ -113,7 +113,7 @@ def partition_and_heal(setup: Setup, *, fraction: float = 0.5) -> tuple[Report, 
     """A fraction of the nodes is cut off for half of the messages; reports of both halves.
 
     While it lasts each part still reaches itself: `missed` of the first report is the other
-    part. Messages of the last seconds before healing reach the other part by gossip.
+    part. It is healed when messages of that time can be asked for no more.
     """
     network = build(setup)
     network.run_for(setup.warm_up)
@@ -121,7 +121,7 @@ def partition_and_heal(setup: Setup, *, fraction: float = 0.5) -> tuple[Report, 
     cut = partition(network, group)
     network.restart_report()
     load(network, setup, network.nodes)
-    network.run_for(setup.load_seconds)
+    network.run_for(setup.load_seconds + setup.cool_down)
     during = network.report()
     cut.heal()
     network.run_for(setup.warm_up)

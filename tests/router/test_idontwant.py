@@ -347,7 +347,7 @@ def test_ten_ids_per_rpc_are_looked_at(trio: Node) -> None:
     trio.receive(b"c", idontwant=(IDontWant(ids[:4]), IDontWant(()), IDontWant(ids[4:])))
     assert trio.router.snapshot().refusals == 10
     assert [is_sent(trio, number, b"c") for number in range(20)] == [False] * 10 + [True] * 10
-    trio.receive(b"d", idontwant=(IDontWant((ids[0],) * 10 + (ids[1],)),))
+    trio.receive(b"d", idontwant=(IDontWant((ids[18],) * 10 + (ids[19],)),))
     assert trio.router.snapshot().refusals == 11
 
 
@@ -416,7 +416,8 @@ def test_ids_of_any_length_can_be_refused_and_told(
     node = make_node(message_id=lambda message: odd)
     node.join("t")
     node.connect([b"b", b"c", b"d"])
-    node.receive(b"c", idontwant=idontwant(b"x" + odd, odd))
+    node.receive(b"c", idontwant=idontwant(odd))
+    node.receive(b"d", idontwant=idontwant(b"x" + odd))
     (*effects, validate) = node.receive(b"b", publish=[large(node)])
     assert effects == told(odd, b"c", b"d")
     assert node.verdict(validate)[1:] == forwarded(large(node), b"d")
@@ -431,6 +432,8 @@ def test_what_a_peer_refused_is_forgotten_when_it_goes(trio: Node) -> None:
     ids = [trio.message_id(number) for number in range(5)]
     for peer in (b"c", b"d"):
         trio.receive(peer, idontwant=idontwant(*ids))
+    trio.receive(b"c", idontwant=idontwant(trio.message_id(7)))
+    assert trio.router.snapshot().refusals == 6
     trio.router.peer_disconnected(b"c", now=trio.now)
     assert trio.router.snapshot().refusals == 5
     trio.connect([b"c"])

@@ -109,7 +109,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.grafted: set[tuple[str, bytes]] = set()
         self.backoffs: dict[tuple[str, bytes], float] = {}
         self.owed: set[tuple[str, bytes]] = set()
-        self.tickets: list[int] = []
+        self.tickets: dict[int, Validate] = {}
         self.used: list[int] = []
         self.sent: list[SendRpc] = []
         self.delivered: set[bytes] = set()
@@ -218,11 +218,27 @@ class RouterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), verdict=st.sampled_from(Verdict))
     def report(self, data: st.DataObject, verdict: Verdict) -> None:
-        ticket = data.draw(st.sampled_from(self.tickets))
-        self.tickets.remove(ticket)
+        self.judge_message(data.draw(st.sampled_from(list(self.tickets))), verdict)
+
+    def judge_message(self, ticket: int, verdict: Verdict) -> None:
+        del self.tickets[ticket]
         self.used.append(ticket)
         self.router.validation_result(ticket, verdict, now=self.now)
         self.check()
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data(), refuse=st.booleans())
+    def accept_though_one_refuses(self, data: st.DataObject, refuse: bool) -> None:
+        """A mesh peer may say that it has what is validated, and ask for it all the same."""
+        validate = data.draw(st.sampled_from(list(self.tickets.values())))
+        mesh = self.router.mesh(validate.message.topic)
+        ids = (validate.message_id,)
+        if mesh:
+            peer = data.draw(st.sampled_from(mesh))
+            if refuse:
+                self.receive(peer, Rpc(control=Control(idontwant=(IDontWant(ids),))))
+            self.judge_message(validate.ticket, Verdict.ACCEPT)
+            self.receive(peer, Rpc(control=Control(iwant=(IWant(ids),))))
 
     @precondition(lambda self: self.used)
     @rule(data=st.data(), verdict=st.sampled_from(Verdict))
@@ -293,7 +309,7 @@ class RouterMachine(RuleBasedStateMachine):
                     self.check_control(peer, rpc.control)
             case Validate(ticket=ticket, message=message):
                 assert message.topic in self.router.topics()
-                self.tickets.append(ticket)
+                self.tickets[ticket] = effect
             case Deliver(message=message, message_id=message_id):
                 assert message.topic in self.router.topics()
                 assert message_id not in self.delivered
@@ -354,7 +370,8 @@ class RouterMachine(RuleBasedStateMachine):
         assert snapshot.pending <= LIMITS.max_pending
         assert snapshot.pending <= len(self.tickets)
         assert snapshot.backoffs <= LIMITS.max_backoffs
-        assert snapshot.refusals == sum(len(refused) for refused in self.refused.values())
+        refused = {message_id for ids in self.refused.values() for message_id in ids}
+        assert snapshot.refusals == len(refused)
         assert snapshot.announcements_owed <= len(self.protocols)
         assert snapshot.control_owed <= len(self.protocols)
         for peer in self.protocols:
@@ -410,6 +427,7 @@ class ScoringMachine(RouterMachine):
     def hand_over(self, peer: bytes, rpc: Rpc) -> bool:
         # Apart, so that it is known by which score the rest is judged.
         self.router.receive_rpc(peer, Rpc(rpc.subscriptions), now=self.now)
+        self.check()
         is_heard = self.router.score(peer) >= THRESHOLDS.graylist
         self.router.receive_rpc(peer, Rpc((), rpc.publish, rpc.control), now=self.now)
         return is_heard

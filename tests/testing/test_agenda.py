@@ -28,8 +28,8 @@ def test_what_is_entered_for_the_present_tick_comes_next() -> None:
     agenda.call(3, print)
     agenda.call(4, print)
     assert agenda.next_bucket(9) == [(None, print)]
-    agenda.call(3, repr)
-    assert agenda.next_bucket(9) == [(None, repr)]
+    agenda.call(3, list)
+    assert agenda.next_bucket(9) == [(None, list)]
     assert agenda.tick == 3
 
 
@@ -54,5 +54,5 @@ def test_the_past_is_rounded_up_to_the_present() -> None:
 
 
 def test_there_is_at_least_one_tick_a_second() -> None:
-    with pytest.raises(ValueError, match="^ticks_per_second must be at least 1: 0$"):
+    with pytest.raises(ValueError, match=r"^ticks_per_second must be at least 1: 0$"):
         Agenda(ticks_per_second=0)

@@ -57,7 +57,7 @@ def test_gossip_makes_up_for_what_the_mesh_loses() -> None:
             lazy=LazyParams(history_gossip=windows),
             flood_publish=False,
         )
-        link = Link(latency=0.05, loss=0.4)
+        link = Link(latency=0.05, loss=0.3)
         reports.append(steady_state(Setup(link=link, links=10, params=params, size=64)))
     without, with_gossip = reports
     assert without.delivery_ratio < 0.97

@@ -81,7 +81,7 @@ def test_few_nodes_are_all_connected() -> None:
 
 def test_fewer_than_two_links_cannot_hold_together() -> None:
     network = nodes(5)
-    with pytest.raises(ValueError, match="^links must be at least 2: 1$"):
+    with pytest.raises(ValueError, match=r"^links must be at least 2: 1$"):
         connect_random(network, network.nodes, links=1)
 
 

@@ -30,7 +30,7 @@ MESSAGE = Message("topic", bytes(1000), bytes(38), bytes(8), bytes(64))
     [
         (Rpc(publish=(MESSAGE, MESSAGE)), "message", 2, 0),
         (Rpc(subscriptions=(SubOpts("topic"), SubOpts("other", False))), "subscription", 2, 0),
-        (Rpc(control=Control(ihave=(IHave("topic", IDS), IHave("other", IDS[:5])))), "ihave", 2, 25),
+        (Rpc(control=Control(ihave=(IHave("t", IDS), IHave("u", IDS[:5])))), "ihave", 2, 25),
         (Rpc(control=Control(iwant=(IWant(IDS),))), "iwant", 1, 20),
         (Rpc(control=Control(idontwant=(IDontWant(IDS[:1]),))), "idontwant", 1, 1),
         (Rpc(control=Control(graft=(Graft("topic"), Graft("other")))), "graft", 2, 0),

@@ -1,0 +1,218 @@
+"""What a host does with a peer's RPCs and for a peer's queue, seen by a scripted peer."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from gossipsub import GossipParams, Host, HostConfig
+from gossipsub.conformance.scripted_peer import dial
+from gossipsub.conformance.scripted_wire import key_of_seed
+from gossipsub.crypto.message_signing import sign_message
+from gossipsub.router.message_id import origin_id
+from gossipsub.wire.rpc import Message, Rpc, SubOpts
+
+pytestmark = pytest.mark.anyio
+
+AUTHOR = key_of_seed(77)
+
+
+def signed(number: int, size: int = 0) -> Message:
+    data = b"%d" % number + bytes(size)
+    return sign_message(Message("news", data, seqno=number.to_bytes(8, "big")), AUTHOR)
+
+
+async def until(condition, *, timeout=5.0):
+    with anyio.fail_after(timeout):
+        while not condition():
+            await anyio.sleep(0.002)
+
+
+async def next_of(messages):
+    with anyio.fail_after(5):
+        return await anext(messages)
+
+
+async def meet(w, *topics: str) -> None:
+    await w.serve_identify()
+    await w.open_pubsub()
+    await w.send_rpc(Rpc(subscriptions=[SubOpts(topic) for topic in topics]))
+    await w.wait_pubsub()
+
+
+@pytest.mark.rule("VAL-09")
+async def test_what_finds_the_validation_queue_full_is_dropped_and_taken_when_it_comes_again():
+    config = HostConfig(validation_queue=1, validation_workers=1)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            await w.send_rpc(Rpc(publish=[signed(1), signed(2), signed(3)]))
+            assert (await next_of(messages)).data == b"1"
+            assert host.statistics().rejections == {"validation queue full": 2}
+            for number in (2, 3):
+                await w.send_rpc(Rpc(publish=[signed(number)]))
+                assert (await next_of(messages)).data == b"%d" % number
+            assert host.statistics().delivered == 3
+
+
+async def test_what_comes_while_messages_wait_for_validation_waits_in_its_stream():
+    config = HostConfig(validation_queue=8, validation_workers=1)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            for number in range(300):
+                await w.send_rpc(Rpc(publish=[signed(number)]))
+            assert [(await next_of(messages)).data for _ in range(300)] == [
+                b"%d" % number for number in range(300)
+            ]
+            assert host.statistics().rejections == {}
+
+
+@pytest.mark.rule("VAL-10")
+async def test_copies_under_validation_are_duplicates_and_the_validator_runs_once():
+    asked, answer = [], anyio.Event()
+
+    async def think(message):
+        asked.append((message.data, message.received_from))
+        await answer.wait()
+        return True
+
+    async with (
+        Host() as host,
+        dial(host.addresses[0], seed=1) as first,
+        dial(host.addresses[0], seed=2) as second,
+    ):
+        topic = await host.join("news")
+        host.set_validator("news", think)
+        async with topic.subscribe() as messages:
+            await meet(first)
+            await meet(second)
+            await first.send_rpc(Rpc(publish=[signed(1)]))
+            await until(lambda: asked != [])
+            await second.send_rpc(Rpc(publish=[signed(1)]))
+            await first.send_rpc(Rpc(publish=[signed(1)]))
+            await until(lambda: host.statistics().duplicates == 2)
+            answer.set()
+            assert (await next_of(messages)).data == b"1"
+            await second.send_rpc(Rpc(publish=[signed(1), signed(2)]))
+            assert (await next_of(messages)).data == b"2"
+            assert host.statistics().duplicates == 3
+        assert asked == [(b"1", first.peer_id), (b"2", second.peer_id)]
+
+
+@pytest.mark.rule("VAL-18")
+async def test_a_message_whose_id_function_fails_is_ignored_and_the_next_one_counts():
+    def fails_for_1(message):
+        if message.data == b"1":
+            raise KeyError("mine")
+        return "text" if message.data == b"2" else origin_id(message)
+
+    params = GossipParams(message_id=fails_for_1)
+    async with Host(params=params) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            await w.send_rpc(Rpc(publish=[signed(1), signed(2), signed(3)]))
+            assert (await next_of(messages)).data == b"3"
+            assert host.statistics().rejections == {"no message id": 2}
+
+
+async def test_what_a_peer_says_before_it_hangs_up_its_stream_counts():
+    """Even where it has to wait, here for our own stream to the peer."""
+    async with Host() as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            stream = await w.open_pubsub()
+            opened = await w.accept_stream()
+            while opened.stream_id in (0, stream.stream_id):
+                opened = await w.accept_stream()
+            await w.send_rpc(Rpc(publish=[signed(1)]))
+            await stream.finish()
+            await w.ping(1)
+            assert len(messages) == 0
+            await w.serve_identify()
+            assert (await next_of(messages)).data == b"1"
+            assert await stream.read_to_end(timeout=1) == b""
+
+
+async def test_a_peer_that_takes_no_stream_is_heard_all_the_same_and_forgotten_when_it_stops():
+    async with Host() as host, dial(host.addresses[0]) as w:
+        w.serve("/nothing")
+        topic = await host.join("news")
+        stream = await w.open_pubsub()
+        await w.send_rpc(Rpc(subscriptions=[SubOpts("news")]))
+        await topic.wait_for_peers(1, timeout=5)
+        result = await topic.publish(b"x")
+        assert (result.queued_to, result.dropped_by) == ((), (w.peer_id,))
+        await stream.finish()
+        await until(lambda: topic.peers() == ())
+        assert [info.peer for info in host.peers()] == [w.peer_id]
+
+
+@pytest.mark.rule("QUE-01")
+async def test_a_peer_that_takes_nothing_more_is_named_by_each_publication_that_is_dropped_for_it():
+    config = HostConfig(outbound_queue_rpcs=4)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        w.returns_credit = False
+        await meet(w, "news")
+        topic = await host.join("news")
+        await topic.wait_for_peers(1, timeout=5)
+        results = []
+
+        async def publish(number: int) -> None:
+            results.append((number, await topic.publish(bytes(200_000))))
+
+        async with anyio.create_task_group() as tasks:  # together, as each waits a second
+            for number in range(12):
+                tasks.start_soon(publish, number)
+        queued = [result for _, result in results if result.queued_to == (w.peer_id,)]
+        dropped = [result for _, result in results if result.dropped_by == (w.peer_id,)]
+        # Four wait; some left while credit lasted.
+        assert 4 <= len(queued) <= 7
+        assert len(queued) + len(dropped) == 12
+        assert host.statistics().rpc_dropped == len(dropped)
+
+
+@pytest.mark.rule("QUE-04")
+async def test_a_subscription_is_announced_before_the_graft_of_its_topic():
+    async with Host() as host, dial(host.addresses[0]) as w:
+        await meet(w, "a", "b")
+        topics = [await host.join(name) for name in ("a", "b")]
+        await topics[0].wait_for_peers(1, timeout=5)
+        told = []
+        for topic in topics:
+            await topic.subscribe().__aenter__()
+        while len(told) < 4:
+            rpc = await w.receive_rpc()
+            told += [("subscribe", option.topic) for option in rpc.subscriptions]
+            if rpc.control is not None:
+                told += [("graft", graft.topic) for graft in rpc.control.graft]
+        for name in ("a", "b"):
+            assert told.index(("subscribe", name)) < told.index(("graft", name))
+
+
+async def test_a_withdrawal_and_a_prune_overtake_the_data_that_waits():
+    async with Host() as host, dial(host.addresses[0]) as w:
+        w.returns_credit = False
+        await meet(w, "news", "other")
+        news, other = await host.join("news"), await host.join("other")
+        async with news.subscribe():
+            await news.wait_for_peers(1, timeout=5)
+            stream = await w.wait_pubsub()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(other.publish, bytes(100_000))
+        await stream.grant(1 << 30)
+        messages, told = 0, []
+        while messages < 20:
+            rpc = await w.receive_rpc()
+            messages += len(rpc.publish)
+            told += [("left", each.topic, messages) for each in rpc.subscriptions]
+            if rpc.control is not None:
+                told += [("prune", each.topic, messages) for each in rpc.control.prune]
+        # Before it left what there was credit for, and the message that was begun.
+        begun = 256 * 1024 // 100_000 + 1
+        assert [each[:2] for each in told[-2:]] == [("prune", "news"), ("left", "news")]
+        assert told[-1][2] <= begun
