@@ -86,7 +86,11 @@ class Address:
             parts = parts[:2]
         if len(parts) != 2 or parts[0][0] not in _HOST_PROTOCOLS or parts[1][0] != "tcp":
             raise AddressError(f"need /ip4|ip6|dns…/HOST/tcp/PORT[/p2p/PEER]: {text!r}")
-        return cls(parts[0][0], parts[0][1] or "", int(parts[1][1] or 0), peer)
+        protocol, host = parts[0][0], parts[0][1] or ""
+        if protocol == "ip6":
+            # The package writes some addresses in a form of its own; addresses are compared.
+            host = str(ip_address(host))
+        return cls(protocol, host, int(parts[1][1] or 0), peer)
 
     @classmethod
     def of_socket(cls, host: str, port: int) -> Address:

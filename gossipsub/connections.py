@@ -310,7 +310,7 @@ async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
 
 def _describe(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    number = getattr(cause, "errno", None)
-    if number in errno.errorcode:
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number is not None and number in errno.errorcode:
         return os.strerror(number)  # asyncio has a text of its own, without the reason
     return getattr(cause, "strerror", None) or str(cause)

@@ -19,7 +19,15 @@ from gossipsub.router.policy import SignaturePolicy
 from gossipsub.wire.errors import GossipSubError
 from gossipsub.wire.rpc import Message
 
-_MESH = {"D": "d", "Dlo": "d_low", "Dhi": "d_high", "Dscore": "d_score", "Dout": "d_out"}
+_MESH = {
+    "D": "d",
+    "Dlo": "d_low",
+    "Dhi": "d_high",
+    "Dscore": "d_score",
+    "Dout": "d_out",
+    "opportunisticGraftTicks": "opportunistic_graft_ticks",
+    "opportunisticGraftPeers": "opportunistic_graft_peers",
+}
 _LAZY = {
     "Dlazy": "d_lazy",
     "gossipRetransmission": "gossip_retransmission",
@@ -29,8 +37,13 @@ _LAZY = {
     "maxIHaveMessages": "max_ihave_messages",
     "idontwantThreshold": "idontwant_threshold",
 }
+_LAZY_MS = {"iwantFollowupMs": "iwant_followup"}
 _FACTOR = {"gossipFactor": "gossip_factor"}
-_BACKOFF_MS = {"pruneBackoffMs": "prune_backoff", "unsubscribeBackoffMs": "unsubscribe_backoff"}
+_BACKOFF_MS = {
+    "pruneBackoffMs": "prune_backoff",
+    "unsubscribeBackoffMs": "unsubscribe_backoff",
+    "graftFloodThresholdMs": "graft_flood_threshold",
+}
 _ROUTER_MS = {
     "heartbeatMs": "heartbeat_interval",
     "heartbeatInitialDelayMs": "heartbeat_initial_delay",
@@ -46,19 +59,9 @@ _CONFIG = {
     "validateWorkers": "validation_workers",
     "subBuffer": "subscription_buffer",
 }
-_GOSSIP = {*_MESH, *_LAZY, *_FACTOR, *_BACKOFF_MS, *_ROUTER_MS, *_FLOOD}
+_GOSSIP = {*_MESH, *_LAZY, *_LAZY_MS, *_FACTOR, *_BACKOFF_MS, *_ROUTER_MS, *_FLOOD}
 """What means nothing to a floodsub node."""
-_NONE_HERE = {
-    "graftFloodThresholdMs",
-    "iwantFollowupMs",
-    "prunePeers",
-    "opportunisticGraftTicks",
-    "opportunisticGraftPeers",
-    "doPX",
-    "direct",
-    "validate",
-    "metrics",
-}
+_NONE_HERE = {"prunePeers", "doPX", "direct", "validate", "metrics"}
 _KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 _SIGN = {"strict": SignaturePolicy.STRICT_SIGN, "none": SignaturePolicy.STRICT_NO_SIGN}
 
@@ -159,10 +162,14 @@ def _gossip_params(given: _Params, sign: str, msgid: str, is_floodsub: bool) -> 
     policy = _SIGN[sign]
     by_content = msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
     default = (FLOODSUB,) if is_floodsub else offered_protocols(extensions=False)
-    lazy = {**given.pick(_LAZY, _whole), **given.pick(_FACTOR, _number)}
     return GossipParams(
         mesh=replace(MeshParams(), **given.pick(_MESH, _whole)),
-        lazy=replace(LazyParams(), **lazy),
+        lazy=replace(
+            LazyParams(),
+            **given.pick(_LAZY, _whole),
+            **given.pick(_LAZY_MS, _seconds),
+            **given.pick(_FACTOR, _number),
+        ),
         backoff=replace(BackoffParams(), **given.pick(_BACKOFF_MS, _seconds)),
         signature_policy=policy,
         message_id=content_id if by_content else origin_id,

@@ -43,7 +43,8 @@ def test_a_go_peer_takes_part_and_misses_nothing(go_peer_available: Path) -> Non
     done = run_demo("--json", "--tasks", "12")
     summary = summary_of(done)
     assert done.returncode == 0, done.stderr
-    assert [agent["implementation"] for agent in summary["agents"]] == ["python"] * 5 + ["go-libp2p"]
+    made_with = [agent["implementation"] for agent in summary["agents"]]
+    assert made_with == ["python"] * 5 + ["go-libp2p"]
     assert (summary["completed"], summary["missing"]) == (12, 0)
 
 

@@ -8,7 +8,13 @@ from random import Random
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from gossipsub.router.effects import Deliver, Effect, SendRpc, TopicPeer, Validate, Verdict
 from gossipsub.router.heartbeat import HeartbeatClock
@@ -113,7 +119,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.used: list[int] = []
         self.sent: list[SendRpc] = []
         self.delivered: set[bytes] = set()
-        self.published = 0
+        self.published = self.passed_on = 0
         self.heartbeats = HeartbeatClock(start=0.1, interval=1.0)
         self.refused: dict[bytes, dict[bytes, int]] = {}
         self.refusing_rpcs: dict[bytes, int] = {}
@@ -123,6 +129,14 @@ class RouterMachine(RuleBasedStateMachine):
         return None
 
     # Inputs
+
+    @initialize(count=st.sampled_from([4, 3, 0]))
+    def settle(self, count: int) -> None:
+        """Most of what can happen to a message needs a mesh."""
+        self.subscribe("a", True)
+        for peer in PEERS[:count]:
+            self.connect(peer, "/meshsub/1.2.0", True, None)
+            self.receive(peer, Rpc((SubOpts("a"),)))
 
     @rule(peer=peers, protocol=protocols, outbound=st.booleans(), ip=addresses)
     def connect(self, peer: bytes, protocol: str, outbound: bool, ip: str | None) -> None:
@@ -226,19 +240,22 @@ class RouterMachine(RuleBasedStateMachine):
         self.router.validation_result(ticket, verdict, now=self.now)
         self.check()
 
-    @precondition(lambda self: self.tickets)
-    @rule(data=st.data(), refuse=st.booleans())
-    def accept_though_one_refuses(self, data: st.DataObject, refuse: bool) -> None:
-        """A mesh peer may say that it has what is validated, and ask for it all the same."""
-        validate = data.draw(st.sampled_from(list(self.tickets.values())))
-        mesh = self.router.mesh(validate.message.topic)
-        ids = (validate.message_id,)
-        if mesh:
-            peer = data.draw(st.sampled_from(mesh))
-            if refuse:
-                self.receive(peer, Rpc(control=Control(idontwant=(IDontWant(ids),))))
-            self.judge_message(validate.ticket, Verdict.ACCEPT)
-            self.receive(peer, Rpc(control=Control(iwant=(IWant(ids),))))
+    @precondition(lambda self: len(self.router.mesh("a")) > 1)
+    @rule(turn=st.integers(0, 3), refuse=st.booleans(), data=st.sampled_from([b"", b"large"]))
+    def pass_on(self, turn: int, refuse: bool, data: bytes) -> None:
+        """A good message comes; a peer may say that it has it, and ask for it all the same."""
+        mesh = self.router.mesh("a")
+        source, other = mesh[turn % len(mesh)], mesh[turn % len(mesh) - 1]
+        self.passed_on += 1
+        seqno = bytes([1]) + self.passed_on.to_bytes(7, "big")
+        message = Message("a", data, b"author", seqno, b"signature")
+        ids = (self.id_of(message),)
+        self.receive(source, Rpc(publish=(message,)))
+        if refuse:
+            self.receive(other, Rpc(control=Control(idontwant=(IDontWant(ids),))))
+        for ticket in [t for t, v in self.tickets.items() if v.message_id == ids[0]]:
+            self.judge_message(ticket, Verdict.ACCEPT)
+        self.receive(other, Rpc(control=Control(iwant=(IWant(ids),))))
 
     @precondition(lambda self: self.used)
     @rule(data=st.data(), verdict=st.sampled_from(Verdict))

@@ -209,6 +209,18 @@ def test_a_deficit_costs_its_square(deliveries: int, score: float) -> None:
     assert engine.score(A) == score
 
 
+@pytest.mark.rule("SCORE-09")
+def test_each_delivery_lessens_the_deficit_at_once() -> None:
+    engine = Engine({"t": topic(**P3)})
+    engine.enter(A)
+    engine.wait(6)
+    seen = [engine.score(A)]
+    for deliver in (engine.mesh_delivery, engine.first_delivery, engine.mesh_delivery):
+        deliver(A, "t")
+        seen.append(engine.score(A))
+    assert seen == [-400.0, -361.0, -324.0, -289.0]
+
+
 @pytest.mark.rule("SCORE-10")
 def test_a_deficit_counts_only_after_the_activation_time() -> None:
     engine = Engine({"t": topic(**P3)})
@@ -383,6 +395,15 @@ def test_an_application_that_fails_counts_as_zero(answer: object) -> None:
     engine.first_delivery(A, "t")
     assert engine.score(A) == 1.0
     assert engine.app_failures == 1
+
+
+def test_the_largest_answers_of_an_application_keep_scores_finite() -> None:
+    app = 1e308
+    engine = Engine(app_specific_score=lambda _: app, app_specific_weight=10.0)
+    assert engine.score(A) == pytest.approx(1e51)
+    app = -1e308
+    assert engine.score(A) == pytest.approx(-1e51)
+    assert engine.app_failures == 0
 
 
 @pytest.mark.rule("SCORE-22")

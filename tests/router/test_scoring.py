@@ -338,6 +338,18 @@ def test_a_sender_of_invalid_messages_is_ignored_until_its_debt_decayed(
     assert isinstance(node.receive(A, publish=[node.message(200)])[0], Validate)
 
 
+@pytest.mark.rule("SCORE-38")
+def test_records_go_with_the_heartbeat_after_their_time(make: Callable[..., Any]) -> None:
+    node = make()
+    node.verdict(node.receive(A, publish=[node.message(1)])[0], Verdict.REJECT)
+    node.accept(B, node.message(2))
+    assert node.router.snapshot().delivery_records == 2
+    node.wait(2.0)
+    assert node.router.snapshot().delivery_records == 1
+    node.wait(119.0)
+    assert node.router.snapshot().delivery_records == 0
+
+
 @pytest.mark.rule("SCORE-36")
 def test_the_application_can_report_deliveries_itself(make: Callable[..., Any]) -> None:
     node = make()
@@ -625,6 +637,14 @@ def test_nobody_is_blamed_for_what_we_did_ourselves(gossiping: Any) -> None:
     gossiping.leave("t")
     gossiping.wait(5.0)
     assert (misdeeds(gossiping, b"x"), misdeeds(gossiping, b"y")) == (0.0, 0.0)
+
+
+@pytest.mark.rule("SPAM-03")
+def test_each_broken_promise_is_a_misdeed(gossiping: Any) -> None:
+    for number in range(3):
+        ask(gossiping, b"x", b"id %d" % number)
+    gossiping.wait(5.0)
+    assert misdeeds(gossiping, b"x") == 3.0
 
 
 @pytest.mark.rule("SPAM-03")

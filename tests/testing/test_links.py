@@ -31,13 +31,13 @@ class Arrivals(Observer):
         self.lost.append(rpc)
 
 
-def two_nodes(link: Link, *, settle: float = 5.0) -> tuple[Network, Arrivals]:
+def two_nodes(link: Link) -> tuple[Network, Arrivals]:
     arrivals = Arrivals()
     network = Network(link=link, observer=arrivals)
     connect_line(network, network.add_nodes(2))
     for node in network.nodes:
         network.subscribe(node, TOPIC)
-    network.run_for(settle)
+    network.run_for(5.0)
     return network, arrivals
 
 
@@ -87,8 +87,14 @@ def test_a_full_queue_gives_up_messages_and_still_delivers_in_order() -> None:
     assert network.report().rpcs_dropped == 5
 
 
-def test_a_lost_graft_or_announcement_is_made_up_for() -> None:
-    network, arrivals = two_nodes(Link(loss=0.5), settle=20.0)
+@pytest.mark.parametrize("seed", range(5))
+def test_lost_announcements_and_grafts_are_made_up_for(seed: int) -> None:
+    arrivals = Arrivals()
+    network = Network(seed=seed, link=Link(loss=0.6), observer=arrivals)
+    connect_line(network, network.add_nodes(2))
+    for node in network.nodes:
+        network.subscribe(node, TOPIC)
+    network.run_for(30.0)
     assert arrivals.lost
     one, other = network.nodes
     assert one.router.mesh(TOPIC) == [other.id]

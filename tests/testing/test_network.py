@@ -85,6 +85,17 @@ def test_a_verdict_for_a_router_that_is_gone_is_forgotten() -> None:
     assert network.report().repeated == 0
 
 
+def test_a_verdict_for_a_router_that_is_gone_does_not_reach_the_next() -> None:
+    network = line(2, validation_delay=0.2)
+    node = network.nodes[1]
+    network.publish(network.nodes[0], TOPIC)  # its verdict would come after 250 ms
+    network.run_for(0.1)
+    network.stop(node)
+    network.start(node)
+    network.run_for(0.08)
+    assert delays(network) == {0: 0, 1: 250}
+
+
 def test_what_a_node_withholds_does_not_arrive() -> None:
     def without_messages(effect: SendRpc) -> Rpc | None:
         return None if effect.rpc.publish else effect.rpc
@@ -100,6 +111,14 @@ def test_what_is_under_way_is_lost_when_the_connection_closes() -> None:
     network.after(0.04, partial(network.disconnect, first, second))
     assert delays(network) == {0: 0}
     assert first.router.peers() == second.router.peers() == []
+
+
+def test_what_was_under_way_does_not_arrive_through_a_new_connection() -> None:
+    network = line(2)
+    first, second = network.nodes
+    network.after(0.03, partial(network.disconnect, first, second))
+    network.after(0.04, partial(network.connect, first, second))
+    assert delays(network) == {0: 0}
 
 
 def test_a_closed_connection_can_be_opened_again() -> None:

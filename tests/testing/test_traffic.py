@@ -62,11 +62,12 @@ def test_each_kind_is_counted_with_about_its_size(
 
 def test_an_rpc_for_many_peers_counts_as_often_as_it_is_sent() -> None:
     counter = TrafficCounter()
-    shared, other = Rpc(publish=(MESSAGE,)), Rpc(publish=(MESSAGE,))
+    small = Message("t", bytes(10))
+    shared, other = Rpc(publish=(MESSAGE,)), Rpc(publish=(small, small))
     for rpc in (shared, shared, shared, other, shared):
         counter.count(rpc)
     assert counter.rpcs == 5
-    expected = Traffic(5, 0, 5 * message_bytes(MESSAGE))
+    expected = Traffic(6, 0, 4 * message_bytes(MESSAGE) + 2 * message_bytes(small))
     assert counter.by_kind()["message"] == expected
     assert counter.by_kind()["message"] == expected  # reading changes nothing
 
