@@ -63,12 +63,14 @@ async def knows(
 
 async def in_mesh(*peers: PeerProcess, topic: str, timeout: float = 10.0) -> None:
     """Return when each has all the others in its mesh."""
+    everybody = {peer.peer_id for peer in peers}
     for peer in peers:
-        others = {other.peer_id for other in peers if other is not peer}
         await peer.wait_answer(
-            "mesh", lambda answer, others=others: others <= set(answer["peers"]),  # type: ignore[misc]
-            topic=topic, timeout=timeout,
-        )  # fmt: skip
+            "mesh",
+            lambda answer, me=peer.peer_id: everybody <= {me, *answer["peers"]},  # type: ignore[misc]
+            topic=topic,
+            timeout=timeout,
+        )
 
 
 async def exchange(

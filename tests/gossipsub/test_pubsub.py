@@ -148,6 +148,9 @@ async def test_a_peer_that_takes_no_stream_is_heard_all_the_same_and_forgotten_w
         assert (result.queued_to, result.dropped_by) == ((), (w.peer_id,))
         await stream.finish()
         await until(lambda: topic.peers() == ())
+        dropped = host.statistics().rpc_dropped
+        async with topic.subscribe():
+            assert host.statistics().rpc_dropped == dropped  # nothing was meant for it
         assert [info.peer for info in host.peers()] == [w.peer_id]
 
 
@@ -216,3 +219,30 @@ async def test_a_withdrawal_and_a_prune_overtake_the_data_that_waits():
         begun = 256 * 1024 // 100_000 + 1
         assert [each[:2] for each in told[-2:]] == [("prune", "news"), ("left", "news")]
         assert told[-1][2] <= begun
+
+
+@pytest.mark.rule("QUE-03")
+async def test_data_waits_in_the_queue_however_much_credit_the_peer_gives():
+    """What has left the queue could neither be dropped nor overtaken any more."""
+    config = HostConfig(outbound_queue_bytes=1 << 26, write_timeout=30)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        await meet(w, "news", "other")
+        news, other = await host.join("news"), await host.join("other")
+        async with news.subscribe():
+            await other.wait_for_peers(1, timeout=5)
+            await (await w.wait_pubsub()).grant(1 << 30)
+            await w.ping(1)
+            w.stop_reading()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(300):
+                    tasks.start_soon(other.publish, bytes(100_000))
+                await anyio.sleep(0.1)
+                tasks.cancel_scope.cancel()
+        w.resume_reading()
+        messages = 0
+        while True:
+            rpc = await w.receive_rpc(timeout=10)
+            if any(not option.subscribe for option in rpc.subscriptions):
+                break
+            messages += len(rpc.publish)
+        assert messages < 200

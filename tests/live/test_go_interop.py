@@ -79,6 +79,17 @@ async def hears(peer: PeerProcess, data: bytes, *, timeout: float = 10.0) -> dic
     )
 
 
+async def hears_all(peer: PeerProcess, count: int, *, timeout: float = 10.0) -> list[bytes]:
+    """So many messages that others sent."""
+    got: list[bytes] = []
+    with anyio.fail_after(timeout):
+        while len(got) < count:
+            event = await peer.wait_event("message", timeout=timeout)
+            if event["received_from"] != peer.peer_id:
+                got.append(event["data"])
+    return got
+
+
 def heard(peer: PeerProcess) -> list[bytes]:
     """What others sent so far and nobody has taken yet."""
     others = [event for event in peer.messages() if event["received_from"] != peer.peer_id]
@@ -227,11 +238,11 @@ async def test_different_policies_exchange_nothing_and_keep_running(
         await connect(friend, strict, topic="t")
         for peer in (strict, unsigned):
             await peer.publish("t", b"data")
-        await strict.wait_answer(
-            "stats", lambda stats: stats["rejections"] == {"missing signature": 1}
+        await strict.wait_answer(  # once or more: gossip offers it again
+            "stats", lambda stats: list(stats["rejections"]) == ["missing signature"]
         )
         await unsigned.wait_answer(
-            "stats", lambda stats: stats["rejections"] == {"unexpected signature": 1}
+            "stats", lambda stats: list(stats["rejections"]) == ["unexpected signature"]
         )
         await hears(friend, b"data")
         for peer, other in ((strict, unsigned), (unsigned, strict)):
@@ -402,8 +413,7 @@ async def test_what_was_published_right_before_the_goodbye_arrives(
                 tasks.start_soon(leaver.publish, "t", data)
             await anyio.wait_all_tasks_blocked()
             await leaver.command("exit")
-        await other.wait_answer("stats", lambda stats: stats["received"] == len(words), timeout=5)
-        assert sorted(heard(other)) == sorted(words)
+        assert sorted(await hears_all(other, len(words))) == sorted(words)
         await gone(other, leaver)
 
 
@@ -508,16 +518,15 @@ async def test_a_thousand_messages_asked_for_in_gossip_all_arrive(
         await connect(asker, teller, topic="t")
         answer = await teller.command("publish_many", topic="t", count=1000, size=4096)
         assert answer["sent"] == 1000
-        await asker.wait_answer("stats", lambda stats: stats["received"] == 1000, timeout=15)
-        numbers = [int.from_bytes(data[:8], "big") for data in heard(asker)]
-        assert sorted(numbers) == list(range(1000))
+        got = await hears_all(asker, 1000, timeout=15)
+        assert sorted(int.from_bytes(data[:8], "big") for data in got) == list(range(1000))
         assert await mesh_of(teller) == set()
         assert (await teller.command("stats"))["rpc_out"] < 100  # not each by itself
 
 
 @among(("python", "go", "go", "python"))
 @pytest.mark.timeout(300)
-@pytest.mark.rule("SIM-08")
+@pytest.mark.rule("T5")
 async def test_after_two_idle_minutes_everything_still_works(targets: tuple[str, ...]) -> None:
     """Go ends a connection whose keep-alive ping, every 30 s, is not answered within 10 s; so do
     we."""
