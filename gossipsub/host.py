@@ -25,7 +25,7 @@ from gossipsub.crypto import key_file
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.crypto.peer_record import PeerRecord, next_seq
-from gossipsub.identify_service import IdentifyService, PeerDetails
+from gossipsub.identify_service import IdentifyService, PeerDetails, read_address
 from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.ping_service import PingService
@@ -373,12 +373,13 @@ class Host:
             return
         try:
             record = PeerRecord.open(wanted.signed_peer_record, peer=wanted.peer)
-            addresses = [Address.decode(address) for address in record.addresses]
         except RemoteProtocolError as error:
             logger.debug("bad peer record in peer exchange error=%s", error)
             return
-        if addresses:
-            self._tasks.start_soon(self._try_to_dial, addresses[0].with_peer(record.peer_id))
+        # Most peers list addresses of transports that this host does not speak among others.
+        address = next(filter(None, map(read_address, record.addresses)), None)
+        if address is not None:
+            self._tasks.start_soon(self._try_to_dial, address.with_peer(record.peer_id))
 
     async def _try_to_dial(self, address: Address) -> None:
         try:

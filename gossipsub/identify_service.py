@@ -54,7 +54,7 @@ class PeerDetails:
         listed = self.said.listen_addresses if self.record is None else self.record.addresses
         return tuple(
             address
-            for address in map(_read_address, listed)
+            for address in map(read_address, listed)
             if address is not None and address.peer in (None, self.peer)
         )
 
@@ -62,7 +62,7 @@ class PeerDetails:
     def observed(self) -> Address | None:
         """Where it sees us."""
         seen = self.said.observed_address
-        return None if seen is None else _read_address(seen)
+        return None if seen is None else read_address(seen)
 
 
 class IdentifyService:
@@ -147,7 +147,8 @@ def _details(connection: Connection, said: Identify, known: PeerDetails | None) 
     return PeerDetails(connection.peer, said, record, signed)
 
 
-def _read_address(encoded: bytes) -> Address | None:
+def read_address(encoded: bytes) -> Address | None:
+    """An address a peer told; None where it is damaged or not of TCP."""
     try:
         return Address.decode(encoded)
     except RemoteProtocolError:
