@@ -36,6 +36,7 @@ endif
 test: $(READY)
 	@failed=; \
 	$(RUN) ruff check . || failed="$$failed ruff"; \
+	$(RUN) ruff format --check --quiet . || failed="$$failed format"; \
 	$(RUN) mypy || failed="$$failed mypy"; \
 	$(RUN) pytest --durations=15 --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS) \
 		|| failed="$$failed pytest"; \
@@ -43,6 +44,7 @@ test: $(READY)
 
 lint: $(READY)
 	$(RUN) ruff check .
+	$(RUN) ruff format --check .
 	$(RUN) mypy
 
 demo: $(READY)

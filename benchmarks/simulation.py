@@ -122,9 +122,7 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['events_per_cpu_second']:.0f} events per CPU second "
         f"({result['cpu_seconds']:.1f} s; {result['setup_cpu_seconds']:.1f} s to build and settle)"
     )
-    print(
-        f"peak memory: {result['peak_memory_bytes'] / 2**20:.0f} MiB; Python {result['python']}"
-    )
+    print(f"peak memory: {result['peak_memory_bytes'] / 2**20:.0f} MiB; Python {result['python']}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Several test peers at work together: started, connected, sending each other numbered messages.
 
-    async with start_peers("python", "go", topic="news") as (a, b):
-        await connect(a, b, topic="news")
-        await exchange([a, b], [a, b], topic="news", count=1000, size=1024)
+async with start_peers("python", "go", topic="news") as (a, b):
+    await connect(a, b, topic="news")
+    await exchange([a, b], [a, b], topic="news", count=1000, size=1024)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A scripted peer that waits to be dialled.
 
-    async with listen() as listener:
-        …                                   # make somebody dial `listener.address`
-        async with listener.accept() as w:  # a ScriptedPeer, or `accept_wire()` for a bare Wire
+async with listen() as listener:
+    …                                   # make somebody dial `listener.address`
+    async with listener.accept() as w:  # a ScriptedPeer, or `accept_wire()` for a bare Wire
 """
 
 from __future__ import annotations

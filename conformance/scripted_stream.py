@@ -91,9 +91,7 @@ class ScriptedStream(Negotiating):
 
     async def read_exactly(self, size: int, *, timeout: float = PATIENCE) -> bytes:
         """WireClosed where the stream ends before."""
-        await self._until(
-            lambda: len(self._unread) >= size or self.ended, f"{size} bytes", timeout
-        )
+        await self._until(lambda: len(self._unread) >= size or self.ended, f"{size} bytes", timeout)
         if len(self._unread) < size:
             raise WireClosed(f"stream {self.stream_id} ended after {len(self._unread)} bytes")
         taken = bytes(self._unread[:size])

@@ -113,8 +113,10 @@ class Host:
         self._was_opened = True
         self._assemble()
         async with AsyncExitStack() as stack:
-            bound = [await stack.enter_async_context(await self._bind(address))
-                     for address in self._listen]
+            bound = [
+                await stack.enter_async_context(await self._bind(address))
+                for address in self._listen
+            ]
             tasks = await stack.enter_async_context(anyio.create_task_group())
             self._connections.tasks = tasks
             tasks.start_soon(self._timers.run)
@@ -194,8 +196,7 @@ class Host:
             self._protocols.add(protocol, self._pubsub.accept_stream)
 
     async def _bind(self, address: Address) -> MultiListener[SocketStream]:
-        """Open a listening socket, for a name maybe several. AddressError when the system refuses.
-        """
+        """Open a listening socket, for a name maybe several; AddressError if that is refused."""
         try:
             multi = await anyio.create_tcp_listener(
                 local_host=address.host, local_port=address.port, family=address.family

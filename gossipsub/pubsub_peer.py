@@ -82,9 +82,7 @@ class PubsubPeer:
         if connection is None or self.outbound is not None:
             return
         self._opening = True
-        connection.open_stream(
-            self.pubsub.protocols, self._outbound_opened, self._outbound_failed
-        )
+        connection.open_stream(self.pubsub.protocols, self._outbound_opened, self._outbound_failed)
 
     def _outbound_opened(self, stream: Stream) -> PubsubOutbound:
         self._opening = False

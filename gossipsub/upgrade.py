@@ -49,9 +49,7 @@ async def upgrade(
     """
     security = _negotiator(NOISE, outbound)
     await _converse(socket, security)
-    noise = NoiseConnection(
-        key, initiator=outbound, expected_peer=expected_peer, muxers=[YAMUX]
-    )
+    noise = NoiseConnection(key, initiator=outbound, expected_peer=expected_peer, muxers=[YAMUX])
     noise.receive_data(security.surplus())
     completed = await _shake_hands(socket, noise)
     session = YamuxSession(client=outbound, limits=limits)

@@ -35,9 +35,7 @@ INLINE = 2
 """So few are verified where we are; a hop would cost more than it frees."""
 
 
-def received_message(
-    message: Message, message_id: bytes, received_from: bytes
-) -> ReceivedMessage:
+def received_message(message: Message, message_id: bytes, received_from: bytes) -> ReceivedMessage:
     return ReceivedMessage(
         topic=message.topic,
         data=message.data or b"",

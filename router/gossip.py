@@ -109,9 +109,7 @@ class Gossip:
         for message_id in wanted:
             if self._idontwant.is_refused(peer.id, message_id):
                 continue
-            message = self._mcache.take_for(
-                message_id, peer.id, self._params.gossip_retransmission
-            )
+            message = self._mcache.take_for(message_id, peer.id, self._params.gossip_retransmission)
             if message is not None:
                 messages.append(message)
         if messages:

@@ -50,9 +50,7 @@ class IDontWants:
         self._meshes = meshes
         self._peers = peers
         self._outbox = outbox
-        self._asked = Asked(
-            heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length
-        )
+        self._asked = Asked(heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length)
         self._heartbeat = 0
         self._by_peer: dict[bytes, _Refusals] = {}
         self._by_key: dict[bytes, dict[bytes, None]] = {}

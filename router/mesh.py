@@ -187,9 +187,7 @@ class Mesh:
     def _is_outbound(self, peer: bytes) -> bool:
         return self._peers.connected[peer].outbound
 
-    def _graft_random(
-        self, candidates: list[bytes], topic: str, size: int, now: float
-    ) -> None:
+    def _graft_random(self, candidates: list[bytes], topic: str, size: int, now: float) -> None:
         """Graft random candidates until the mesh has `size` peers."""
         wanted = min(size - len(self.meshes[topic]), len(candidates))
         if wanted > 0:

@@ -338,9 +338,7 @@ class PeerScores:
     def _refresh(self, counters: _PeerCounters, now: float) -> None:
         params = self._params
         to_zero = params.decay_to_zero
-        done = [
-            name for name, topic in counters.topics.items() if not topic.refresh(to_zero, now)
-        ]
+        done = [name for name, topic in counters.topics.items() if not topic.refresh(to_zero, now)]
         for name in done:
             del counters.topics[name]
         penalty = counters.behaviour_penalty * params.behaviour_penalty_decay

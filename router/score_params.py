@@ -196,9 +196,7 @@ class PeerScoreParams:
             "0 or more",
             ("topic_score_cap", "behaviour_penalty_threshold", "retain_score"),
         )
-        _require_all(
-            self, "0 or less", ("ip_colocation_factor_weight", "behaviour_penalty_weight")
-        )
+        _require_all(self, "0 or less", ("ip_colocation_factor_weight", "behaviour_penalty_weight"))
         _require_all(self, "0 to 1", ("behaviour_penalty_decay",))
         _require_all(self, "1 or more", ("decay_interval",))
         _require_all(self, "between 0 and 1", ("decay_to_zero",))

@@ -20,9 +20,7 @@ class Scoring:
     def __init__(self, score: PeerScoreParams, params: GossipParams, *, now: float) -> None:
         limits = params.limits
         self.scores = PeerScores(score, max_retained=limits.max_retained_scores, now=now)
-        self.promises = Promises(
-            follow_up=params.lazy.iwant_followup, limit=limits.max_promises
-        )
+        self.promises = Promises(follow_up=params.lazy.iwant_followup, limit=limits.max_promises)
         self.records = DeliveryRecords(
             self.scores, ttl=params.seen_ttl, limit=limits.max_delivery_records
         )
@@ -49,9 +47,7 @@ class Scoring:
         self.promises.kept(message_id)
         self.records.published(message_id)
 
-    def heartbeat(
-        self, *, joined: Container[str], pending: Iterable[bytes], now: float
-    ) -> None:
+    def heartbeat(self, *, joined: Container[str], pending: Iterable[bytes], now: float) -> None:
         """Charge for broken promises, and free what expired."""
         broken = self.promises.take_broken(joined=joined, pending=pending, now=now)
         for peer, count in broken.items():

@@ -29,9 +29,7 @@ Action = Callable[[Fields], Awaitable[Answer]]
 class PeerNode:
     """One method per command. GossipSubError becomes an `error` answer."""
 
-    def __init__(
-        self, host: Host, tasks: TaskGroup, writer: LineWriter, *, quiet: bool
-    ) -> None:
+    def __init__(self, host: Host, tasks: TaskGroup, writer: LineWriter, *, quiet: bool) -> None:
         self._host = host
         self._writer = writer
         self._quiet = quiet

@@ -428,4 +428,3 @@ def _negotiate(sender: Node, receiver: Node) -> str:
         if protocol in receiver.protocols:
             return protocol
     raise ValueError(f"{sender!r} and {receiver!r} have no protocol in common")
-

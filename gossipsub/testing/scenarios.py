@@ -103,9 +103,7 @@ def nodes_restart(setup: Setup, *, fraction: float = 0.2, downtime: float = 5.0)
     network = build(setup)
     network.run_for(setup.warm_up)
     end = network.now + setup.load_seconds
-    churn(
-        network, network.nodes, fraction=fraction, start=network.now, end=end, downtime=downtime
-    )
+    churn(network, network.nodes, fraction=fraction, start=network.now, end=end, downtime=downtime)
     return _run(network, setup, network.nodes)
 
 
@@ -128,9 +126,7 @@ def partition_and_heal(setup: Setup, *, fraction: float = 0.5) -> tuple[Report, 
     return during, _run(network, setup, network.nodes)
 
 
-def slow_peers(
-    setup: Setup, *, fraction: float = 0.2, link: Link | None = None
-) -> Report:
+def slow_peers(setup: Setup, *, fraction: float = 0.2, link: Link | None = None) -> Report:
     """A fraction of the nodes has slow links, by default ten times the latency, 64 KiB/s each
     way and a queue of 32 RPCs."""
     slow = link or Link(latency=setup.link.latency * 10, bandwidth=65536.0, queue_rpcs=32)

@@ -52,6 +52,4 @@ def run_go() -> Callable[..., str]:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return lambda *arguments, stdin="": run(
-        "run", "-buildvcs=false", ".", *arguments, stdin=stdin
-    )
+    return lambda *arguments, stdin="": run("run", "-buildvcs=false", ".", *arguments, stdin=stdin)

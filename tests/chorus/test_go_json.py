@@ -162,8 +162,9 @@ json_values = st.recursive(
     | st.integers(-(2**70), 2**70)
     | floats
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=20,
 )
 

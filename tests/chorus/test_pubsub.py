@@ -476,4 +476,3 @@ async def test_cancelling_around_it_leaves_the_topics() -> None:
         assert scope.cancelled_caught
         async with ChorusPubSub(host):
             pass
-

@@ -6,7 +6,7 @@ from gossipsub.wire.errors import RemoteProtocolError
 
 def test_fields_come_in_order_with_numbers_and_values() -> None:
     message = varint_field(2, 300) + bytes_field(1, b"ab") + bytes_field(1, b"")
-    assert message.hex() == "10ac02" "0a026162" "0a00"
+    assert message.hex() == "10ac020a0261620a00"
     assert list(read_fields(message)) == [(2, 300), (1, b"ab"), (1, b"")]
 
 

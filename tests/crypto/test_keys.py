@@ -96,9 +96,7 @@ def test_the_vectors_of_the_specification(
 
 @pytest.mark.rule("KEY-06")
 @ALL_TYPES
-def test_every_type_signs_and_verifies(
-    key_type: KeyType, keys: dict[KeyType, PrivateKey]
-) -> None:
+def test_every_type_signs_and_verifies(key_type: KeyType, keys: dict[KeyType, PrivateKey]) -> None:
     key = keys[key_type]
     signature = key.sign(b"data")
     public = PublicKey.decode(key.public_key.encode())

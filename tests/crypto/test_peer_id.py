@@ -11,8 +11,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
 ED25519_ID = bytes.fromhex(
-    "002408011220"
-    "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
+    "0024080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
 )
 ED25519_TEXT = "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
 ED25519_CID = "bafzaajaiaejcahwr5d5ofrfbis4l5d6uwr57hu5tjodrypfm6yaq6dsc2r2pzyt6"
@@ -21,9 +20,7 @@ HASH_CID = "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe"
 
 
 @pytest.mark.rule("KEY-09")
-@pytest.mark.parametrize(
-    ("base58", "cid"), [(HASH_TEXT, HASH_CID), (ED25519_TEXT, ED25519_CID)]
-)
+@pytest.mark.parametrize(("base58", "cid"), [(HASH_TEXT, HASH_CID), (ED25519_TEXT, ED25519_CID)])
 def test_base58_is_written_and_a_cid_is_read_as_well(base58: str, cid: str) -> None:
     peer = PeerId.parse(base58)
     assert str(peer) == base58

@@ -50,8 +50,9 @@ async def connection_and_opposite(config: HostConfig | None = None):
     ends = {}
 
     async def secure(name, socket, key, outbound):
-        ends[name] = socket, await upgrade(
-            socket, key, outbound=outbound, expected_peer=None, limits=YamuxLimits()
+        ends[name] = (
+            socket,
+            await upgrade(socket, key, outbound=outbound, expected_peer=None, limits=YamuxLimits()),
         )
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as multi:

@@ -171,9 +171,7 @@ def group(*errors):
     return ExceptionGroup("mine", [KeyError("a"), OSError("b")])
 
 
-@pytest.mark.parametrize(
-    "make", [KeyError, KeyboardInterrupt, SystemExit, group, GossipSubError]
-)
+@pytest.mark.parametrize("make", [KeyError, KeyboardInterrupt, SystemExit, group, GossipSubError])
 async def test_what_the_body_raises_comes_out_as_it_is(make):
     error = make("mine")
     async with Host() as friend:
@@ -522,9 +520,9 @@ async def test_a_bootstrap_peer_that_hangs_up_at_once_is_not_dialled_in_a_rush()
             await until(lambda: len(dialled) == 4)
         tasks.cancel_scope.cancel()
     pauses = [later - earlier for earlier, later in itertools.pairwise(dialled)]
-    assert all(
-        pause >= least for pause, least in zip(pauses, (0.04, 0.08, 0.16), strict=True)
-    ), pauses
+    assert all(pause >= least for pause, least in zip(pauses, (0.04, 0.08, 0.16), strict=True)), (
+        pauses
+    )
 
 
 async def test_a_bootstrap_address_of_the_host_itself_does_no_harm():

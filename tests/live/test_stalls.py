@@ -208,9 +208,7 @@ async def test_a_thousand_streams_at_once_are_reset_above_the_limit(good_pair, s
     config = short_config(max_inbound_streams=64, negotiation_timeout=30)
     async with good_pair(config=config) as pair, dial(pair.address) as w:
         streams = [w.new_stream() for _ in range(1000)]
-        await w.send_frames(
-            *(Frame(WINDOW_UPDATE, SYN, stream.stream_id, 0) for stream in streams)
-        )
+        await w.send_frames(*(Frame(WINDOW_UPDATE, SYN, stream.stream_id, 0) for stream in streams))
         await w.ping(1)
         assert [stream.acknowledged for stream in streams] == [True] * 64 + [False] * 936
         assert [stream.reset_code for stream in streams] == [None] * 64 + [0] * 936

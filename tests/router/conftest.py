@@ -35,7 +35,10 @@ class Node:
         self.now = 0.0
         self.scores: dict[bytes, float] = {}
         self.router = ScoredRouter(
-            GossipParams(**params), me=ME, rng=Random(seed), now=self.now  # type: ignore[arg-type]
+            GossipParams(**params),
+            me=ME,
+            rng=Random(seed),
+            now=self.now,  # type: ignore[arg-type]
         )
         self.router.scores = self.scores
 

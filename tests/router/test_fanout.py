@@ -133,9 +133,7 @@ def test_without_flooding_own_messages_go_to_mesh_and_floodsub_peers(fan: Node) 
 
 @pytest.mark.rule("FPUB-01")
 @pytest.mark.parametrize("joined", [True, False])
-def test_with_flooding_own_messages_go_to_all_peers_of_the_topic(
-    node: Node, joined: bool
-) -> None:
+def test_with_flooding_own_messages_go_to_all_peers_of_the_topic(node: Node, joined: bool) -> None:
     node.connect(node.peers(20))
     node.connect([b"flood"], protocol="/floodsub/1.0.0")
     node.connect([b"elsewhere"], topics=("u",))

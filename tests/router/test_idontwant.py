@@ -75,9 +75,7 @@ def test_only_messages_from_the_threshold_on_are_told_of(
 @pytest.mark.rule("IDW-04")
 def test_a_message_without_data_is_small(trio: Node) -> None:
     message = replace(trio.message(), data=None)
-    assert trio.receive(b"b", publish=[message]) == [
-        Validate(1, b"b", message, trio.message_id())
-    ]
+    assert trio.receive(b"b", publish=[message]) == [Validate(1, b"b", message, trio.message_id())]
 
 
 @pytest.mark.rule("IDW-02")
@@ -131,8 +129,7 @@ def test_each_rpc_sent_names_one_message(trio: Node) -> None:
     effects = trio.receive(b"b", publish=[large(trio, number) for number in numbers])
     entries = trio.controls(effects, "idontwant")
     assert entries == {
-        peer: [IDontWant((trio.message_id(number),)) for number in numbers]
-        for peer in (b"c", b"d")
+        peer: [IDontWant((trio.message_id(number),)) for number in numbers] for peer in (b"c", b"d")
     }
 
 
@@ -144,10 +141,7 @@ def test_the_mesh_is_told_of_a_large_own_message_before_it_comes(trio: Node) -> 
     assert trio.publish(message) == [
         *told(message_id, b"b", b"c", b"d"),
         Deliver(message, message_id, None),
-        *(
-            SendRpc(peer, Rpc(publish=(message,)), Lane.OWN)
-            for peer in (b"b", b"c", b"d", b"old")
-        ),
+        *(SendRpc(peer, Rpc(publish=(message,)), Lane.OWN) for peer in (b"b", b"c", b"d", b"old")),
     ]
 
 
@@ -299,9 +293,7 @@ def test_an_own_message_is_not_sent_to_a_peer_that_has_it_from_elsewhere(
 def test_a_floodsub_peer_cannot_refuse(trio: Node) -> None:
     trio.connect([b"w"], protocol="/floodsub/1.0.0")
     trio.receive(b"w", idontwant=idontwant(trio.message_id()))
-    assert trio.accept(b"b", trio.message())[1:] == forwarded(
-        trio.message(), b"c", b"d", b"w"
-    )
+    assert trio.accept(b"b", trio.message())[1:] == forwarded(trio.message(), b"c", b"d", b"w")
 
 
 # For how long, and how much

@@ -502,9 +502,7 @@ class ScoringMachine(RouterMachine):
             assert snapshot.promises == 0
 
 
-RouterMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None
-)
+RouterMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 ScoringMachine.TestCase.settings = RouterMachine.TestCase.settings
 TestRouterMachine = RouterMachine.TestCase
 TestScoringMachine = ScoringMachine.TestCase

@@ -121,9 +121,7 @@ def test_a_message_nobody_looked_at_may_come_again(trio: Node, verdict: Verdict)
     message = trio.message()
     (validate,) = trio.receive(b"b", publish=[message])
     assert trio.verdict(validate, verdict) == []
-    assert trio.receive(b"c", publish=[message]) == [
-        Validate(2, b"c", message, trio.message_id())
-    ]
+    assert trio.receive(b"c", publish=[message]) == [Validate(2, b"c", message, trio.message_id())]
     assert trio.router.snapshot().seen == 0
 
 

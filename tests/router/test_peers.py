@@ -74,9 +74,7 @@ def test_a_graylisted_peers_subscriptions_count_and_nothing_else(node: Node) -> 
     node.join("t")
     node.connect([b"w"], topics=())
     node.scores[b"w"] = -80.1
-    effects = node.receive(
-        b"w", subscribe=["x"], publish=[node.message()], graft=(Graft("t"),)
-    )
+    effects = node.receive(b"w", subscribe=["x"], publish=[node.message()], graft=(Graft("t"),))
     assert effects == [TopicPeer("x", b"w", True)]
     assert node.router.mesh("t") == []
     node.scores[b"w"] = -80.0

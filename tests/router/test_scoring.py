@@ -214,9 +214,7 @@ def test_a_rejected_message_costs_each_sender_once(make: Callable[..., Any]) -> 
 
 @pytest.mark.rule("SCORE-18", "SCORE-20")
 @pytest.mark.parametrize("verdict", [Verdict.IGNORE, Verdict.QUEUE_FULL, Verdict.THROTTLED])
-def test_what_is_no_peers_fault_costs_nothing(
-    make: Callable[..., Any], verdict: Verdict
-) -> None:
+def test_what_is_no_peers_fault_costs_nothing(make: Callable[..., Any], verdict: Verdict) -> None:
     node = make()
     message = node.message()
     (validate,) = node.receive(A, publish=[message])
@@ -364,14 +362,10 @@ def test_the_application_can_report_deliveries_itself(make: Callable[..., Any]) 
 def test_a_topic_may_be_scored_from_some_time_on(make: Callable[..., Any]) -> None:
     node = make(score=PeerScoreParams())
     node.wait(5)
-    node.router.set_topic_score_params(
-        "t", TopicScoreParams(time_in_mesh_weight=1.0), now=node.now
-    )
+    node.router.set_topic_score_params("t", TopicScoreParams(time_in_mesh_weight=1.0), now=node.now)
     node.wait(3)
     assert node.router.score(A) == 3.0
-    node.router.set_topic_score_params(
-        "t", TopicScoreParams(time_in_mesh_weight=2.0), now=node.now
-    )
+    node.router.set_topic_score_params("t", TopicScoreParams(time_in_mesh_weight=2.0), now=node.now)
     assert node.router.score(A) == 6.0
 
 

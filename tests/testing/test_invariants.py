@@ -141,9 +141,7 @@ def simulate(seed: int, *, loss: float, restarts: float) -> Invariants:
     loss=st.sampled_from([0.0, 0.1, 0.3]),
     restarts=st.sampled_from([0.0, 0.3, 0.8]),
 )
-def test_meshes_are_in_order_after_each_heartbeat(
-    seed: int, loss: float, restarts: float
-) -> None:
+def test_meshes_are_in_order_after_each_heartbeat(seed: int, loss: float, restarts: float) -> None:
     invariants = simulate(seed, loss=loss, restarts=restarts)
     assert invariants.wrong == []
     assert invariants.heartbeats > 24 * 35

@@ -211,9 +211,7 @@ def test_data_may_be_given_and_arrives_as_it_is() -> None:
 
 
 def test_messages_without_origin_differ_by_their_data() -> None:
-    params = GossipParams(
-        signature_policy=SignaturePolicy.STRICT_NO_SIGN, message_id=content_id
-    )
+    params = GossipParams(signature_policy=SignaturePolicy.STRICT_NO_SIGN, message_id=content_id)
     network = Network(params=params)
     connect_line(network, network.add_nodes(2))
     for node in network.nodes:

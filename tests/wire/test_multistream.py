@@ -404,9 +404,7 @@ def test_two_ends_agree_on_the_first_protocol_both_speak(
 
 
 @given(names, st.binary(), st.booleans())
-def test_a_lazy_end_delivers_its_data_whatever_it_is(
-    name: str, data: bytes, spoken: bool
-) -> None:
+def test_a_lazy_end_delivers_its_data_whatever_it_is(name: str, data: bytes, spoken: bool) -> None:
     if name in ("na", "/multistream/1.0.0"):
         name = "/" + name
     dialer = MultistreamDialer([name], early_data=data)

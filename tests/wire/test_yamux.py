@@ -224,9 +224,7 @@ def test_a_sender_without_updates_sends_256_kib_and_then_waits(feed: Feed) -> No
     assert session.send_window(1) == WINDOW_BYTES
     session.send_data(1, bytes(WINDOW_BYTES))
     assert session.send_window(1) == 0
-    with pytest.raises(
-        LocalProtocolError, match=r"^1 bytes exceed the window of stream 1: 0$"
-    ):
+    with pytest.raises(LocalProtocolError, match=r"^1 bytes exceed the window of stream 1: 0$"):
         session.send_data(1, b"x")
     sent = session.data_to_send()
     assert len(sent) == WINDOW_BYTES + 5 * 12  # the headers do not count

@@ -416,8 +416,6 @@ def test_an_end_between_frames_ends_all_streams() -> None:
 def test_an_end_inside_a_frame_is_an_error(cut: int) -> None:
     session = server_with_stream()
     session.receive_data(data_frame(1, b"full") + data_frame(1, b"cut!")[:cut])
-    with pytest.raises(
-        RemoteProtocolError, match=r"^the connection ended inside a yamux frame$"
-    ):
+    with pytest.raises(RemoteProtocolError, match=r"^the connection ended inside a yamux frame$"):
         session.receive_eof()
     assert session.next_event() == StreamData(1, b"full")

@@ -29,9 +29,7 @@ LIMITS = YamuxLimits(
 )
 
 flags = st.one_of(st.sampled_from([0, 1, 2, 4, 8]), st.integers(0, 15), st.integers(0, 2**16 - 1))
-lengths = st.one_of(
-    st.integers(0, 20), st.sampled_from([70_000, WINDOW_BYTES, 2**31, 2**32 - 1])
-)
+lengths = st.one_of(st.integers(0, 20), st.sampled_from([70_000, WINDOW_BYTES, 2**31, 2**32 - 1]))
 stream_ids = st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1))
 versions = st.sampled_from([0] * 60 + [1])
 kinds = st.sampled_from([0, 1, 2, 3] * 15 + [4])

@@ -167,10 +167,7 @@ class PairMachine(RuleBasedStateMachine):
             assert self.sessions[side].send_window(stream_id) > 0 or stream_id in self.was_reset
 
     def forget_if_over(self, side: int, stream_id: int) -> None:
-        if (
-            self.halves[side, stream_id].end_sent
-            and self.halves[1 - side, stream_id].end_received
-        ):
+        if self.halves[side, stream_id].end_sent and self.halves[1 - side, stream_id].end_received:
             del self.known[side][stream_id]
 
     @rule(side=sides)
