@@ -8,7 +8,7 @@ and socket writes as possible.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -193,10 +193,10 @@ class Connection:
         if self._scope is not None:
             self._scope.cancel()
 
-    async def _isolated(self, serve: Callable[[], object]) -> None:
+    async def _isolated(self, serve: Callable[[], Awaitable[None]]) -> None:
         """Whatever goes wrong in serving this peer ends this connection and nothing else."""
         try:
-            await serve()  # type: ignore[misc]
+            await serve()
         except TimeoutError:
             self.abort("the peer does not take what we write")
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
