@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gossipsub.message import PublishResult, ReceivedMessage
     from gossipsub.ping_service import PingFailed
     from gossipsub.router.effects import Verdict
-    from gossipsub.router.params import GossipParams, MeshParams
+    from gossipsub.router.params import GossipParams, MeshParams, TopicParams
     from gossipsub.router.policy import SignaturePolicy
     from gossipsub.subscription import Subscription, SubscriptionStatistics
     from gossipsub.topic import Topic
@@ -47,6 +47,7 @@ _HOMES = {
     "Subscription": "subscription",
     "SubscriptionStatistics": "subscription",
     "Topic": "topic",
+    "TopicParams": "router.params",
     "Verdict": "router.effects",
 }
 
@@ -71,6 +72,7 @@ __all__ = [
     "Subscription",
     "SubscriptionStatistics",
     "Topic",
+    "TopicParams",
     "Verdict",
 ]
 

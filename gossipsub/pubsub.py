@@ -192,6 +192,9 @@ class PubSub:
         return PublishResult(receipt.message_id, queued, dropped)
 
     def _build(self, topic: str, data: bytes) -> Message:
+        limit = self.params.max_data_bytes(topic)
+        if limit is not None and len(data) > limit:
+            raise LocalProtocolError(f"{len(data)} bytes of data, the limit of {topic} is {limit}")
         message = Message(topic, data)
         if self.params.signature_policy is SignaturePolicy.STRICT_SIGN:
             message.from_peer, message.seqno = self.me, self._seqnos.next()

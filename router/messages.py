@@ -19,6 +19,7 @@ from gossipsub.wire.rpc import Message, Rpc
 
 NO_MESSAGE_ID = "no message id"
 SELF_ORIGIN = "self originated message"
+TOO_LARGE = "message too large"
 
 
 class Messages:
@@ -45,6 +46,8 @@ class Messages:
         limits = params.limits
         self._me = me
         self._policy = params.signature_policy
+        self._max_data_bytes = params.max_data_bytes
+        self._has_limits = bool(params.topics)
         self._id_of = params.message_id
         self._publish_threshold = params.thresholds.publish
         self._joined = joined
@@ -64,6 +67,8 @@ class Messages:
         if message.topic not in self._joined:
             return  # not marked seen either: after a join another copy may come
         reason = refusal(self._policy, message)
+        if reason is None and self._has_limits and self._is_too_large(message):
+            reason = TOO_LARGE
         if reason is not None:
             self._refuse(peer, message, reason)
             return
@@ -83,6 +88,10 @@ class Messages:
             self._refuse(peer, message, SELF_ORIGIN)
         else:
             self._validate(peer, message, message_id)
+
+    def _is_too_large(self, message: Message) -> bool:
+        limit = self._max_data_bytes(message.topic)
+        return limit is not None and len(message.data or b"") > limit
 
     def _validate(self, peer: bytes, message: Message, message_id: bytes) -> None:
         pending = self._pending.by_id.get(message_id)

@@ -7,7 +7,7 @@ times are seconds. Every class refuses values that cannot work with ValueError.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -184,6 +184,19 @@ class RouterLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopicParams:
+    """What one topic has of its own; None leaves it to the router's parameters."""
+
+    max_data_bytes: int | None = None
+    """Largest `data` of a message. A larger one is refused where it is published, and invalid
+    where it is received: dropped unseen, and its sender is blamed (P4), as in rust."""
+
+    def __post_init__(self) -> None:
+        if self.max_data_bytes is not None:
+            _require_positive(self, "max_data_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GossipParams:
     """Everything the router can be told."""
 
@@ -194,6 +207,8 @@ class GossipParams:
     """How peers are scored; None: all scores are 0."""
     thresholds: PeerScoreThresholds = field(default_factory=PeerScoreThresholds)
     limits: RouterLimits = field(default_factory=RouterLimits)
+    topics: Mapping[str, TopicParams] = field(default_factory=dict)
+    """Topics with parameters of their own."""
     heartbeat_interval: float = 1.0
     """Seconds between heartbeats."""
     heartbeat_initial_delay: float = 0.1
@@ -222,3 +237,8 @@ class GossipParams:
         no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
         if no_origin and self.message_id is origin_id:
             raise ValueError("STRICT_NO_SIGN needs a message_id that is not built from the origin")
+
+    def max_data_bytes(self, topic: str) -> int | None:
+        """Largest `data` of the topic's messages; None where the topic has no limit of its own."""
+        own = self.topics.get(topic)
+        return None if own is None else own.max_data_bytes

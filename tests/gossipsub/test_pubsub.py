@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from gossipsub import GossipParams, Host, HostConfig
+from gossipsub import GossipParams, Host, HostConfig, LocalProtocolError, TopicParams
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
@@ -246,3 +246,22 @@ async def test_data_waits_in_the_queue_however_much_credit_the_peer_gives():
                 break
             messages += len(rpc.publish)
         assert messages < 200
+
+
+# -- limits of a topic
+
+
+@pytest.mark.rule("SPL-06")
+async def test_a_publication_above_a_limit_is_refused_with_the_numbers():
+    params = GossipParams(topics={"small": TopicParams(max_data_bytes=10)})
+    async with Host(params=params, config=HostConfig(max_rpc_bytes=1000)) as host:
+        small, other = await host.join("small"), await host.join("other")
+        await small.publish(bytes(10))
+        with pytest.raises(LocalProtocolError) as above_topic:
+            await small.publish(bytes(11))
+        await other.publish(bytes(11))
+        with pytest.raises(LocalProtocolError) as above_rpc:
+            await other.publish(bytes(1000))
+        assert host.statistics().published == 2
+    assert str(above_topic.value) == "11 bytes of data, the limit of small is 10"
+    assert str(above_rpc.value).endswith("bytes on the wire, the limit is 1000")

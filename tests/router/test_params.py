@@ -15,6 +15,7 @@ from gossipsub.router.params import (
     MeshParams,
     RouterLimits,
     SignaturePolicy,
+    TopicParams,
 )
 
 
@@ -129,3 +130,11 @@ def test_without_origin_a_message_needs_an_id_of_another_kind() -> None:
         GossipParams(signature_policy=SignaturePolicy.STRICT_NO_SIGN)
     policy = SignaturePolicy.STRICT_NO_SIGN
     assert GossipParams(signature_policy=policy, message_id=content_id).signature_policy is policy
+
+
+def test_a_topics_size_limit_is_a_positive_number() -> None:
+    assert GossipParams(topics={"t": TopicParams(max_data_bytes=1)}).max_data_bytes("t") == 1
+    assert GossipParams(topics={"t": TopicParams()}).max_data_bytes("t") is None
+    assert GossipParams().max_data_bytes("t") is None
+    with pytest.raises(ValueError, match=r"^max_data_bytes must be positive and finite: 0$"):
+        TopicParams(max_data_bytes=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message, verify_message
 from gossipsub.router.effects import Deliver, Effect, SendRpc, Validate, Verdict
 from gossipsub.router.message_id import content_id
-from gossipsub.router.params import GossipParams, MeshParams, RouterLimits, SignaturePolicy
+from gossipsub.router.params import (
+    GossipParams,
+    MeshParams,
+    RouterLimits,
+    SignaturePolicy,
+    TopicParams,
+)
 from gossipsub.router.score import PeerScoreSnapshot, TopicScoreSnapshot
 from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
@@ -295,6 +302,22 @@ def test_without_signatures_each_sign_of_an_origin_costs(make: Callable[..., Any
     node = make(signature_policy=SignaturePolicy.STRICT_NO_SIGN, message_id=content_id)
     node.receive(A, publish=[Message("t", b"1", signature=b"s"), Message("t", b"2", b"from")])
     assert invalid(node, A) == [2]
+
+
+@pytest.mark.rule("SPL-06")
+def test_a_message_above_its_topics_own_limit_is_invalid(make: Callable[..., Any]) -> None:
+    node = make(topics={"t": TopicParams(max_data_bytes=4)})
+    assert node.receive(A, publish=[replace(node.message(), data=b"12345")]) == []
+    assert invalid(node, A, B) == [1, 0]
+    assert node.router.snapshot().undelivered == {"message too large": 1}
+    (validate,) = node.receive(A, publish=[replace(node.message(2), data=b"1234")])
+    assert isinstance(validate, Validate)
+
+
+def test_a_topic_without_a_limit_of_its_own_takes_any_size(make: Callable[..., Any]) -> None:
+    node = make(topics={"elsewhere": TopicParams(max_data_bytes=4)})
+    (validate,) = node.receive(A, publish=[replace(node.message(), data=bytes(1000))])
+    assert isinstance(validate, Validate)
 
 
 def test_an_echo_of_an_own_message_costs_nothing(make: Callable[..., Any]) -> None:
