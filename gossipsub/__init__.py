@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from gossipsub.router.effects import Verdict
     from gossipsub.router.params import GossipParams, MeshParams, TopicParams
     from gossipsub.router.policy import SignaturePolicy
+    from gossipsub.router.score_params import (
+        PeerScoreParams,
+        PeerScoreThresholds,
+        TopicScoreParams,
+    )
     from gossipsub.subscription import Subscription, SubscriptionStatistics
     from gossipsub.topic import Topic
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
@@ -37,6 +42,8 @@ _HOMES = {
     "MeshParams": "router.params",
     "PeerId": "crypto.peer_id",
     "PeerInfo": "host",
+    "PeerScoreParams": "router.score_params",
+    "PeerScoreThresholds": "router.score_params",
     "PingFailed": "ping_service",
     "PrivateKey": "crypto.keys",
     "PublicKey": "crypto.keys",
@@ -48,6 +55,7 @@ _HOMES = {
     "SubscriptionStatistics": "subscription",
     "Topic": "topic",
     "TopicParams": "router.params",
+    "TopicScoreParams": "router.score_params",
     "Verdict": "router.effects",
 }
 
@@ -62,6 +70,8 @@ __all__ = [
     "MeshParams",
     "PeerId",
     "PeerInfo",
+    "PeerScoreParams",
+    "PeerScoreThresholds",
     "PingFailed",
     "PrivateKey",
     "PublicKey",
@@ -73,6 +83,7 @@ __all__ = [
     "SubscriptionStatistics",
     "Topic",
     "TopicParams",
+    "TopicScoreParams",
     "Verdict",
 ]
 

@@ -32,6 +32,7 @@ from gossipsub.ping_service import PingService
 from gossipsub.pubsub import PubSub
 from gossipsub.router.effects import Connect, TopicPeer
 from gossipsub.router.params import GossipParams
+from gossipsub.router.score import PeerScoreSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
@@ -262,6 +263,12 @@ class Host:
         if connection is None:
             raise DialError(f"not connected: {peer}")
         return await self._ping.ping(connection, timeout=timeout)
+
+    def scores(self) -> dict[PeerId, PeerScoreSnapshot]:
+        """Scores with all that goes into them, also of peers that left in debt; empty while
+        `params` has no `score`."""
+        self._require_running()
+        return self._pubsub.scores()
 
     def _info(self, connection: Connection) -> PeerInfo:
         details = self._details.get(connection.peer)

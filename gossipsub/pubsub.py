@@ -36,6 +36,7 @@ from gossipsub.router.effects import (
 from gossipsub.router.params import GossipParams
 from gossipsub.router.policy import SignaturePolicy
 from gossipsub.router.router import Router
+from gossipsub.router.score import PeerScoreSnapshot
 from gossipsub.statistics import Counters, HostStatistics
 from gossipsub.stream import Stream, StreamHandler
 from gossipsub.timers import Timers
@@ -250,6 +251,10 @@ class PubSub:
 
     def mesh(self, topic: str) -> tuple[PeerId, ...]:
         return tuple(PeerId(peer) for peer in self.router.mesh(topic))
+
+    def scores(self) -> dict[PeerId, PeerScoreSnapshot]:
+        snapshots = self.router.score_snapshots()
+        return {PeerId(peer): snapshot for peer, snapshot in snapshots.items()}
 
     def statistics(self, connections: int) -> HostStatistics:
         counters = self._counters

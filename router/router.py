@@ -334,6 +334,10 @@ class Router:
         """The score with all counters behind it; None where it is not known or scoring is off."""
         return None if self._scoring is None else self._scoring.scores.snapshot(peer)
 
+    def score_snapshots(self) -> dict[bytes, PeerScoreSnapshot]:
+        """Those of all peers with counters, some that left included."""
+        return {} if self._scoring is None else self._scoring.scores.snapshots()
+
     def snapshot(self) -> Snapshot:
         """Sizes and members of all tables."""
         scoring = self._scoring

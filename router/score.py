@@ -281,8 +281,13 @@ class PeerScores:
     def snapshot(self, peer: bytes) -> PeerScoreSnapshot | None:
         """The score and all that goes into it; None where the peer has no counters."""
         counters = self._peers.get(peer)
-        if counters is None:
-            return None
+        return None if counters is None else self._snapshot(peer, counters)
+
+    def snapshots(self) -> dict[bytes, PeerScoreSnapshot]:
+        """Those of all peers that have counters."""
+        return {peer: self._snapshot(peer, counters) for peer, counters in self._peers.items()}
+
+    def _snapshot(self, peer: bytes, counters: _PeerCounters) -> PeerScoreSnapshot:
         return PeerScoreSnapshot(
             score=self.score(peer),
             topics={name: _topic_snapshot(topic) for name, topic in counters.topics.items()},

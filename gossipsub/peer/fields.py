@@ -52,6 +52,10 @@ class Fields:
         """Not negative."""
         return float(self._number(name, 0, MAX_NUMBER, default))
 
+    def signed(self, name: str) -> float:
+        """A number of either sign."""
+        return float(self._number(name, -MAX_NUMBER, MAX_NUMBER, None))
+
     def _number(self, name: str, least: int, most: int, default: float | None) -> float:
         if default is not None and self._values.get(name) is None:
             return default

@@ -19,6 +19,7 @@ from gossipsub.peer.json_lines import LineWriter
 from gossipsub.peer.load import Load, Publisher
 from gossipsub.peer.receiver import Receiver
 from gossipsub.peer.rules import ValidatorRules
+from gossipsub.peer.score import AppScores, describe
 from gossipsub.subscription import Subscription
 from gossipsub.topic import Topic
 
@@ -29,8 +30,17 @@ Action = Callable[[Fields], Awaitable[Answer]]
 class PeerNode:
     """One method per command. GossipSubError becomes an `error` answer."""
 
-    def __init__(self, host: Host, tasks: TaskGroup, writer: LineWriter, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        host: Host,
+        tasks: TaskGroup,
+        writer: LineWriter,
+        *,
+        quiet: bool,
+        app_scores: AppScores | None,
+    ) -> None:
         self._host = host
+        self._app_scores = app_scores
         self._writer = writer
         self._quiet = quiet
         self._topics: dict[str, Topic] = {}
@@ -54,8 +64,8 @@ class PeerNode:
             "peers": self._peers,
             "mesh": self._mesh,
             "topic_peers": self._topic_peers,
-            "scores": self._no_scores,
-            "app_score": self._no_scores,
+            "scores": self._scores,
+            "app_score": self._app_score,
             "validator": self._validator,
             "stats": self._stats,
             "reset_stats": self._reset_stats,
@@ -151,8 +161,20 @@ class PeerNode:
     async def _topic_peers(self, fields: Fields) -> Answer:
         return {"peers": sorted(str(peer) for peer in (await self._topic(fields)).peers())}
 
-    async def _no_scores(self, fields: Fields) -> Answer:
-        raise BadCommand("peer scoring is off (this version has none)")
+    async def _scores(self, fields: Fields) -> Answer:
+        self._need_app_scores()
+        scores = self._host.scores()
+        return {"scores": {str(peer): describe(score) for peer, score in scores.items()}}
+
+    async def _app_score(self, fields: Fields) -> Answer:
+        peer, score = fields.peer("peer"), fields.signed("score")
+        self._need_app_scores()[peer] = score
+        return {}
+
+    def _need_app_scores(self) -> AppScores:
+        if self._app_scores is None:
+            raise BadCommand("peer scoring is off (start with --score)")
+        return self._app_scores
 
     async def _validator(self, fields: Fields) -> Answer:
         name = fields.text("topic")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
+from gossipsub.peer.score import AppScores, Scoring, read_scoring
+from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
 from gossipsub.router.features import FLOODSUB, offered_protocols
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import BackoffParams, GossipParams, LazyParams, MeshParams
@@ -77,6 +79,8 @@ class PeerOptions:
     params: GossipParams
     config: HostConfig
     quiet: bool
+    app_scores: AppScores | None
+    """None: peers are not scored."""
     unsupported: tuple[str, ...]
 
 
@@ -98,15 +102,15 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--no-sign", action="store_const", const="none", dest="sign")
     parser.add_argument("--quiet", action="store_true")
     flags = parser.parse_args(list(arguments))
-    if flags.score is not None:
-        raise OptionError("--score: this version has no peer scoring")
     if flags.sign not in _SIGN:
         raise OptionError(f"--sign {flags.sign}: this version has strict and none")
+    scoring = _read_score(flags)
     return PeerOptions(
         listen=_address(flags.listen),
         key=flags.seed or PrivateKey.generate(),
         quiet=flags.quiet,
-        **_read_params(flags),
+        **_read_params(flags, scoring),
+        app_scores=None if scoring is None else scoring.app_scores,
     )
 
 
@@ -138,7 +142,18 @@ def _address(text: str) -> str:
     return text
 
 
-def _read_params(flags: argparse.Namespace) -> dict[str, Any]:
+def _read_score(flags: argparse.Namespace) -> Scoring | None:
+    if flags.score is None:
+        return None
+    if flags.protocol != "gossipsub":
+        raise OptionError("--score needs --protocol gossipsub")
+    try:
+        return read_scoring(flags.score)
+    except ValueError as error:
+        raise OptionError(f"--score: {error}") from error
+
+
+def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str, Any]:
     given: dict[str, Any] = flags.params
     is_floodsub = flags.protocol == "floodsub"
     unknown = sorted(set(given) - _KNOWN)
@@ -147,10 +162,12 @@ def _read_params(flags: argparse.Namespace) -> dict[str, Any]:
     unsupported = _NONE_HERE | _GOSSIP if is_floodsub else _NONE_HERE
     wanted = {name: value for name, value in given.items() if name not in unsupported}
     try:
-        params = _gossip_params(_Params(wanted), flags.sign, flags.msgid, is_floodsub)
-        config = replace(HostConfig(), **_Params(wanted).pick(_CONFIG, _whole))
+        params = _gossip_params(Values(wanted), flags.sign, flags.msgid, is_floodsub)
+        config = replace(HostConfig(), **Values(wanted).pick(_CONFIG, whole))
     except (ValueError, GossipSubError) as error:
         raise OptionError(f"--params: {error}") from error
+    if scoring is not None:
+        params = replace(params, score=scoring.params, thresholds=scoring.thresholds)
     return {
         "params": params,
         "config": config,
@@ -158,74 +175,25 @@ def _read_params(flags: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _gossip_params(given: _Params, sign: str, msgid: str, is_floodsub: bool) -> GossipParams:
+def _gossip_params(given: Values, sign: str, msgid: str, is_floodsub: bool) -> GossipParams:
     policy = _SIGN[sign]
     by_content = msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
     default = (FLOODSUB,) if is_floodsub else offered_protocols(extensions=False)
     return GossipParams(
-        mesh=replace(MeshParams(), **given.pick(_MESH, _whole)),
+        mesh=replace(MeshParams(), **given.pick(_MESH, whole)),
         lazy=replace(
             LazyParams(),
-            **given.pick(_LAZY, _whole),
-            **given.pick(_LAZY_MS, _seconds),
-            **given.pick(_FACTOR, _number),
+            **given.pick(_LAZY, whole),
+            **given.pick(_LAZY_MS, seconds),
+            **given.pick(_FACTOR, number),
         ),
-        backoff=replace(BackoffParams(), **given.pick(_BACKOFF_MS, _seconds)),
+        backoff=replace(BackoffParams(), **given.pick(_BACKOFF_MS, seconds)),
         signature_policy=policy,
         message_id=content_id if by_content else origin_id,
-        protocols=given.pick({"protocols": "it"}, _texts).get("it", default),
-        **given.pick(_FLOOD, _switch),
-        **given.pick({**_ROUTER_MS, **_SEEN_MS}, _seconds),
+        protocols=given.pick({"protocols": "it"}, texts).get("it", default),
+        **given.pick(_FLOOD, switch),
+        **given.pick({**_ROUTER_MS, **_SEEN_MS}, seconds),
     )
-
-
-class _Params:
-    """The values of --params."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._given = given
-
-    def pick(self, names: dict[str, str], convert: Callable[[Any], Any]) -> dict[str, Any]:
-        """Those of these names that were given, by the names they have here."""
-        picked = {}
-        for theirs, ours in names.items():
-            if theirs in self._given:
-                try:
-                    picked[ours] = convert(self._given[theirs])
-                except ValueError as error:
-                    raise ValueError(f"{theirs}: {error}") from None
-        return picked
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"must be a whole number, not {json.dumps(value)}")
-    return value
-
-
-def _number(value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not abs(value) < 1e15:
-        raise ValueError(f"must be a number, not {json.dumps(value)}")
-    return float(value)
-
-
-def _seconds(milliseconds: Any) -> float:
-    if _number(milliseconds) < 0:
-        raise ValueError("must not be negative")
-    return _number(milliseconds) / 1000
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {json.dumps(value)}")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
-        raise ValueError(f"must be a list of at least one text, not {json.dumps(value)}")
-    return tuple(value)
 
 
 def content_id(message: Message) -> bytes:

@@ -23,8 +23,10 @@ from gossipsub import (
     Host,
     HostConfig,
     LocalProtocolError,
+    PeerScoreParams,
     PingFailed,
     PrivateKey,
+    TopicScoreParams,
     Verdict,
 )
 from gossipsub.address import Address
@@ -568,3 +570,22 @@ async def test_a_validator_decides_what_is_delivered_and_forwarded():
             "validation ignored": 2,
         }
         assert [info.peer for info in hosts[1].peers()] == [hosts[0].peer_id, hosts[2].peer_id]
+
+
+async def test_scores_tell_what_each_peer_has_earned():
+    scored = GossipParams(
+        score=PeerScoreParams(topics={"t": TopicScoreParams(invalid_message_deliveries_weight=-2)})
+    )
+    async with Host() as sender, Host(params=scored) as judge:
+        mine, theirs = await sender.join("t"), await judge.join("t")
+        judge.set_validator("t", lambda message: False)
+        assert judge.scores() == {}
+        await sender.connect(judge.addresses[0])
+        async with theirs.subscribe():
+            await mine.wait_for_peers(1, timeout=5)
+            await mine.publish(b"invalid")
+            await until(lambda: judge.scores()[sender.peer_id].score == -2)
+        assert judge.scores()[sender.peer_id].topics["t"].invalid_message_deliveries == 1
+        assert sender.scores() == {}  # it scores nobody
+    with pytest.raises(LocalProtocolError, match="the host is closed"):
+        judge.scores()

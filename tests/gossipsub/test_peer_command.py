@@ -36,6 +36,7 @@ STATS = {
 HOUR = 3600 * 10**9
 MANY = {"topic": "t", "size": 16, "count": 1}
 REJECT = {"topic": "t", "verdict": "reject"}
+SOMEBODY = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 
 
 BUILD_TIMEOUT = 900
@@ -141,7 +142,6 @@ async def test_a_floodsub_peer_knows_no_mesh_parameters_and_has_no_mesh(target: 
         (["--seed", str(2**64)], "is not a number from 0 to 2^64-1"),
         (["--listen", "127.0.0.1:0"], "--listen: an address is a text that begins with '/'"),
         (["--listen", "/ip4/127.0.0.1/udp/1"], "--listen: need /ip4|ip6|dns…"),
-        (["--score", "{}"], "--score: this version has no peer scoring"),
         (["--params", "[]"], "argument --params: not a JSON object"),
         (["--params", "{"], "argument --params: not JSON: "),
         (["--params", "[" * 100_000], "argument --params: not JSON: "),
@@ -542,7 +542,10 @@ async def test_parameters_reach_the_library(target: str) -> None:
         ("validator", {**REJECT, "prefix_b64": "?"}, "prefix_b64: not base64: "),
         ("validator", {**REJECT, "delay_ms": -1}, "delay_ms: must not be negative"),
         ("scores", {}, "peer scoring is off"),
-        ("app_score", {"peer": "nobody", "score": 1}, "peer scoring is off"),
+        ("app_score", {"peer": SOMEBODY, "score": 1}, "peer scoring is off"),
+        ("app_score", {"peer": "nobody", "score": 1}, "not a peer id: 'nobody'"),
+        ("app_score", {"peer": SOMEBODY}, "score: missing"),
+        ("app_score", {"peer": SOMEBODY, "score": "1"}, "score: must be a number: '1'"),
     ],
 )
 async def test_a_command_that_cannot_be_done_says_why(
