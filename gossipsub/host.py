@@ -238,7 +238,7 @@ class Host:
     async def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""
         self._require_running()
-        peer = PeerId.parse(peer) if isinstance(peer, str) else peer
+        peer = _peer_id(peer)
         for connection in list(self._connections.by_peer.get(peer, ())):
             connection.close("closed by the application")
         with anyio.move_on_after(self._config.close_timeout):
@@ -258,7 +258,7 @@ class Host:
     async def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
         """Seconds of one round trip. PingFailed without an echo, DialError if not connected."""
         self._require_running()
-        peer = PeerId.parse(peer) if isinstance(peer, str) else peer
+        peer = _peer_id(peer)
         connection = self._connections.get(peer)
         if connection is None:
             raise DialError(f"not connected: {peer}")
@@ -409,6 +409,10 @@ class Host:
                     delay = self._config.reconnect_delay
             await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
             delay = min(delay * 2, self._config.reconnect_delay_limit)
+
+
+def _peer_id(peer: PeerId | str) -> PeerId:
+    return PeerId.parse(peer) if isinstance(peer, str) else peer
 
 
 def _require_peers(addresses: Iterable[Address]) -> None:

@@ -41,7 +41,7 @@ class PingService:
         LocalProtocolError while another ping to it is under way."""
         if connection in self._outbound:
             raise LocalProtocolError("a ping to this peer is under way")
-        ask = self._outbound[connection] = _Ask(connection)
+        ask = self._outbound[connection] = _Ask()
         try:
             with anyio.fail_after(timeout):
                 connection.open_stream([PROTOCOL], ask.start, ask.fail)
@@ -108,8 +108,7 @@ class _Echo(StreamHandler):
 class _Ask(StreamHandler):
     """One ping of ours."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self._pinger = Pinger()
         self._wake = Wake()
         self._stream: Stream | None = None

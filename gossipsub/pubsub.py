@@ -258,7 +258,7 @@ class PubSub:
 
     def statistics(self, connections: int) -> HostStatistics:
         counters = self._counters
-        undelivered = self.router.snapshot().undelivered
+        undelivered = self.router.undelivered()
         counts = {_REASONS.get(reason, reason): n for reason, n in undelivered.items()}
         return HostStatistics(
             rpc_in=counters.rpc_in,

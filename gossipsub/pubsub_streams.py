@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PubsubInbound(StreamHandler):
-    """Reads a peer's RPCs. While `hold` is on, bytes wait here, bounded by the stream's window:
+    """Reads a peer's RPCs. While it is `held`, bytes wait here, bounded by the stream's window:
     that is how a peer is slowed down without the socket ever going unread."""
 
     returns_credit_itself = True

@@ -187,13 +187,10 @@ class NegotiatingInbound(StreamHandler):
         if event is None:
             stream.consumed(len(data))
             return
-        stream.clear_deadline()
-        stream.protocol = event.protocol
         factory = stream.connection.protocols.find(event.protocol)
         if factory is None:
             raise RemoteProtocolError(f"no longer served: {event.protocol}", fatal_to="stream")
-        stream.handler = factory(stream)
-        _hand_over(stream, data, self._listener.surplus())
+        _hand_over(stream, event.protocol, factory, data, self._listener.surplus())
 
     def ended(self) -> None:
         raise RemoteProtocolError("stream ended during negotiation", fatal_to="stream")
@@ -228,10 +225,7 @@ class NegotiatingOutbound(StreamHandler):
         if event is None:
             stream.consumed(len(data))
             return
-        stream.clear_deadline()
-        stream.protocol = event.protocol
-        stream.handler = self._factory(stream)
-        _hand_over(stream, data, self._dialer.surplus())
+        _hand_over(stream, event.protocol, self._factory, data, self._dialer.surplus())
         stream.connection.wake_writer(stream)
 
     def ended(self) -> None:
@@ -241,8 +235,18 @@ class NegotiatingOutbound(StreamHandler):
         self._failed()
 
 
-def _hand_over(stream: Stream, data: bytes, surplus: bytes) -> None:
-    """The negotiation's own bytes are worked off; the rest belongs to the protocol's handler."""
+def _hand_over(
+    stream: Stream,
+    protocol: str,
+    factory: Callable[[Stream], StreamHandler],
+    data: bytes,
+    surplus: bytes,
+) -> None:
+    """The protocol is agreed on. Of `data`, the last received, the negotiation's own bytes are
+    worked off; the surplus belongs to the protocol's handler."""
+    stream.clear_deadline()
+    stream.protocol = protocol
+    stream.handler = factory(stream)
     stream.consumed(len(data) - len(surplus))
     if surplus:
         stream.connection.feed(stream, surplus)

@@ -338,6 +338,10 @@ class Router:
         """Those of all peers with counters, some that left included."""
         return {} if self._scoring is None else self._scoring.scores.snapshots()
 
+    def undelivered(self) -> dict[str, int]:
+        """How many messages were not delivered, by reason."""
+        return self._messages.counts()
+
     def snapshot(self) -> Snapshot:
         """Sizes and members of all tables."""
         scoring = self._scoring
@@ -357,7 +361,7 @@ class Router:
             app_score_failures=0 if scoring is None else scoring.scores.app_failures,
             announcements_owed=len(self._announcements),
             control_owed=self._outbox.owed(),
-            undelivered=self._messages.counts(),
+            undelivered=self.undelivered(),
         )
 
     # Parts of inputs
