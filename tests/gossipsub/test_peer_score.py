@@ -280,7 +280,9 @@ async def test_the_applications_scores_count_and_are_read_back(target: str) -> N
 async def test_nobody_in_a_scored_mesh_of_python_and_go_loses_by_talking(
     go_peer_available: object,
 ) -> None:
-    async with start_peers("python", "go", "go", topic="t", params=FAST, score={}) as peers:
+    # go's own buffers hold 32 each; three publishers fill them now and then.
+    roomy = FAST | {"outboundQueue": 1024, "validateQueue": 1024, "subBuffer": 1024}
+    async with start_peers("python", "go", "go", topic="t", params=roomy, score={}) as peers:
         python, first, second = peers
         for one, other in ((python, first), (python, second), (first, second)):
             await connect(one, other, topic="t")
