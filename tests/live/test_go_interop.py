@@ -400,7 +400,8 @@ async def test_a_peer_killed_while_it_is_sent_much_is_survived(targets: tuple[st
         await gone(survivor, doomed)
 
 
-@among(("python", "go"), ("python", "python"))
+# Not with go: at a GoAway its streams die at once (T8), with what its application has not read yet.
+@among(("python", "python"))
 @pytest.mark.rule("T8")
 async def test_what_was_published_right_before_the_goodbye_arrives(
     targets: tuple[str, ...],
