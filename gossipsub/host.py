@@ -24,26 +24,25 @@ from gossipsub.connections import Connections, DialError
 from gossipsub.crypto import key_file
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.crypto.peer_record import PeerRecord, next_seq
-from gossipsub.identify_service import IdentifyService, PeerDetails, read_address
+from gossipsub.dialing import Dialing
+from gossipsub.identify_service import IdentifyService, PeerDetails
+from gossipsub.introduction import AGENT_VERSION, Introduction
 from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.ping_service import PingService
 from gossipsub.pubsub import PubSub
-from gossipsub.router.effects import Connect, TopicPeer
-from gossipsub.router.params import GossipParams
+from gossipsub.router.effects import TopicPeer
+from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score import PeerScoreSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
-from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
-from gossipsub.wire.identify import Identify, encode_identify
-from gossipsub.wire.multistream import MultistreamDialer, ProtocolTable
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.identify import Identify
+from gossipsub.wire.multistream import ProtocolTable
 
 logger = logging.getLogger("gossipsub.host")
 
-AGENT_VERSION = "gossipsub-python/0.1.0"
-PROTOCOL_VERSION = "ipfs/0.1.0"
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 
 
@@ -96,15 +95,12 @@ class Host:
         self._key = _identity(key)
         self._params = params or GossipParams()
         self._config = config or HostConfig()
-        self._agent_version = agent_version
-        self._require_introducible()
+        self._introduction = Introduction(self._key, agent_version, self._params.protocols)
         self._rng = rng or random.Random(secrets.randbits(64))
         self._details: dict[bytes, PeerDetails] = {}
         self._listening: list[Address] = []
         self._exit: AsyncExitStack | None = None
         self._was_opened = False
-        self._record: tuple[tuple[bytes, ...], bytes] | None = None
-        self._record_seq: int | None = None
 
     # -- life ------------------------------------------------------------------------------
 
@@ -119,13 +115,13 @@ class Host:
                 for address in self._listen
             ]
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            self._connections.tasks = tasks
+            self._connections.tasks = self._dialing.tasks = tasks
             tasks.start_soon(self._timers.run)
             tasks.start_soon(self._pubsub.pipeline.run)
             for listener in (each for multiple in bound for each in multiple.listeners):
                 tasks.start_soon(self._connections.listen, cast(SocketListener, listener))
             for address in self._bootstrap:
-                tasks.start_soon(self._keep_connected, address)
+                tasks.start_soon(self._dialing.keep_connected, address)
             self._pubsub.start()
             self._tasks = tasks
             self._exit = stack.pop_all()
@@ -177,7 +173,7 @@ class Host:
             timers=self._timers,
             rng=self._rng,
             first_seqno=time.time_ns(),
-            connect=self._connect_wanted,
+            connect=lambda wanted: self._dialing.connect_wanted(wanted),
             topic_peer=self._topic_peer_changed,
         )
         self._connections = Connections(
@@ -189,6 +185,7 @@ class Host:
             opened=self._connection_opened,
             closed=self._connection_closed,
         )
+        self._dialing = Dialing(self._connections, config=self._config, rng=self._rng)
         self._identify = IdentifyService(self._describe, self._peer_identified)
         self._ping = PingService()
         self._identify.serve(self._protocols)
@@ -285,11 +282,20 @@ class Host:
 
     # -- topics ----------------------------------------------------------------------------
 
-    async def join(self, topic: str) -> Topic:
-        """A handle to publish to and subscribe to a topic. LocalProtocolError when it is joined
-        already, or its name is not a non-empty text."""
+    async def join(self, topic: str, params: TopicParams | None = None) -> Topic:
+        """A handle to publish to and subscribe to a topic, with parameters of its own if given.
+
+        LocalProtocolError when it is joined already, or its name is not a non-empty text;
+        ValueError for parameters that cannot work together with the router's.
+        """
         self._require_running()
-        return self._pubsub.join(topic)
+        return self._pubsub.join(topic, params)
+
+    def set_topic_params(self, topic: str, params: TopicParams) -> None:
+        """Give a topic, joined or not, other parameters of its own from now on; errors as in
+        `join`."""
+        self._require_running()
+        self._pubsub.set_topic_params(topic, params)
 
     def set_validator(self, topic: str, validator: Validator | None) -> None:
         """Let `validator` decide on the topic's messages, ours too; None removes it.
@@ -337,78 +343,9 @@ class Host:
         self._pubsub.peer_identified(connection.peer, details.protocols)
 
     def _describe(self, connection: Connection) -> Identify:
-        """What identify says of this host on this connection."""
-        local = connection.local_address
-        reachable = (_reachable(address, local) for address in self._listening)
-        addresses = tuple(address.encode() for address in reachable if address is not None)
-        observed = connection.remote_address
-        return Identify(
-            public_key=self._key.public_key.encode(),
-            listen_addresses=addresses,
-            protocols=self._protocols.protocols(),
-            observed_address=None if observed is None else observed.encode(),
-            protocol_version=PROTOCOL_VERSION,
-            agent_version=self._agent_version,
-            signed_peer_record=self._signed_record(addresses),
+        return self._introduction.describe(
+            connection, listening=self._listening, protocols=self._protocols.protocols()
         )
-
-    def _signed_record(self, addresses: tuple[bytes, ...]) -> bytes:
-        if self._record is None or self._record[0] != addresses:
-            self._record_seq = next_seq(self._record_seq, time.time_ns())
-            record = PeerRecord(self.peer_id, self._record_seq, addresses)
-            self._record = (addresses, record.seal(self._key))
-        return self._record[1]
-
-    def _require_introducible(self) -> None:
-        """LocalProtocolError unless peers can be told who this host is and what it speaks."""
-        MultistreamDialer(self._params.protocols)
-        if not isinstance(self._agent_version, str):
-            raise LocalProtocolError(f"the agent version is a text: {self._agent_version!r}")
-        try:
-            encode_identify(
-                Identify(
-                    public_key=self._key.public_key.encode(),
-                    protocols=self._params.protocols,
-                    protocol_version=PROTOCOL_VERSION,
-                    agent_version=self._agent_version,
-                )
-            )
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(f"not Unicode text: {self._agent_version!r}") from error
-
-    def _connect_wanted(self, wanted: Connect) -> None:
-        if wanted.signed_peer_record is None:
-            return
-        try:
-            record = PeerRecord.open(wanted.signed_peer_record, peer=wanted.peer)
-        except RemoteProtocolError as error:
-            logger.debug("bad peer record in peer exchange error=%s", error)
-            return
-        # Most peers list addresses of transports that this host does not speak among others.
-        address = next(filter(None, map(read_address, record.addresses)), None)
-        if address is not None:
-            self._tasks.start_soon(self._try_to_dial, address.with_peer(record.peer_id))
-
-    async def _try_to_dial(self, address: Address) -> None:
-        try:
-            await self._connections.dial(address)
-        except DialError as error:
-            logger.debug("dial failed error=%s", error)
-
-    async def _keep_connected(self, address: Address) -> None:
-        """Dial a bootstrap peer, and again whenever it is lost, ever more slowly."""
-        delay = self._config.reconnect_delay
-        while True:
-            await self._try_to_dial(address)
-            connection = self._connections.get(address.peer or b"")
-            if connection is not None:
-                since = anyio.current_time()
-                await connection.ended.wait()
-                # A peer that accepts and hangs up at once is dialled as slowly as one not there.
-                if anyio.current_time() - since > self._config.reconnect_delay_limit:
-                    delay = self._config.reconnect_delay
-            await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
-            delay = min(delay * 2, self._config.reconnect_delay_limit)
 
 
 def _peer_id(peer: PeerId | str) -> PeerId:
@@ -419,16 +356,6 @@ def _require_peers(addresses: Iterable[Address]) -> None:
     for address in addresses:
         if address.peer is None:
             raise AddressError(f"a bootstrap address ends in /p2p/PEER: {address}")
-
-
-def _reachable(address: Address, local: Address | None) -> Address | None:
-    """Where a peer whose connection ends at `local` can dial what listens on `address`; None if
-    nowhere: that is a wildcard of the other address family."""
-    if not address.is_wildcard():
-        return address
-    if local is None or local.family != address.family:
-        return None
-    return address.with_host(local.host)
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -33,7 +33,7 @@ from gossipsub.router.effects import (
     Validate,
     Verdict,
 )
-from gossipsub.router.params import GossipParams
+from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.policy import SignaturePolicy
 from gossipsub.router.router import Router
 from gossipsub.router.score import PeerScoreSnapshot
@@ -144,12 +144,19 @@ class PubSub:
 
     # -- what the application asks ---------------------------------------------------------
 
-    def join(self, name: str) -> Topic:
+    def join(self, name: str, params: TopicParams | None) -> Topic:
         self._check_topic(name)
         if name in self.topics:
             raise LocalProtocolError(f"the topic is joined already: {name}")
+        if params is not None:
+            self.set_topic_params(name, params)
         topic = self.topics[name] = Topic(self, name)
         return topic
+
+    def set_topic_params(self, name: str, params: TopicParams) -> None:
+        self._check_topic(name)
+        self.router.set_topic_params(name, params, now=self.timers.now())
+        self.flush()
 
     def forget_topic(self, topic: Topic) -> None:
         self.topics.pop(topic.name, None)
@@ -169,7 +176,8 @@ class PubSub:
     async def publish(self, topic: str, data: bytes) -> PublishResult:
         """Build, sign, validate and send. LocalProtocolError when it is too large or refused."""
         message = self._build(topic, data)
-        verdict = await self.pipeline.validate_own(message, self.me, self.params.message_id)
+        message_id = self.router.message_id(message)
+        verdict = await self.pipeline.validate_own(message, message_id, self.me)
         if verdict is not Verdict.ACCEPT:
             raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
         if topic not in self.topics:
@@ -178,7 +186,8 @@ class PubSub:
             # Others overtook it while the validator thought. Sequence numbers must leave in
             # order: peers with a sequence number validator would ignore this message.
             message = self._build(topic, data)
-        receipt = self.router.publish(message, now=self.timers.now())
+            message_id = self.router.message_id(message)
+        receipt = self.router.publish(message, message_id=message_id, now=self.timers.now())
         drops: list[tuple[bytes, Rpc]] = []
         self._drops = drops
         try:
@@ -193,11 +202,12 @@ class PubSub:
         return PublishResult(receipt.message_id, queued, dropped)
 
     def _build(self, topic: str, data: bytes) -> Message:
-        limit = self.params.max_data_bytes(topic)
+        settings = self.router.topic_settings(topic)
+        limit = settings.max_data_bytes
         if limit is not None and len(data) > limit:
             raise LocalProtocolError(f"{len(data)} bytes of data, the limit of {topic} is {limit}")
         message = Message(topic, data)
-        if self.params.signature_policy is SignaturePolicy.STRICT_SIGN:
+        if settings.signature_policy is SignaturePolicy.STRICT_SIGN:
             message.from_peer, message.seqno = self.me, self._seqnos.next()
             message = sign_message(message, self._key)
         size = len(encode_message(message)) + RPC_OVERHEAD

@@ -118,20 +118,11 @@ class ValidationPipeline:
             self._idle.pop().set()
         return True
 
-    async def validate_own(
-        self, message: Message, author: bytes, id_of: Callable[[Message], bytes]
-    ) -> Verdict:
-        """Run the topic's validator on a message about to be published.
-
-        LocalProtocolError when `id_of`, which the application may have written, finds no id.
-        """
+    async def validate_own(self, message: Message, message_id: bytes, author: bytes) -> Verdict:
+        """Run the topic's validator on a message about to be published."""
         validator = self._validators.get(message.topic)
         if validator is None:
             return Verdict.ACCEPT
-        try:
-            message_id = id_of(message)
-        except Exception as error:
-            raise LocalProtocolError(f"the message has no id: {error}") from error
         outcome = self._call(validator, received_message(message, message_id, author))
         if inspect.isawaitable(outcome):
             return await self._settle(validator, outcome)

@@ -10,6 +10,7 @@ from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import BackoffParams, MeshParams
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.score import PeerScores
+from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.rpc import Graft, Prune
 
 
@@ -20,7 +21,7 @@ class Mesh:
         self,
         meshes: dict[str, dict[bytes, None]],
         *,
-        mesh_params: Callable[[str], MeshParams],
+        topics: TopicTable,
         backoff_params: BackoffParams,
         peers: PeerTable,
         backoffs: Backoffs,
@@ -30,7 +31,7 @@ class Mesh:
         rng: Random,
     ) -> None:
         self.meshes = meshes
-        self._params = mesh_params
+        self._topics = topics
         self._backoff_params = backoff_params
         self._peers = peers
         self._backoffs = backoffs
@@ -42,7 +43,7 @@ class Mesh:
     def join(self, topic: str, fanout: Iterable[bytes], *, now: float) -> None:
         """Start a mesh with the topic's fanout peers, filled up to D."""
         self.meshes[topic] = {}
-        d = self._params(topic).d
+        d = self._topics.of(topic).mesh.d
         eligible = {peer.id: None for peer in self._candidates(topic, now)}
         start = [peer for peer in fanout if peer in eligible][:d]
         for peer in start:
@@ -70,7 +71,7 @@ class Mesh:
     def peer_subscribed(self, peer: Peer, topic: str, *, now: float) -> None:
         """Graft at once where the mesh is too small, instead of at the next heartbeat."""
         mesh = self.meshes.get(topic)
-        if mesh is None or len(mesh) >= self._params(topic).d_low:
+        if mesh is None or len(mesh) >= self._topics.of(topic).mesh.d_low:
             return
         if peer.id not in mesh and self._is_eligible(peer, topic, now):
             self._graft(peer.id, topic, now)
@@ -115,7 +116,7 @@ class Mesh:
     def maintain(self, topic: str, *, now: float) -> None:
         """One heartbeat of one topic: bad peers out, then degree, then outbound quota."""
         mesh = self.meshes[topic]
-        params = self._params(topic)
+        params = self._topics.of(topic).mesh
         for peer in [peer for peer in mesh if self._score(peer) < 0.0]:
             self._prune(peer, topic, now)
         if len(mesh) < params.d_low:
@@ -141,7 +142,7 @@ class Mesh:
         median = sorted(map(self._score, mesh))[len(mesh) // 2]
         if median < threshold:
             better = [p.id for p in self._candidates(topic, now) if self._score(p.id) > median]
-            size = len(mesh) + self._params(topic).opportunistic_graft_peers
+            size = len(mesh) + self._topics.of(topic).mesh.opportunistic_graft_peers
             self._graft_random(better, topic, size, now)
 
     def _refuses(self, peer: Peer, topic: str, mesh_size: int, now: float) -> bool:
@@ -149,7 +150,7 @@ class Mesh:
             return True
         # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh from
         # outside; the next heartbeat prunes what is too much.
-        return mesh_size >= self._params(topic).d_high and not peer.outbound
+        return mesh_size >= self._topics.of(topic).mesh.d_high and not peer.outbound
 
     def _candidates(self, topic: str, now: float) -> list[Peer]:
         """Those that may be grafted, and are not in the mesh."""

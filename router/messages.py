@@ -14,6 +14,7 @@ from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
 from gossipsub.router.scoring import Scoring
 from gossipsub.router.seen import SeenCache
+from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
 
@@ -34,6 +35,7 @@ class Messages:
         params: GossipParams,
         *,
         me: bytes,
+        topics: TopicTable,
         joined: Mapping[str, bool],
         meshes: Mapping[str, dict[bytes, None]],
         peers: PeerTable,
@@ -45,10 +47,7 @@ class Messages:
     ) -> None:
         limits = params.limits
         self._me = me
-        self._policy = params.signature_policy
-        self._max_data_bytes = params.max_data_bytes
-        self._has_limits = bool(params.topics)
-        self._id_of = params.message_id
+        self._topics = topics
         self._publish_threshold = params.thresholds.publish
         self._joined = joined
         self._meshes = meshes
@@ -66,14 +65,17 @@ class Messages:
         """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
         if message.topic not in self._joined:
             return  # not marked seen either: after a join another copy may come
-        reason = refusal(self._policy, message)
-        if reason is None and self._has_limits and self._is_too_large(message):
-            reason = TOO_LARGE
+        settings = self._topics.of(message.topic)
+        reason = refusal(settings.signature_policy, message)
+        if reason is None:
+            limit = settings.max_data_bytes
+            if limit is not None and len(message.data or b"") > limit:
+                reason = TOO_LARGE
         if reason is not None:
             self._refuse(peer, message, reason)
             return
         try:
-            message_id = self._id_of(message)
+            message_id = settings.message_id(message)
         except Exception:  # the application's function, or no id to be had: contained (VAL-18)
             message_id = None
         if not isinstance(message_id, bytes):
@@ -88,10 +90,6 @@ class Messages:
             self._refuse(peer, message, SELF_ORIGIN)
         else:
             self._validate(peer, message, message_id)
-
-    def _is_too_large(self, message: Message) -> bool:
-        limit = self._max_data_bytes(message.topic)
-        return limit is not None and len(message.data or b"") > limit
 
     def _validate(self, peer: bytes, message: Message, message_id: bytes) -> None:
         pending = self._pending.by_id.get(message_id)
@@ -163,15 +161,28 @@ class Messages:
         if floodsub:
             self._outbox.send_to_all(floodsub, rpc, Lane.FORWARDED)
 
+    def own_id(self, message: Message) -> bytes:
+        """The id of a message about to be published. LocalProtocolError where it has none."""
+        try:
+            message_id = self._topics.of(message.topic).message_id(message)
+        except Exception as error:
+            raise LocalProtocolError(f"the message has no id: {error}") from error
+        if not isinstance(message_id, bytes):
+            raise LocalProtocolError(f"a message id must be bytes: {message_id!r}")
+        return message_id
+
     def publish(
-        self, message: Message, targets: Callable[[], Iterable[bytes]], now: float
+        self,
+        message: Message,
+        message_id: bytes,
+        targets: Callable[[], Iterable[bytes]],
+        now: float,
     ) -> PublishReceipt:
         """Deliver and send an own message; `targets` says to whom, besides floodsub peers.
 
         An id that was only ignored or rejected before is published all the same (VAL-19): the
         driver validated this message.
         """
-        message_id = self._own_id(message)
         if self._seen.was_accepted(message_id, now):
             return PublishReceipt(message_id, (), duplicate=True)
         # The verdict on a copy under validation would deliver it twice.
@@ -213,15 +224,6 @@ class Messages:
 
     def pending_count(self) -> int:
         return len(self._pending)
-
-    def _own_id(self, message: Message) -> bytes:
-        try:
-            message_id = self._id_of(message)
-        except Exception as error:
-            raise LocalProtocolError(f"the message has no id: {error}") from error
-        if not isinstance(message_id, bytes):
-            raise LocalProtocolError(f"a message id must be bytes: {message_id!r}")
-        return message_id
 
     def _floodsub_targets(self, topic: str, have_it: Collection[bytes]) -> list[bytes]:
         floodsub = self._peers.floodsub_in(topic)

@@ -13,7 +13,7 @@ from enum import Enum
 
 from gossipsub.router.features import Features, features_of, offered_protocols
 from gossipsub.router.message_id import origin_id
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds
+from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import Message
 
 
@@ -187,13 +187,35 @@ class RouterLimits:
 class TopicParams:
     """What one topic has of its own; None leaves it to the router's parameters."""
 
+    mesh: MeshParams | None = None
+    """Degrees of its mesh."""
     max_data_bytes: int | None = None
     """Largest `data` of a message. A larger one is refused where it is published, and invalid
     where it is received: dropped unseen, and its sender is blamed (P4), as in rust."""
+    signature_policy: SignaturePolicy | None = None
+    message_id: Callable[[Message], bytes] | None = None
+    score: TopicScoreParams | None = None
+    """How peers are scored in it, instead of what `GossipParams.score` says of the topic."""
 
     def __post_init__(self) -> None:
         if self.max_data_bytes is not None:
             _require_positive(self, "max_data_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSettings:
+    """What holds in one topic: its own parameters, and the router's for the others."""
+
+    mesh: MeshParams
+    max_data_bytes: int | None
+    """Largest `data` of a message; None where only the RPC's size limits it."""
+    signature_policy: SignaturePolicy
+    message_id: Callable[[Message], bytes]
+
+    def __post_init__(self) -> None:
+        no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
+        if no_origin and self.message_id is origin_id:
+            raise ValueError("STRICT_NO_SIGN needs a message_id that is not built from the origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +256,18 @@ class GossipParams:
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
         if not self.protocols:
             raise ValueError("protocols must name at least one protocol id")
-        no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
-        if no_origin and self.message_id is origin_id:
-            raise ValueError("STRICT_NO_SIGN needs a message_id that is not built from the origin")
+        self.settings(TopicParams())
+        for own in self.topics.values():
+            self.settings(own)
 
-    def max_data_bytes(self, topic: str) -> int | None:
-        """Largest `data` of the topic's messages; None where the topic has no limit of its own."""
-        own = self.topics.get(topic)
-        return None if own is None else own.max_data_bytes
+    def settings(self, own: TopicParams) -> TopicSettings:
+        """What holds in a topic with these parameters of its own. ValueError where they cannot
+        work together with the router's."""
+        if own.score is not None and self.score is None:
+            raise ValueError("a topic has score parameters while scoring is off (no `score`)")
+        return TopicSettings(
+            mesh=own.mesh or self.mesh,
+            max_data_bytes=own.max_data_bytes,
+            signature_policy=own.signature_policy or self.signature_policy,
+            message_id=own.message_id or self.message_id,
+        )

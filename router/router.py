@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from random import Random
 
-from gossipsub.router.announce import Announcements
-from gossipsub.router.backoff import Backoffs
+from gossipsub.router.assembly import Parts
 from gossipsub.router.effects import Effect, PublishReceipt, TopicPeer, Verdict
-from gossipsub.router.fanout import Fanout
-from gossipsub.router.gossip import Gossip
-from gossipsub.router.heartbeat import HeartbeatClock
-from gossipsub.router.idontwant import IDontWants
-from gossipsub.router.mcache import MessageCache
-from gossipsub.router.mesh import Mesh
-from gossipsub.router.messages import Messages
-from gossipsub.router.outbox import Outbox
-from gossipsub.router.params import GossipParams, MeshParams
-from gossipsub.router.peers import Peer, PeerTable
-from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.params import GossipParams, TopicParams
+from gossipsub.router.peers import Peer
+from gossipsub.router.queries import Queries
 from gossipsub.router.score_params import TopicScoreParams
-from gossipsub.router.scoring import Scoring
-from gossipsub.router.snapshot import Snapshot as Snapshot
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
 
 
-class Router:
+class Router(Queries):
     """One node's view of the mesh (gossipsub v1.0, v1.1 and v1.2).
 
     Driven by RPCs received, by the local application, and by time. After any input drain
@@ -36,92 +26,25 @@ class Router:
     """
 
     def __init__(self, params: GossipParams, *, me: bytes, rng: Random, now: float) -> None:
+        parts = Parts(params, me=me, rng=rng, now=now, score=lambda peer: self.score(peer))
+        super().__init__(parts)
         self._params = params
         self._me = me
-        self._joined: dict[str, bool] = {}
         self._ticks = 0
-        self._scoring = None if params.score is None else Scoring(params.score, params, now=now)
-        self._heartbeat_clock = HeartbeatClock(
-            start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
-        )
-        meshes: dict[str, dict[bytes, None]] = {}
-        limits = params.limits
-        self._outbox = Outbox(meshes)
-        self._peers = PeerTable(
-            max_topics=limits.max_topics_per_peer, max_topic_length=limits.max_topic_length
-        )
-        self._announcements = Announcements(
-            self._joined, self._outbox, rng, retry_max=params.announce_retry_max
-        )
-        self._backoffs = Backoffs(
-            params.backoff,
-            heartbeat_interval=params.heartbeat_interval,
-            limit=limits.max_backoffs,
-        )
-        self._mcache = MessageCache(
-            length=params.lazy.history_length,
-            gossip=params.lazy.history_gossip,
-            max_bytes=limits.max_cached_bytes,
-        )
-        self._idontwant = IDontWants(
-            params.lazy,
-            max_refusals=limits.max_refusals,
-            meshes=meshes,
-            peers=self._peers,
-            outbox=self._outbox,
-        )
-        self._mesh = self._new_mesh(meshes, rng)
-        self._gossip, self._fanout = self._new_gossip(rng), self._new_fanout(rng)
-        self._messages = self._new_messages(meshes)
-
-    def _new_mesh(self, meshes: dict[str, dict[bytes, None]], rng: Random) -> Mesh:
-        return Mesh(
-            meshes,
-            mesh_params=self._mesh_params,
-            backoff_params=self._params.backoff,
-            peers=self._peers,
-            backoffs=self._backoffs,
-            outbox=self._outbox,
-            score=self.score,
-            scores=None if self._scoring is None else self._scoring.scores,
-            rng=rng,
-        )
-
-    def _new_gossip(self, rng: Random) -> Gossip:
-        return Gossip(
-            self._params.lazy,
-            threshold=self._params.thresholds.gossip,
-            peers=self._peers,
-            mcache=self._mcache,
-            outbox=self._outbox,
-            idontwant=self._idontwant,
-            score=self.score,
-            promises=None if self._scoring is None else self._scoring.promises,
-            rng=rng,
-        )
-
-    def _new_fanout(self, rng: Random) -> Fanout:
-        return Fanout(
-            ttl=self._params.fanout_ttl,
-            threshold=self._params.thresholds.publish,
-            peers=self._peers,
-            score=self.score,
-            rng=rng,
-        )
-
-    def _new_messages(self, meshes: dict[str, dict[bytes, None]]) -> Messages:
-        return Messages(
-            self._params,
-            me=self._me,
-            joined=self._joined,
-            meshes=meshes,
-            peers=self._peers,
-            mcache=self._mcache,
-            outbox=self._outbox,
-            idontwant=self._idontwant,
-            score=self.score,
-            scoring=self._scoring,
-        )
+        self._joined = parts.joined
+        self._topics = parts.topics
+        self._heartbeat_clock = parts.heartbeat
+        self._outbox = parts.outbox
+        self._peers = parts.peers
+        self._announcements = parts.announcements
+        self._backoffs = parts.backoffs
+        self._mcache = parts.mcache
+        self._idontwant = parts.idontwant
+        self._scoring = parts.scoring
+        self._mesh = parts.mesh
+        self._gossip = parts.gossip
+        self._fanout = parts.fanout
+        self._messages = parts.messages
 
     # Inputs: peers
 
@@ -207,14 +130,25 @@ class Router:
             self._outbox.flush()
             self._announcements.announce(self._peers.connected, topic, False)
 
-    def publish(self, message: Message, *, now: float) -> PublishReceipt:
+    def message_id(self, message: Message) -> bytes:
+        """Its id, by its topic's function. LocalProtocolError where it has none."""
+        return self._messages.own_id(message)
+
+    def publish(
+        self, message: Message, *, message_id: bytes | None = None, now: float
+    ) -> PublishReceipt:
         """Send an own message, built, signed and validated by the driver.
+
+        `message_id` is its id, where the driver has asked for it already.
 
         With flood publishing to every peer of the topic, else to the mesh, or to the fanout
         where the topic is not joined; to floodsub peers always. Nobody to send to is no error:
         the message is kept for IWANT. LocalProtocolError where it has no id.
         """
-        return self._messages.publish(message, lambda: self._own_targets(message.topic, now), now)
+        if message_id is None:
+            message_id = self.message_id(message)
+        targets = partial(self._own_targets, message.topic, now)
+        return self._messages.publish(message, message_id, targets, now)
 
     # Inputs: the network, the driver, time
 
@@ -268,7 +202,14 @@ class Router:
         if self._heartbeat_clock.is_due(now):
             self._heartbeat(now)
 
-    # Inputs: scores
+    # Inputs: parameters and scores
+
+    def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
+        """Give a topic, joined or not, other parameters of its own from now on. ValueError where
+        they cannot work together with the router's."""
+        self._topics.set(topic, params)
+        if params.score is not None:
+            self.set_topic_score_params(topic, params.score, now=now)
 
     def set_peer_addresses(self, peer: bytes, ips: Iterable[str]) -> None:
         """All IP addresses a connected peer has now, replacing what is known (P6); none for
@@ -291,78 +232,11 @@ class Router:
             scores = self._scoring.scores
             (scores.first_delivery if useful else scores.invalid_delivery)(peer, topic)
 
-    # Queries
-
-    def next_deadline(self) -> float:
-        """When `handle_timer` has something to do next."""
-        deadline = min(self._heartbeat_clock.deadline, self._announcements.next_deadline())
-        if self._scoring is not None:
-            deadline = min(deadline, self._scoring.scores.next_deadline())
-        return deadline
+    # Outputs
 
     def effects(self) -> list[Effect]:
         """What happened to be done since the last call, in order."""
         return self._outbox.drain()
-
-    def mesh(self, topic: str) -> list[bytes]:
-        """Mesh peers of a topic; empty where it is not joined."""
-        return list(self._mesh.meshes.get(topic, ()))
-
-    def topic_peers(self, topic: str) -> list[bytes]:
-        """Peers subscribed to a topic, whether or not it is joined here."""
-        return list(self._peers.in_topic(topic))
-
-    def topics(self) -> list[str]:
-        """Topics joined here, relays included."""
-        return list(self._joined)
-
-    def topics_of(self, peer: bytes) -> list[str]:
-        """Topics a connected peer is subscribed to, whether or not they are joined here."""
-        record = self._peers.connected.get(peer)
-        return [] if record is None else list(record.topics)
-
-    def peers(self) -> list[bytes]:
-        """Connected peers."""
-        return list(self._peers.connected)
-
-    def score(self, peer: bytes) -> float:
-        """The peer's score (v1.1, "Peer Scoring"), kept for a while after it left; 0 where it is
-        not known, or while scoring is off."""
-        return 0.0 if self._scoring is None else self._scoring.scores.score(peer)
-
-    def score_snapshot(self, peer: bytes) -> PeerScoreSnapshot | None:
-        """The score with all counters behind it; None where it is not known or scoring is off."""
-        return None if self._scoring is None else self._scoring.scores.snapshot(peer)
-
-    def score_snapshots(self) -> dict[bytes, PeerScoreSnapshot]:
-        """Those of all peers with counters, some that left included."""
-        return {} if self._scoring is None else self._scoring.scores.snapshots()
-
-    def undelivered(self) -> dict[str, int]:
-        """How many messages were not delivered, by reason."""
-        return self._messages.counts()
-
-    def snapshot(self) -> Snapshot:
-        """Sizes and members of all tables."""
-        scoring = self._scoring
-        return Snapshot(
-            mesh={topic: tuple(mesh) for topic, mesh in self._mesh.meshes.items()},
-            fanout={topic: tuple(peers) for topic, peers in self._fanout.topics().items()},
-            peers=len(self._peers.connected),
-            known_topics=self._peers.known_topics(),
-            seen=self._messages.seen_count(),
-            cached=len(self._mcache),
-            pending=self._messages.pending_count(),
-            refusals=len(self._idontwant),
-            backoffs=len(self._backoffs),
-            scored_peers=0 if scoring is None else len(scoring.scores),
-            delivery_records=0 if scoring is None else len(scoring.records),
-            promises=0 if scoring is None else len(scoring.promises),
-            app_score_failures=0 if scoring is None else scoring.scores.app_failures,
-            announcements_owed=len(self._announcements),
-            control_owed=self._outbox.owed(),
-            undelivered=self.undelivered(),
-        )
 
     # Parts of inputs
 
@@ -410,11 +284,8 @@ class Router:
             everybody = [*(mesh or ()), *self._peers.in_topic(topic)]
             return [peer for peer in everybody if self.score(peer) >= threshold]
         if mesh is None:
-            return self._fanout.publish(topic, self._mesh_params(topic).d, now=now)
+            return self._fanout.publish(topic, self._topics.of(topic).mesh.d, now=now)
         return mesh
-
-    def _mesh_params(self, topic: str) -> MeshParams:
-        return self._params.mesh
 
     def _heartbeat(self, now: float) -> None:
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
@@ -425,11 +296,11 @@ class Router:
         self._ticks += 1
         for topic, mesh in self._mesh.meshes.items():
             self._mesh.maintain(topic, now=now)
-            if self._ticks % self._mesh_params(topic).opportunistic_graft_ticks == 0:
+            if self._ticks % self._topics.of(topic).mesh.opportunistic_graft_ticks == 0:
                 threshold = self._params.thresholds.opportunistic_graft
                 self._mesh.improve(topic, threshold, now=now)
             self._gossip.emit(topic, mesh)
-        self._fanout.maintain(lambda topic: self._mesh_params(topic).d, now=now)
+        self._fanout.maintain(lambda topic: self._topics.of(topic).mesh.d, now=now)
         for topic, peers in self._fanout.topics().items():
             self._gossip.emit(topic, peers)
         self._outbox.flush_with_dropped()

@@ -20,6 +20,9 @@ class Scoring:
     def __init__(self, score: PeerScoreParams, params: GossipParams, *, now: float) -> None:
         limits = params.limits
         self.scores = PeerScores(score, max_retained=limits.max_retained_scores, now=now)
+        for topic, own in params.topics.items():
+            if own.score is not None:
+                self.scores.set_topic_params(topic, own.score)
         self.promises = Promises(follow_up=params.lazy.iwant_followup, limit=limits.max_promises)
         self.records = DeliveryRecords(
             self.scores, ttl=params.seen_ttl, limit=limits.max_delivery_records

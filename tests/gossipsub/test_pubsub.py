@@ -9,7 +9,8 @@ from gossipsub import GossipParams, Host, HostConfig, LocalProtocolError, TopicP
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
-from gossipsub.router.message_id import origin_id
+from gossipsub.router.message_id import content_id, origin_id
+from gossipsub.router.params import SignaturePolicy
 from gossipsub.wire.rpc import Message, Rpc, SubOpts
 
 pytestmark = pytest.mark.anyio
@@ -265,3 +266,25 @@ async def test_a_publication_above_a_limit_is_refused_with_the_numbers():
         assert host.statistics().published == 2
     assert str(above_topic.value) == "11 bytes of data, the limit of small is 10"
     assert str(above_rpc.value).endswith("bytes on the wire, the limit is 1000")
+
+
+async def test_a_topic_is_joined_with_parameters_of_its_own():
+    unsigned = TopicParams(
+        max_data_bytes=5,
+        signature_policy=SignaturePolicy.STRICT_NO_SIGN,
+        message_id=content_id,
+    )
+    async with Host() as host, Host() as other:
+        mine = await host.join("open", unsigned)
+        theirs = await other.join("open", unsigned)
+        await other.connect(host.addresses[0])
+        async with mine.subscribe() as messages:
+            await theirs.wait_for_peers(1, timeout=10)
+            await theirs.publish(b"hello")
+            with anyio.fail_after(10):
+                received = await anext(messages)
+        assert (received.data, received.sender) == (b"hello", None)
+        host.set_topic_params("open", TopicParams())
+        await mine.publish(b"longer than five")
+        with pytest.raises(LocalProtocolError, match="the limit of open is 5"):
+            await theirs.publish(b"longer than five")

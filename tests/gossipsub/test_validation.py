@@ -510,20 +510,9 @@ async def test_a_validator_is_a_function():
 
 async def test_own_messages_are_judged_by_the_same_validator():
     pipeline = Pipeline()
-    assert await pipeline.validate_own(signed(1), ME, origin_id) is Verdict.ACCEPT
+    assert await pipeline.validate_own(signed(1), origin_id(signed(1)), ME) is Verdict.ACCEPT
     for said, verdict in OUTCOMES:
         for form in (Judge(said), Judge(said).later):
             pipeline.set_validator("t", form)
-            assert await pipeline.validate_own(signed(1), ME, origin_id) is verdict
+            assert await pipeline.validate_own(signed(1), origin_id(signed(1)), ME) is verdict
             pipeline.set_validator("t", None)
-
-
-async def test_an_own_message_without_an_id_is_the_callers_fault():
-    def no_id(message):
-        raise KeyError("mine")
-
-    pipeline = Pipeline()
-    pipeline.set_validator("t", accepts)
-    with pytest.raises(LocalProtocolError) as refused:
-        await pipeline.validate_own(signed(1), ME, no_id)
-    assert str(refused.value) == "the message has no id: 'mine'"

@@ -133,8 +133,6 @@ def test_without_origin_a_message_needs_an_id_of_another_kind() -> None:
 
 
 def test_a_topics_size_limit_is_a_positive_number() -> None:
-    assert GossipParams(topics={"t": TopicParams(max_data_bytes=1)}).max_data_bytes("t") == 1
-    assert GossipParams(topics={"t": TopicParams()}).max_data_bytes("t") is None
-    assert GossipParams().max_data_bytes("t") is None
+    assert TopicParams(max_data_bytes=1).max_data_bytes == 1
     with pytest.raises(ValueError, match=r"^max_data_bytes must be positive and finite: 0$"):
         TopicParams(max_data_bytes=0)

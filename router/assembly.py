@@ -1,0 +1,126 @@
+"""The parts of a router, and how they are joined: who reads whose state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from gossipsub.router.announce import Announcements
+from gossipsub.router.backoff import Backoffs
+from gossipsub.router.fanout import Fanout
+from gossipsub.router.gossip import Gossip
+from gossipsub.router.heartbeat import HeartbeatClock
+from gossipsub.router.idontwant import IDontWants
+from gossipsub.router.mcache import MessageCache
+from gossipsub.router.mesh import Mesh
+from gossipsub.router.messages import Messages
+from gossipsub.router.outbox import Outbox
+from gossipsub.router.params import GossipParams
+from gossipsub.router.peers import PeerTable
+from gossipsub.router.scoring import Scoring
+from gossipsub.router.topic_table import TopicTable
+
+
+class Parts:
+    """Everything a router is made of; each part owns one state. `score` is the router's own."""
+
+    def __init__(
+        self,
+        params: GossipParams,
+        *,
+        me: bytes,
+        rng: Random,
+        now: float,
+        score: Callable[[bytes], float],
+    ) -> None:
+        self._params = params
+        self._rng = rng
+        self._score = score
+        self.joined: dict[str, bool] = {}
+        """Topics joined here, and whether their messages are delivered here."""
+        self.meshes: dict[str, dict[bytes, None]] = {}
+        self.topics = TopicTable(params)
+        self.heartbeat = HeartbeatClock(
+            start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
+        )
+        self.scoring = None if params.score is None else Scoring(params.score, params, now=now)
+        """None while scoring is off."""
+        self.outbox = Outbox(self.meshes)
+        self.announcements = Announcements(
+            self.joined, self.outbox, rng, retry_max=params.announce_retry_max
+        )
+        self._make_tables()
+        self.mesh = self._make_mesh()
+        self.gossip = self._make_gossip()
+        self.fanout = Fanout(
+            ttl=params.fanout_ttl,
+            threshold=params.thresholds.publish,
+            peers=self.peers,
+            score=score,
+            rng=rng,
+        )
+        self.messages = self._make_messages(me)
+
+    def _make_tables(self) -> None:
+        params, limits, lazy = self._params, self._params.limits, self._params.lazy
+        self.peers = PeerTable(
+            max_topics=limits.max_topics_per_peer, max_topic_length=limits.max_topic_length
+        )
+        self.backoffs = Backoffs(
+            params.backoff,
+            heartbeat_interval=params.heartbeat_interval,
+            limit=limits.max_backoffs,
+        )
+        self.mcache = MessageCache(
+            length=lazy.history_length,
+            gossip=lazy.history_gossip,
+            max_bytes=limits.max_cached_bytes,
+        )
+        self.idontwant = IDontWants(
+            lazy,
+            max_refusals=limits.max_refusals,
+            meshes=self.meshes,
+            peers=self.peers,
+            outbox=self.outbox,
+        )
+
+    def _make_mesh(self) -> Mesh:
+        return Mesh(
+            self.meshes,
+            topics=self.topics,
+            backoff_params=self._params.backoff,
+            peers=self.peers,
+            backoffs=self.backoffs,
+            outbox=self.outbox,
+            score=self._score,
+            scores=None if self.scoring is None else self.scoring.scores,
+            rng=self._rng,
+        )
+
+    def _make_gossip(self) -> Gossip:
+        return Gossip(
+            self._params.lazy,
+            threshold=self._params.thresholds.gossip,
+            peers=self.peers,
+            mcache=self.mcache,
+            outbox=self.outbox,
+            idontwant=self.idontwant,
+            score=self._score,
+            promises=None if self.scoring is None else self.scoring.promises,
+            rng=self._rng,
+        )
+
+    def _make_messages(self, me: bytes) -> Messages:
+        return Messages(
+            self._params,
+            me=me,
+            topics=self.topics,
+            joined=self.joined,
+            meshes=self.meshes,
+            peers=self.peers,
+            mcache=self.mcache,
+            outbox=self.outbox,
+            idontwant=self.idontwant,
+            score=self._score,
+            scoring=self.scoring,
+        )

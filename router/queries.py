@@ -1,0 +1,90 @@
+"""What can be asked of a router."""
+
+from __future__ import annotations
+
+from gossipsub.router.assembly import Parts
+from gossipsub.router.params import TopicSettings
+from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.snapshot import Snapshot
+
+
+class Queries:
+    """Questions that change nothing."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def next_deadline(self) -> float:
+        """When `handle_timer` has something to do next."""
+        parts = self._parts
+        deadline = min(parts.heartbeat.deadline, parts.announcements.next_deadline())
+        if parts.scoring is not None:
+            deadline = min(deadline, parts.scoring.scores.next_deadline())
+        return deadline
+
+    def mesh(self, topic: str) -> list[bytes]:
+        """Mesh peers of a topic; empty where it is not joined."""
+        return list(self._parts.mesh.meshes.get(topic, ()))
+
+    def topic_peers(self, topic: str) -> list[bytes]:
+        """Peers subscribed to a topic, whether or not it is joined here."""
+        return list(self._parts.peers.in_topic(topic))
+
+    def topics(self) -> list[str]:
+        """Topics joined here, relays included."""
+        return list(self._parts.joined)
+
+    def topics_of(self, peer: bytes) -> list[str]:
+        """Topics a connected peer is subscribed to, whether or not they are joined here."""
+        record = self._parts.peers.connected.get(peer)
+        return [] if record is None else list(record.topics)
+
+    def topic_settings(self, topic: str) -> TopicSettings:
+        """The parameters that hold in a topic, joined or not."""
+        return self._parts.topics.of(topic)
+
+    def peers(self) -> list[bytes]:
+        """Connected peers."""
+        return list(self._parts.peers.connected)
+
+    def score(self, peer: bytes) -> float:
+        """The peer's score (v1.1, "Peer Scoring"), kept for a while after it left; 0 where it is
+        not known, or while scoring is off."""
+        scoring = self._parts.scoring
+        return 0.0 if scoring is None else scoring.scores.score(peer)
+
+    def score_snapshot(self, peer: bytes) -> PeerScoreSnapshot | None:
+        """The score with all counters behind it; None where it is not known or scoring is off."""
+        scoring = self._parts.scoring
+        return None if scoring is None else scoring.scores.snapshot(peer)
+
+    def score_snapshots(self) -> dict[bytes, PeerScoreSnapshot]:
+        """Those of all peers with counters, some that left included."""
+        scoring = self._parts.scoring
+        return {} if scoring is None else scoring.scores.snapshots()
+
+    def undelivered(self) -> dict[str, int]:
+        """How many messages were not delivered, by reason."""
+        return self._parts.messages.counts()
+
+    def snapshot(self) -> Snapshot:
+        """Sizes and members of all tables."""
+        parts, scoring = self._parts, self._parts.scoring
+        return Snapshot(
+            mesh={topic: tuple(mesh) for topic, mesh in parts.mesh.meshes.items()},
+            fanout={topic: tuple(peers) for topic, peers in parts.fanout.topics().items()},
+            peers=len(parts.peers.connected),
+            known_topics=parts.peers.known_topics(),
+            seen=parts.messages.seen_count(),
+            cached=len(parts.mcache),
+            pending=parts.messages.pending_count(),
+            refusals=len(parts.idontwant),
+            backoffs=len(parts.backoffs),
+            scored_peers=0 if scoring is None else len(scoring.scores),
+            delivery_records=0 if scoring is None else len(scoring.records),
+            promises=0 if scoring is None else len(scoring.promises),
+            app_score_failures=0 if scoring is None else scoring.scores.app_failures,
+            announcements_owed=len(parts.announcements),
+            control_owed=parts.outbox.owed(),
+            undelivered=self.undelivered(),
+        )
