@@ -19,6 +19,7 @@ from gossipsub.router.params import GossipParams
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.scoring import Scoring
 from gossipsub.router.topic_table import TopicTable
+from gossipsub.router.wanted import WantedMessages
 
 
 class Parts:
@@ -51,7 +52,6 @@ class Parts:
         )
         self._make_tables()
         self.mesh = self._make_mesh()
-        self.gossip = self._make_gossip()
         self.fanout = Fanout(
             ttl=params.fanout_ttl,
             threshold=params.thresholds.publish,
@@ -60,6 +60,8 @@ class Parts:
             rng=rng,
         )
         self.messages = self._make_messages(me)
+        self.wanted = self._make_wanted()
+        self.gossip = self._make_gossip()
 
     def _make_tables(self) -> None:
         params, limits, lazy = self._params, self._params.limits, self._params.lazy
@@ -106,7 +108,23 @@ class Parts:
             outbox=self.outbox,
             idontwant=self.idontwant,
             score=self._score,
+            messages=self.messages,
+            wanted=self.wanted,
+            rng=self._rng,
+        )
+
+    def _make_wanted(self) -> WantedMessages:
+        return WantedMessages(
+            self._params.lazy,
+            max_bytes=self._params.limits.max_wanted_bytes,
+            threshold=self._params.thresholds.gossip,
+            joined=self.joined,
+            peers=self.peers,
+            messages=self.messages,
+            outbox=self.outbox,
+            idontwant=self.idontwant,
             promises=None if self.scoring is None else self.scoring.promises,
+            score=self._score,
             rng=self._rng,
         )
 

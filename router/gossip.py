@@ -9,10 +9,11 @@ from random import Random
 from gossipsub.router.effects import Lane
 from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.mcache import MessageCache
+from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import Peer, PeerTable
-from gossipsub.router.promises import Promises
+from gossipsub.router.wanted import WantedMessages
 from gossipsub.wire.rpc import IHave, IWant, Message, Rpc
 
 
@@ -29,7 +30,8 @@ class Gossip:
         outbox: Outbox,
         idontwant: IDontWants,
         score: Callable[[bytes], float],
-        promises: Promises | None,
+        messages: Messages,
+        wanted: WantedMessages,
         rng: Random,
     ) -> None:
         self._params = params
@@ -39,7 +41,8 @@ class Gossip:
         self._outbox = outbox
         self._idontwant = idontwant
         self._score = score
-        self._promises = promises
+        self._messages = messages
+        self._wanted = wanted
         self._rng = rng
 
     def emit(self, topic: str, exclude: Container[bytes]) -> None:
@@ -70,12 +73,11 @@ class Gossip:
         ihaves: Sequence[IHave],
         *,
         joined: Container[str],
-        is_known: Callable[[bytes], bool],
         now: float,
     ) -> None:
-        """Ask for what is not known, within the peer's budget for this heartbeat.
+        """Note what is offered and not known, within the peer's budget for this heartbeat.
 
-        The budget counts RPCs with IHAVE (go counts any control message) and ids asked for.
+        The budget counts RPCs with IHAVE (go counts any control message) and ids noted.
         """
         params = self._params
         if not ihaves or self._score(peer.id) < self._threshold:
@@ -84,21 +86,19 @@ class Gossip:
         budget = params.max_ihave_length - peer.ids_asked
         if peer.ihave_rpcs > params.max_ihave_messages or budget <= 0:
             return
-        wanted = {
+        is_known = self._messages.is_known
+        unknown = {
             message_id: ihave.topic
             for ihave in ihaves
             if ihave.topic in joined
             for message_id in islice(ihave.message_ids, params.max_ihave_length)
-            if not is_known(message_id)
+            if not is_known(message_id, now)
         }
-        if wanted:
+        if unknown:
             # Random order: where the budget or the peer cuts the list, no id always loses.
-            ids = self._rng.sample(list(wanted), min(len(wanted), budget))
+            ids = self._rng.sample(list(unknown), min(len(unknown), budget))
             peer.ids_asked += len(ids)
-            self._outbox.iwant(peer.id, ids)
-            if self._promises is not None:  # the first of a random order
-                self._promises.add(peer.id, ids[0], wanted[ids[0]], now)
-            self._idontwant.asked(peer.id, ids)
+            self._wanted.offered(peer.id, {i: unknown[i] for i in ids}, now)
 
     def handle_iwant(self, peer: Peer, iwants: Sequence[IWant]) -> None:
         """Send what is cached and not refused, each message once per RPC and not too often."""

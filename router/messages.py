@@ -209,6 +209,10 @@ class Messages:
         """Whether to leave it out of an IWANT: seen, or being validated."""
         return message_id in self._pending.by_id or self._seen.contains(message_id, now)
 
+    def is_pending(self, message_id: bytes) -> bool:
+        """Whether it is being validated."""
+        return message_id in self._pending.by_id
+
     def sweep(self, now: float) -> None:
         """One heartbeat: charge for broken promises, and free what expired."""
         if self._scoring is not None:

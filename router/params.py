@@ -95,6 +95,12 @@ class LazyParams:
     """Ids in one IHAVE sent, ids looked at in one received, ids asked of a peer per heartbeat."""
     max_ihave_messages: int = 10
     """RPCs with IHAVE that are considered per peer and heartbeat."""
+    iwant_delay: float = 0.02
+    """Seconds an offered message may still arrive by itself before the first IWANT. At a large
+    network most IWANTs that leave at once are answered by the mesh within 10 ms."""
+    iwant_patience: float = 0.5
+    """Seconds a peer that was asked for a message has before the next one that offered it is
+    asked. 0: whoever offers is asked at once, without `iwant_delay` (as in go, js and nim)."""
     iwant_followup: float = 3.0
     """Seconds a peer has to deliver what it offered and was asked for, where peers are scored."""
     idontwant_threshold: int = 1024
@@ -119,7 +125,13 @@ class LazyParams:
             "max_idontwant_messages",
         )
         _require_not_negative(
-            self, "d_lazy", "history_gossip", "gossip_retransmission", "idontwant_threshold"
+            self,
+            "d_lazy",
+            "history_gossip",
+            "gossip_retransmission",
+            "iwant_delay",
+            "iwant_patience",
+            "idontwant_threshold",
         )
         if not 0.0 <= self.gossip_factor <= 1.0:
             raise ValueError(f"gossip_factor must be in 0..1: {self.gossip_factor}")
@@ -166,6 +178,8 @@ class RouterLimits:
     """Differing copies of one message id kept while the first is validated."""
     max_cached_bytes: int = 64 * 1024 * 1024
     """Payload bytes kept to answer IWANT; beyond it the oldest messages go early."""
+    max_wanted_bytes: int = 32 * 1024 * 1024
+    """Memory for messages offered and not here yet; beyond it whoever offers is asked at once."""
     max_backoffs: int = 100_000
     """Backoffs remembered, over all peers and topics; beyond it the oldest is forgotten."""
     max_refusals: int = 10_000

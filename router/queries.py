@@ -17,7 +17,11 @@ class Queries:
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do next."""
         parts = self._parts
-        deadline = min(parts.heartbeat.deadline, parts.announcements.next_deadline())
+        deadline = min(
+            parts.heartbeat.deadline,
+            parts.announcements.next_deadline(),
+            parts.wanted.next_deadline(),
+        )
         if parts.scoring is not None:
             deadline = min(deadline, parts.scoring.scores.next_deadline())
         return deadline
@@ -77,6 +81,7 @@ class Queries:
             known_topics=parts.peers.known_topics(),
             seen=parts.messages.seen_count(),
             cached=len(parts.mcache),
+            wanted=len(parts.wanted),
             pending=parts.messages.pending_count(),
             refusals=len(parts.idontwant),
             backoffs=len(parts.backoffs),

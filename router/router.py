@@ -45,6 +45,7 @@ class Router(Queries):
         self._gossip = parts.gossip
         self._fanout = parts.fanout
         self._messages = parts.messages
+        self._wanted = parts.wanted
 
     # Inputs: peers
 
@@ -199,8 +200,11 @@ class Router(Queries):
         self._announcements.retry_due(now)
         if self._scoring is not None:
             self._scoring.scores.refresh_if_due(now)
+        self._wanted.ask_due(now)
         if self._heartbeat_clock.is_due(now):
             self._heartbeat(now)
+        else:
+            self._outbox.flush()
 
     # Inputs: parameters and scores
 
@@ -267,7 +271,6 @@ class Router(Queries):
                 peer,
                 control.ihave,
                 joined=self._joined,
-                is_known=lambda message_id: self._messages.is_known(message_id, now),
                 now=now,
             )
         if control.iwant:

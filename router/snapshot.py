@@ -16,6 +16,8 @@ class Snapshot:
     """Topics some peer is subscribed to."""
     seen: int
     cached: int
+    wanted: int
+    """Messages that peers offered and that are not here yet."""
     pending: int
     refusals: int
     """Messages that some peer refused with IDONTWANT."""

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from gossipsub.router.effects import Effect, Lane, SendRpc, Validate, Verdict
-from gossipsub.router.params import GossipParams
+from gossipsub.router.params import GossipParams, LazyParams
 from gossipsub.router.router import Router
 from gossipsub.wire.rpc import Control, Graft, Message, Prune, Rpc, SubOpts
 
@@ -32,6 +32,8 @@ class Node:
     AUTHOR = AUTHOR
 
     def __init__(self, *, seed: int = 1, **params: object) -> None:
+        """IWANTs leave at once unless the test says otherwise: most tests are not about when."""
+        params.setdefault("lazy", LazyParams(iwant_patience=0.0))
         self.now = 0.0
         self.scores: dict[bytes, float] = {}
         self.router = ScoredRouter(

@@ -243,7 +243,7 @@ def test_5000_ids_are_asked_for_per_peer_and_heartbeat(node: Node) -> None:
 
 @pytest.mark.rule("SPAM-02")
 def test_the_budget_holds_over_several_ihaves(make_node: Callable[..., Node]) -> None:
-    node = make_node(lazy=LazyParams(max_ihave_length=10))
+    node = make_node(lazy=LazyParams(max_ihave_length=10, iwant_patience=0.0))
     node.join("t")
     node.connect([b"w"], topics=())
     ids = [b"%d" % number for number in range(20)]

@@ -40,6 +40,7 @@ TOPICS = ["a", "b", "c", "d"]
 LIMITS = RouterLimits(
     max_topics_per_peer=3,
     max_pending=4,
+    max_wanted_bytes=1200,  # two messages
     max_copies=3,
     max_backoffs=50,
     max_refusals=5,
@@ -385,6 +386,7 @@ class RouterMachine(RuleBasedStateMachine):
         assert snapshot.peers == len(self.protocols)
         assert snapshot.known_topics <= len(TOPICS)
         assert snapshot.pending <= LIMITS.max_pending
+        assert snapshot.wanted <= 2
         assert snapshot.pending <= len(self.tickets)
         assert snapshot.backoffs <= LIMITS.max_backoffs
         refused = {message_id for ids in self.refused.values() for message_id in ids}

@@ -67,7 +67,7 @@ def test_gossip_makes_up_for_what_the_mesh_loses() -> None:
 
 @pytest.mark.parametrize("fraction", [0.2, 0.4])
 def test_nodes_that_restart_disturb_nobody_else(fraction: float) -> None:
-    report = nodes_restart(Setup(rate=5.0, size=64), fraction=fraction)
+    report = nodes_restart(Setup(rate=5.0, size=64), fraction=fraction, downtime=1.5)
     assert report.delivery_ratio >= 0.999
     assert report.repeated > 0  # they restarted indeed, and forgot
 
