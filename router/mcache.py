@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from gossipsub.wire.rpc import Message
@@ -20,12 +21,14 @@ class MessageCache:
         self._messages: dict[bytes, Message] = {}
         self._windows: deque[dict[str, list[bytes]]] = deque({} for _ in range(length))
         self._transmissions: dict[bytes, dict[bytes, int]] = {}
+        self._expiry: dict[bytes, float] = {}
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def put(self, message_id: bytes, message: Message) -> None:
-        """Keep a message in the newest window; one that is kept already stays where it is."""
+    def put(self, message_id: bytes, message: Message, expiry: float = math.inf) -> None:
+        """Keep a message in the newest window, until `expiry` at most; one that is kept already
+        stays where it is."""
         messages = self._messages
         size = len(message.data) if message.data else 0
         if message_id in messages or size > self._max_bytes:
@@ -34,6 +37,8 @@ class MessageCache:
             self._make_room(size)
         self._bytes += size
         messages[message_id] = message
+        if expiry < math.inf:
+            self._expiry[message_id] = expiry
         window = self._windows[0]
         ids = window.get(message.topic)
         if ids is None:
@@ -61,6 +66,16 @@ class MessageCache:
         counts[peer] = count + 1
         return message
 
+    def expire(self, now: float) -> None:
+        """Forget messages whose time is over."""
+        done = {i: None for i, expiry in self._expiry.items() if expiry <= now}
+        if done:
+            for window in self._windows:
+                for ids in window.values():
+                    ids[:] = [message_id for message_id in ids if message_id not in done]
+            for message_id in done:
+                self._forget(message_id)
+
     def shift(self) -> None:
         """Open a new window; the oldest goes, with its messages and counts."""
         self._empty(self._windows.pop())
@@ -75,6 +90,10 @@ class MessageCache:
     def _empty(self, window: dict[str, list[bytes]]) -> None:
         for ids in window.values():
             for message_id in ids:
-                self._bytes -= len(self._messages.pop(message_id).data or b"")
-                self._transmissions.pop(message_id, None)
+                self._forget(message_id)
         window.clear()
+
+    def _forget(self, message_id: bytes) -> None:
+        self._bytes -= len(self._messages.pop(message_id).data or b"")
+        self._transmissions.pop(message_id, None)
+        self._expiry.pop(message_id, None)

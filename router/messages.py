@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
 from gossipsub.router.idontwant import IDontWants
+from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
@@ -21,6 +23,7 @@ from gossipsub.wire.rpc import Message, Rpc
 NO_MESSAGE_ID = "no message id"
 SELF_ORIGIN = "self originated message"
 TOO_LARGE = "message too large"
+EXPIRED = "message expired"
 
 
 class Messages:
@@ -89,19 +92,23 @@ class Messages:
             # An honest echo is seen already; this one carries our name and is not ours.
             self._refuse(peer, message, SELF_ORIGIN)
         else:
-            self._validate(peer, message, message_id)
+            self._validate(peer, message, message_id, expiry_of(message, settings, now), now)
 
-    def _validate(self, peer: bytes, message: Message, message_id: bytes) -> None:
+    def _validate(
+        self, peer: bytes, message: Message, message_id: bytes, expiry: float, now: float
+    ) -> None:
         pending = self._pending.by_id.get(message_id)
         if pending is not None:
             self._count("duplicate")
             self._pending.add_copy(pending, message, peer)
+        elif expiry < now:
+            self._count(EXPIRED)
         elif self._pending.is_full():
             self._count(Verdict.QUEUE_FULL.value)
             if self._scoring is not None:
                 self._scoring.promises.kept(message_id)
         else:
-            pending = self._pending.add(message_id, message, peer)
+            pending = self._pending.add(message_id, message, peer, expiry)
             self._idontwant.announce(message, message_id, pending.senders)
             self._outbox.effects.append(Validate(pending.ticket, peer, message, message_id))
 
@@ -137,8 +144,12 @@ class Messages:
         deliver = self._joined.get(message.topic)
         if deliver is None:
             return  # left meanwhile: as if it had never come
+        if pending.expiry < now:
+            self._count(EXPIRED)
+            self._seen.put(message_id, now, accepted=False)
+            return
         self._seen.put(message_id, now, accepted=True)
-        self._mcache.put(message_id, message)
+        self._mcache.put(message_id, message, pending.expiry)
         if deliver:
             self._outbox.effects.append(Deliver(message, message_id, pending.peer))
         self._forward(pending)
@@ -196,7 +207,8 @@ class Messages:
             self._idontwant.announce(message, message_id, have_it)
         have_it.update(self._idontwant.refusing(message_id))
         self._seen.put(message_id, now, accepted=True)
-        self._mcache.put(message_id, message)
+        lifetime = self._topics.of(message.topic).message_lifetime
+        self._mcache.put(message_id, message, math.inf if lifetime is None else now + lifetime)
         if self._joined.get(message.topic):
             self._outbox.effects.append(Deliver(message, message_id, None))
         chosen = dict.fromkeys(targets())
@@ -218,6 +230,7 @@ class Messages:
         if self._scoring is not None:
             self._scoring.heartbeat(joined=self._joined, pending=self._pending.by_id, now=now)
         self._seen.sweep(now)
+        self._mcache.expire(now)
 
     def counts(self) -> dict[str, int]:
         """How many messages were not delivered, by reason (go's names for refusals)."""

@@ -210,10 +210,20 @@ class TopicParams:
     message_id: Callable[[Message], bytes] | None = None
     score: TopicScoreParams | None = None
     """How peers are scored in it, instead of what `GossipParams.score` says of the topic."""
+    message_lifetime: float | None = None
+    """Seconds a message is of use. One that is older, when it comes or when it is validated, is
+    ignored without blame; after that time it is neither gossiped about nor sent on IWANT. So no
+    message circulates for ever where its way is longer than the seen cache remembers."""
+    message_age: Callable[[Message], float] | None = None
+    """How many seconds old a message is when it comes, by a time in its data, say; None: it is new.
+    Where it raises or gives no finite number, the message counts as too old."""
 
     def __post_init__(self) -> None:
-        if self.max_data_bytes is not None:
-            _require_positive(self, "max_data_bytes")
+        for name in ("max_data_bytes", "message_lifetime"):
+            if getattr(self, name) is not None:
+                _require_positive(self, name)
+        if self.message_age is not None and self.message_lifetime is None:
+            raise ValueError("message_age needs a message_lifetime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +235,8 @@ class TopicSettings:
     """Largest `data` of a message; None where only the RPC's size limits it."""
     signature_policy: SignaturePolicy
     message_id: Callable[[Message], bytes]
+    message_lifetime: float | None
+    message_age: Callable[[Message], float] | None
 
     def __post_init__(self) -> None:
         no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
@@ -284,4 +296,6 @@ class GossipParams:
             max_data_bytes=own.max_data_bytes,
             signature_policy=own.signature_policy or self.signature_policy,
             message_id=own.message_id or self.message_id,
+            message_lifetime=own.message_lifetime,
+            message_age=own.message_age,
         )

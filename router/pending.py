@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gossipsub.wire.rpc import Message
@@ -26,6 +27,8 @@ class Pending:
     """Who sent the copy under validation first."""
     senders: dict[bytes, None]
     """Everybody who sent exactly this copy."""
+    expiry: float = math.inf
+    """When it is of no use any more."""
     others: list[Copy] | None = None
 
 
@@ -45,9 +48,11 @@ class PendingTable:
     def is_full(self) -> bool:
         return len(self._by_ticket) >= self._limit
 
-    def add(self, message_id: bytes, message: Message, peer: bytes) -> Pending:
+    def add(
+        self, message_id: bytes, message: Message, peer: bytes, expiry: float = math.inf
+    ) -> Pending:
         ticket = self._last_ticket = self._last_ticket + 1
-        pending = Pending(ticket, message_id, message, peer, {peer: None})
+        pending = Pending(ticket, message_id, message, peer, {peer: None}, expiry)
         self._by_ticket[ticket] = self.by_id[message_id] = pending
         return pending
 
@@ -82,7 +87,7 @@ class PendingTable:
         if not failed.others:
             return None
         copy, *others = failed.others
-        pending = self.add(failed.message_id, copy.message, next(iter(copy.senders)))
+        pending = self.add(failed.message_id, copy.message, next(iter(copy.senders)), failed.expiry)
         pending.senders = copy.senders
         pending.others = others or None
         return pending
