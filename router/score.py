@@ -28,8 +28,6 @@ class _TopicCounters:
     mesh_deliveries: float = 0.0
     mesh_failures: float = 0.0
     invalid_deliveries: float = 0.0
-    value: float | None = None
-    """What the topic contributes; None: to be computed anew."""
 
     def deficit(self) -> float:
         """How many deliveries the peer is short of, where that counts (P3)."""
@@ -38,35 +36,32 @@ class _TopicCounters:
         return max(self.params.mesh_message_deliveries_threshold - self.mesh_deliveries, 0.0)
 
     def contribution(self) -> float:
-        if self.value is None:
-            p = self.params
-            p1 = 0.0
-            if self.in_mesh:
-                quanta = self.time_in_mesh / p.time_in_mesh_quantum + _NOISE
-                # The inner min keeps infinity, of a tiny quantum, away from floor.
-                p1 = min(math.floor(min(quanta, LARGEST)), p.time_in_mesh_cap)
-            deficit = self.deficit()
-            invalid = self.invalid_deliveries
-            self.value = p.topic_weight * (
-                p.time_in_mesh_weight * p1
-                + p.first_message_deliveries_weight * self.first_deliveries
-                + p.mesh_message_deliveries_weight * (deficit * deficit)
-                + p.mesh_failure_penalty_weight * self.mesh_failures
-                + p.invalid_message_deliveries_weight * (invalid * invalid)
-            )
-        return self.value
+        """What the topic adds to the score."""
+        p = self.params
+        p1 = 0.0
+        if self.in_mesh:
+            quanta = self.time_in_mesh / p.time_in_mesh_quantum + _NOISE
+            # The inner min keeps infinity, of a tiny quantum, away from floor.
+            p1 = min(math.floor(min(quanta, LARGEST)), p.time_in_mesh_cap)
+        deficit = self.deficit()
+        invalid = self.invalid_deliveries
+        return p.topic_weight * (
+            p.time_in_mesh_weight * p1
+            + p.first_message_deliveries_weight * self.first_deliveries
+            + p.mesh_message_deliveries_weight * (deficit * deficit)
+            + p.mesh_failure_penalty_weight * self.mesh_failures
+            + p.invalid_message_deliveries_weight * (invalid * invalid)
+        )
 
     def leave_mesh(self) -> None:
         """P3 becomes P3b, and ends. go lets P3 run on, so that it is paid for twice."""
         deficit = self.deficit()
         self.mesh_failures += deficit * deficit
         self.in_mesh = self.is_active = False
-        self.value = None
 
     def refresh(self, to_zero: float, now: float) -> bool:
         """Decay, and take the time; False where nothing is left to remember."""
         p = self.params
-        self.value = None
         first = self.first_deliveries * p.first_message_deliveries_decay
         self.first_deliveries = first = 0.0 if first < to_zero else first
         mesh = self.mesh_deliveries * p.mesh_message_deliveries_decay
@@ -87,7 +82,13 @@ class _TopicCounters:
 class _PeerCounters:
     addresses: tuple[str, ...] = ()
     topics: dict[str, _TopicCounters] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    """What each topic contributes, but for those that changed since. A copy of a message changes
+    one of many topics, and is followed by a look at the score."""
+    changed: dict[str, _TopicCounters] = field(default_factory=dict)
     behaviour_penalty: float = 0.0
+    colocation: float | None = None
+    """P6, unweighted; None: to be computed anew."""
     value: float | None = None
     """The score without P5; None: to be computed anew."""
 
@@ -157,6 +158,7 @@ class PeerScores:
         if counters is not None:
             self._clear_addresses(peer, counters)
             counters.addresses = self._addresses.add(peer, ips)
+            counters.value = counters.colocation = None
             self._addresses_changed(counters.addresses)
 
     def remove_peer(self, peer: bytes, now: float) -> None:
@@ -172,7 +174,7 @@ class PeerScores:
             if topic.in_mesh:
                 topic.leave_mesh()
             topic.first_deliveries = 0.0
-            topic.value = None
+        counters.changed.update(counters.topics)
         counters.value = None
         self._retained[peer] = now + self._params.retain_score
         if len(self._retained) > self._max_retained:
@@ -190,9 +192,10 @@ class PeerScores:
         """The peer left the mesh, by whosever will."""
         record = self._peers.get(peer)
         counters = None if record is None else record.topics.get(topic)
-        if counters is not None and counters.in_mesh:
+        if record is not None and counters is not None and counters.in_mesh:
             counters.leave_mesh()
-            self._peers[peer].value = None
+            record.changed[topic] = counters
+            record.value = None
 
     def first_delivery(self, peer: bytes, topic: str) -> None:
         """The peer was first to deliver a message that proved valid (P2; P3 in the mesh)."""
@@ -210,9 +213,11 @@ class PeerScores:
         counters = None if record is None else record.topics.get(topic)
         if record is None or counters is None or not counters.in_mesh:
             return False
-        cap = counters.params.mesh_message_deliveries_cap
-        counters.mesh_deliveries = min(counters.mesh_deliveries + 1.0, cap)
-        record.value = counters.value = None
+        params, before = counters.params, counters.mesh_deliveries
+        counters.mesh_deliveries = min(before + 1.0, params.mesh_message_deliveries_cap)
+        if counters.is_active and before < params.mesh_message_deliveries_threshold:
+            record.changed[topic] = counters
+            record.value = None
         return True
 
     def invalid_delivery(self, peer: bytes, topic: str) -> None:
@@ -257,7 +262,8 @@ class PeerScores:
                 counters.mesh_deliveries = min(
                     counters.mesh_deliveries, params.mesh_message_deliveries_cap
                 )
-                peer.value = counters.value = None
+                peer.changed[topic] = counters
+                peer.value = None
 
     def window(self, topic: str) -> float | None:
         """For how long copies of an accepted message count; None where the topic has no score."""
@@ -309,13 +315,18 @@ class PeerScores:
             if params is None:
                 return None
             counters = record.topics[topic] = _TopicCounters(params)
-        record.value = counters.value = None
+        record.changed[topic] = counters
+        record.value = None
         return counters
 
     def _value(self, counters: _PeerCounters) -> float:
         params = self._params
+        parts = counters.parts
+        for name, topic in counters.changed.items():
+            parts[name] = topic.contribution()
+        counters.changed.clear()
         # fsum: the same counters give the same score in whatever order topics came.
-        value = math.fsum([topic.contribution() for topic in counters.topics.values()])
+        value = math.fsum(parts.values())
         if params.topic_score_cap:
             value = min(value, params.topic_score_cap)
         value += params.ip_colocation_factor_weight * self._ip_colocation(counters)
@@ -325,8 +336,11 @@ class PeerScores:
         return value
 
     def _ip_colocation(self, counters: _PeerCounters) -> float:
-        threshold = self._params.ip_colocation_factor_threshold
-        return self._addresses.surplus(counters.addresses, threshold)
+        value = counters.colocation
+        if value is None:
+            threshold = self._params.ip_colocation_factor_threshold
+            value = counters.colocation = self._addresses.surplus(counters.addresses, threshold)
+        return value
 
     def _app_score(self, peer: bytes) -> float:
         if self._params.app_specific_score is None:
@@ -343,9 +357,13 @@ class PeerScores:
     def _refresh(self, counters: _PeerCounters, now: float) -> None:
         params = self._params
         to_zero = params.decay_to_zero
-        done = [name for name, topic in counters.topics.items() if not topic.refresh(to_zero, now)]
+        topics = counters.topics
+        done = [name for name, topic in topics.items() if not topic.refresh(to_zero, now)]
         for name in done:
-            del counters.topics[name]
+            del topics[name]
+            counters.parts.pop(name, None)
+            counters.changed.pop(name, None)
+        counters.changed.update(topics)
         penalty = counters.behaviour_penalty * params.behaviour_penalty_decay
         counters.behaviour_penalty = 0.0 if penalty < to_zero else penalty
         counters.value = None
@@ -362,7 +380,8 @@ class PeerScores:
     def _addresses_changed(self, keys: Iterable[str]) -> None:
         for key in keys:
             for peer in self._addresses.peers_at(key):
-                self._peers[peer].value = None
+                counters = self._peers[peer]
+                counters.value = counters.colocation = None
 
 
 def _topic_snapshot(topic: _TopicCounters) -> TopicScoreSnapshot:

@@ -422,6 +422,16 @@ def test_peers_at_one_address_pay_for_the_square_of_the_surplus() -> None:
 
 
 @pytest.mark.rule("SCORE-22")
+def test_a_peer_that_gives_up_its_address_pays_no_more_for_it() -> None:
+    engine = Engine(ip_colocation_factor_weight=-1.0, ip_colocation_factor_threshold=1)
+    for peer in (A, B):
+        engine.set_addresses(peer, ["2.3.4.6"])
+    assert [engine.score(peer) for peer in (A, B)] == [-1.0, -1.0]
+    engine.set_addresses(A, ())
+    assert [engine.score(peer) for peer in (A, B)] == [0.0, 0.0]
+
+
+@pytest.mark.rule("SCORE-22")
 def test_eight_peers_at_an_address_meant_for_five() -> None:
     engine = Engine(ip_colocation_factor_weight=-2.0, ip_colocation_factor_threshold=5)
     peers = [b"p%d" % number for number in range(8)]

@@ -84,7 +84,8 @@ def engine(topic: TopicScoreParams, **params: object) -> PeerScores:
     return scores
 
 
-def play(scores: PeerScores, happened: Events) -> None:
+def play(scores: PeerScores, happened: Events, *, ask: bool = False) -> None:
+    """With `ask` all scores are asked for after each event."""
     now = 0.0
     for act, peer, topic, seconds in happened:
         now += seconds
@@ -99,6 +100,8 @@ def play(scores: PeerScores, happened: Events) -> None:
                 scores.add_peer(peer, ["1.2.3.4"])
             case _:
                 getattr(scores, act)(peer, topic)
+        if ask:
+            scores.snapshots()
     scores.refresh_if_due(now + 1.0)
 
 
@@ -221,3 +224,16 @@ def test_a_score_is_always_a_finite_number(topic: TopicScoreParams, happened: Ev
     play(scores, happened)
     assert all(math.isfinite(scores.score(peer)) for peer in PEERS)
     assert len(scores) == len(PEERS)
+
+
+@given(topic=topic_params, happened=events)
+def test_what_is_remembered_of_a_score_is_what_it_would_be_anew(
+    topic: TopicScoreParams, happened: Events
+) -> None:
+    one, other = (
+        engine(topic, ip_colocation_factor_weight=-1.0, ip_colocation_factor_threshold=1)
+        for _ in range(2)
+    )
+    play(one, happened)
+    play(other, happened, ask=True)
+    assert one.snapshots() == other.snapshots()
