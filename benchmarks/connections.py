@@ -11,16 +11,15 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sys
 import time
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from typing import Any
 
 import anyio
 
 from gossipsub import Host, PrivateKey
+from gossipsub.benchmarks.measurement import environment
 from gossipsub.crypto.message_signing import sign_message, verify_message
 from gossipsub.wire.rpc import Message
 
@@ -173,7 +172,7 @@ async def _measure(flags: argparse.Namespace) -> dict[str, Any]:
         rate, per_message = await _flood(node, last, flags)
     grown = idle["rss_bytes"] - before["rss_bytes"]
     return {
-        "versions": _versions(),
+        "versions": environment("cryptography", "anyio"),
         "connections": flags.connections,
         "memory_per_connection_bytes": grown / flags.connections,
         "setup_cpu_us": (idle["cpu_s"] - before["cpu_s"]) / flags.connections * 1e6,
@@ -223,15 +222,6 @@ def _verify_seconds(size: int) -> float:
             verify_message(message)
         best = min(best, (time.process_time() - start) / 200)
     return best
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "cryptography": version("cryptography"),
-        "anyio": version("anyio"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import cProfile
 import gc
 import json
-import platform
 import pstats
 import resource
 import sys
@@ -19,6 +18,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from gossipsub.benchmarks.measurement import environment
 from gossipsub.testing import Link
 from gossipsub.testing.scenarios import TOPIC, Setup, build, load
 
@@ -95,8 +95,8 @@ def measure(setup: Setup, profiler: cProfile.Profile | None = None) -> dict[str,
     report = network.report()
     mesh = [len(node.router.mesh(TOPIC)) for node in network.nodes]
     return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
+        "versions": environment(),
+        "seed": setup.seed,
         "setup_cpu_seconds": settled - started,
         "cpu_seconds": cpu_seconds,
         "simulated_seconds": setup.load_seconds,
@@ -122,7 +122,8 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['events_per_cpu_second']:.0f} events per CPU second "
         f"({result['cpu_seconds']:.1f} s; {result['setup_cpu_seconds']:.1f} s to build and settle)"
     )
-    print(f"peak memory: {result['peak_memory_bytes'] / 2**20:.0f} MiB; Python {result['python']}")
+    print(f"peak memory: {result['peak_memory_bytes'] / 2**20:.0f} MiB; seed {result['seed']}")
+    print(", ".join(f"{name} {value}" for name, value in result["versions"].items()))
 
 
 if __name__ == "__main__":
