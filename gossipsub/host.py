@@ -33,7 +33,8 @@ from gossipsub.ping_service import PingService
 from gossipsub.pubsub import PubSub
 from gossipsub.router.effects import TopicPeer
 from gossipsub.router.params import GossipParams, TopicParams
-from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.score_explanation import ScoreExplanation
+from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
@@ -266,6 +267,12 @@ class Host:
         `params` has no `score`."""
         self._require_running()
         return self._pubsub.scores()
+
+    def explain_score(self, peer: PeerId | str) -> ScoreExplanation | None:
+        """What a peer's score is made of, and what its latest misdeeds cost: `print` it. None
+        where the peer is not known or `params` has no `score`."""
+        self._require_running()
+        return self._pubsub.router.explain_score(_peer_id(peer))
 
     def _info(self, connection: Connection) -> PeerInfo:
         details = self._details.get(connection.peer)

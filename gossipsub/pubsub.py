@@ -36,7 +36,7 @@ from gossipsub.router.effects import (
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.policy import SignaturePolicy
 from gossipsub.router.router import Router
-from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.statistics import Counters, HostStatistics
 from gossipsub.stream import Stream, StreamHandler
 from gossipsub.timers import Timers

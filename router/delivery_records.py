@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gossipsub.router.effects import Verdict
 from gossipsub.router.score import PeerScores
 from gossipsub.wire.rpc import Message
 
@@ -76,14 +77,14 @@ class DeliveryRecords:
         if self._scores.window(topic) is None:
             return
         blamed = dict.fromkeys(senders)
-        self.blame(blamed, topic)
+        self.blame(blamed, topic, Verdict.REJECT.value)
         record = _Record(message_id, topic, now + self._ttl, False, _hash(message), blamed)
         self._add(record, self._invalid, now)
 
-    def blame(self, senders: Iterable[bytes], topic: str) -> None:
+    def blame(self, senders: Iterable[bytes], topic: str, reason: str) -> None:
         """P4 for a message that is not genuine, of which nothing is remembered."""
         for peer in senders:
-            self._scores.invalid_delivery(peer, topic)
+            self._scores.invalid_delivery(peer, topic, reason)
 
     def duplicate(self, peer: bytes, message_id: bytes, message: Message, now: float) -> None:
         """A message came whose id had its verdict before."""
@@ -99,7 +100,7 @@ class DeliveryRecords:
                 senders[peer] = None
         elif len(senders) < MAX_SENDERS and _hash(message) == record.content:
             senders[peer] = None
-            self._scores.invalid_delivery(peer, topic)
+            self._scores.invalid_delivery(peer, topic, Verdict.REJECT.value)
 
     def published(self, message_id: bytes) -> None:
         """The message was published here: whatever it was before, copies of it are welcome."""

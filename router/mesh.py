@@ -86,7 +86,7 @@ class Mesh:
                 continue
             if self._scores is not None and self._backoffs.refuses(topic, peer.id, now):
                 flood = self._backoffs.is_flooded(topic, peer.id, now)
-                self._scores.penalise(peer.id, 2 if flood else 1)
+                self._scores.penalise(peer.id, 2 if flood else 1, "GRAFT during the backoff")
             if self._refuses(peer, topic, len(mesh), now):
                 self._send_prune(peer.id, topic, self._backoff_params.prune_backoff, now)
             else:

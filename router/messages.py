@@ -255,7 +255,7 @@ class Messages:
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
         self._count(reason)
         if self._scoring is not None:
-            self._scoring.records.blame((peer,), message.topic)
+            self._scoring.records.blame((peer,), message.topic, reason)
 
     def _count(self, reason: str) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gossipsub.router.assembly import Parts
 from gossipsub.router.params import TopicSettings
-from gossipsub.router.score import PeerScoreSnapshot
+from gossipsub.router.score_explanation import ScoreExplanation
+from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.router.snapshot import Snapshot
 
 
@@ -61,6 +62,12 @@ class Queries:
         """The score with all counters behind it; None where it is not known or scoring is off."""
         scoring = self._parts.scoring
         return None if scoring is None else scoring.scores.snapshot(peer)
+
+    def explain_score(self, peer: bytes) -> ScoreExplanation | None:
+        """What the score is made of, and what the peer's latest misdeeds cost; None where it is
+        not known or scoring is off. `print` it."""
+        scoring = self._parts.scoring
+        return None if scoring is None else scoring.scores.explain(peer)
 
     def score_snapshots(self) -> dict[bytes, PeerScoreSnapshot]:
         """Those of all peers with counters, some that left included."""

@@ -184,11 +184,14 @@ class Router(Queries):
         GRAFT and PRUNE go with the next RPC to that peer, subscriptions after a short random
         delay, both only while they are still true. Messages and gossip are not sent again.
         """
-        if peer in self._peers.connected:
+        record = self._peers.connected.get(peer)
+        if record is not None:
+            if rpc.publish and self._scoring is not None:
+                self._scoring.scores.send_lost(peer, len(rpc.publish))
             if rpc.subscriptions:
                 self._announcements.dropped(peer, rpc.subscriptions, now)
-            if rpc.control is not None:
-                self._outbox.retry(peer, rpc.control)
+            if rpc.control is not None and record.features.mesh:  # its stream may be a new one
+                self._outbox.retry(peer, rpc.control, backoff=record.features.peer_exchange)
                 self._mesh.prune_delayed(peer, rpc.control.prune, now=now)
                 if self._scoring is not None:
                     for iwant in rpc.control.iwant:
@@ -233,8 +236,10 @@ class Router(Queries):
         """The application's own judgement on a message a peer delivered in some other way: as if
         it had been first to deliver a valid one (P2, P3), or had delivered an invalid one (P4)."""
         if self._scoring is not None:
-            scores = self._scoring.scores
-            (scores.first_delivery if useful else scores.invalid_delivery)(peer, topic)
+            if useful:
+                self._scoring.scores.first_delivery(peer, topic)
+            else:
+                self._scoring.scores.invalid_delivery(peer, topic, "reported by the application")
 
     # Outputs
 

@@ -9,115 +9,28 @@ from dataclasses import dataclass, field
 
 from gossipsub.router.addresses import AddressTable
 from gossipsub.router.heartbeat import HeartbeatClock
+from gossipsub.router.score_explanation import ScoreEvents, ScoreExplanation, ScorePart
 from gossipsub.router.score_params import LARGEST, PeerScoreParams, TopicScoreParams
-
-_NOISE = 1e-6
-"""Clock readings are floats: 0.3 - 0.1 must still be two quanta of 0.1."""
-
-
-@dataclass(slots=True)
-class _TopicCounters:
-    params: TopicScoreParams
-    in_mesh: bool = False
-    graft_time: float = 0.0
-    time_in_mesh: float = 0.0
-    """As of the last refresh."""
-    is_active: bool = False
-    """Long enough in the mesh for P3."""
-    first_deliveries: float = 0.0
-    mesh_deliveries: float = 0.0
-    mesh_failures: float = 0.0
-    invalid_deliveries: float = 0.0
-
-    def deficit(self) -> float:
-        """How many deliveries the peer is short of, where that counts (P3)."""
-        if not self.is_active:
-            return 0.0
-        return max(self.params.mesh_message_deliveries_threshold - self.mesh_deliveries, 0.0)
-
-    def contribution(self) -> float:
-        """What the topic adds to the score."""
-        p = self.params
-        p1 = 0.0
-        if self.in_mesh:
-            quanta = self.time_in_mesh / p.time_in_mesh_quantum + _NOISE
-            # The inner min keeps infinity, of a tiny quantum, away from floor.
-            p1 = min(math.floor(min(quanta, LARGEST)), p.time_in_mesh_cap)
-        deficit = self.deficit()
-        invalid = self.invalid_deliveries
-        return p.topic_weight * (
-            p.time_in_mesh_weight * p1
-            + p.first_message_deliveries_weight * self.first_deliveries
-            + p.mesh_message_deliveries_weight * (deficit * deficit)
-            + p.mesh_failure_penalty_weight * self.mesh_failures
-            + p.invalid_message_deliveries_weight * (invalid * invalid)
-        )
-
-    def leave_mesh(self) -> None:
-        """P3 becomes P3b, and ends. go lets P3 run on, so that it is paid for twice."""
-        deficit = self.deficit()
-        self.mesh_failures += deficit * deficit
-        self.in_mesh = self.is_active = False
-
-    def refresh(self, to_zero: float, now: float) -> bool:
-        """Decay, and take the time; False where nothing is left to remember."""
-        p = self.params
-        first = self.first_deliveries * p.first_message_deliveries_decay
-        self.first_deliveries = first = 0.0 if first < to_zero else first
-        mesh = self.mesh_deliveries * p.mesh_message_deliveries_decay
-        self.mesh_deliveries = mesh = 0.0 if mesh < to_zero else mesh
-        failures = self.mesh_failures * p.mesh_failure_penalty_decay
-        self.mesh_failures = failures = 0.0 if failures < to_zero else failures
-        invalid = self.invalid_deliveries * p.invalid_message_deliveries_decay
-        self.invalid_deliveries = invalid = 0.0 if invalid < to_zero else invalid
-        if not self.in_mesh:
-            return bool(first or mesh or failures or invalid)
-        self.time_in_mesh = now - self.graft_time
-        if self.time_in_mesh > p.mesh_message_deliveries_activation + _NOISE:
-            self.is_active = True
-        return True
+from gossipsub.router.score_snapshot import PeerScoreSnapshot, TopicScoreSnapshot
+from gossipsub.router.topic_counters import TopicCounters
 
 
 @dataclass(slots=True)
 class _PeerCounters:
     addresses: tuple[str, ...] = ()
-    topics: dict[str, _TopicCounters] = field(default_factory=dict)
+    topics: dict[str, TopicCounters] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
     """What each topic contributes, but for those that changed since. A copy of a message changes
     one of many topics, and is followed by a look at the score."""
-    changed: dict[str, _TopicCounters] = field(default_factory=dict)
+    changed: dict[str, TopicCounters] = field(default_factory=dict)
     behaviour_penalty: float = 0.0
+    lost_sends: float = 0.0
+    events: ScoreEvents | None = None
+    """None while nothing cost the peer anything."""
     colocation: float | None = None
     """P6, unweighted; None: to be computed anew."""
     value: float | None = None
     """The score without P5; None: to be computed anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicScoreSnapshot:
-    """One topic's part in a peer's score."""
-
-    score: float
-    """What it contributes, weighted, before the cap on all topics."""
-    in_mesh: bool
-    time_in_mesh: float
-    """Seconds, as of the last refresh; 0 outside the mesh."""
-    first_message_deliveries: float
-    mesh_message_deliveries: float
-    mesh_failure_penalty: float
-    invalid_message_deliveries: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerScoreSnapshot:
-    """A peer's score with the counters behind it; unweighted but for the `score` fields."""
-
-    score: float
-    topics: dict[str, TopicScoreSnapshot]
-    app_specific_score: float
-    ip_colocation_factor: float
-    behaviour_penalty: float
-    """The counter, before threshold and square."""
 
 
 class PeerScores:
@@ -137,6 +50,8 @@ class PeerScores:
         self._clock = HeartbeatClock(
             start=now + params.decay_interval, interval=params.decay_interval
         )
+        self._time = now
+        """Of the last refresh; what happens is dated by it."""
         self.app_failures = 0
         """How often the application's function raised, or gave no finite number."""
 
@@ -170,9 +85,9 @@ class PeerScores:
         if self.score(peer) > 0.0:
             self._forget(peer)
             return
-        for topic in counters.topics.values():
+        for name, topic in counters.topics.items():
             if topic.in_mesh:
-                topic.leave_mesh()
+                self._leave_mesh(counters, name, topic)
             topic.first_deliveries = 0.0
         counters.changed.update(counters.topics)
         counters.value = None
@@ -193,7 +108,7 @@ class PeerScores:
         record = self._peers.get(peer)
         counters = None if record is None else record.topics.get(topic)
         if record is not None and counters is not None and counters.in_mesh:
-            counters.leave_mesh()
+            self._leave_mesh(record, topic, counters)
             record.changed[topic] = counters
             record.value = None
 
@@ -220,18 +135,36 @@ class PeerScores:
             record.value = None
         return True
 
-    def invalid_delivery(self, peer: bytes, topic: str) -> None:
+    def invalid_delivery(self, peer: bytes, topic: str, reason: str = "invalid message") -> None:
         """The peer delivered a message that is not valid (P4)."""
         counters = self._counters(peer, topic)
         if counters is not None:
-            counters.invalid_deliveries += 1.0
+            before, after = counters.invalid_deliveries, counters.invalid_deliveries + 1.0
+            counters.invalid_deliveries = after
+            weight = counters.params.topic_weight
+            weight *= counters.params.invalid_message_deliveries_weight
+            cost = weight * (after * after - before * before)
+            self._note(self._peers[peer], "P4", topic, reason, 1, cost)
 
-    def penalise(self, peer: bytes, count: int) -> None:
+    def penalise(self, peer: bytes, count: int, reason: str) -> None:
         """The peer broke the rules of good behaviour so many times (P7)."""
         counters = self._peers.get(peer)
         if counters is not None:
+            before = self._misdeeds(counters)
             counters.behaviour_penalty += count
+            cost = self._params.behaviour_penalty_weight * (self._misdeeds(counters) - before)
             counters.value = None
+            self._note(counters, "P7", None, reason, count, cost)
+
+    def send_lost(self, peer: bytes, count: int) -> None:
+        """So many messages for the peer found no room in its queue: it reads too slowly."""
+        counters = self._peers.get(peer)
+        if counters is not None and self._params.slow_peer_weight:
+            before = self._slowness(counters)
+            counters.lost_sends += count
+            cost = self._params.slow_peer_weight * (self._slowness(counters) - before)
+            counters.value = None
+            self._note(counters, "slow peer", None, "its queue was full", count, cost)
 
     # Time and parameters
 
@@ -242,6 +175,7 @@ class PeerScores:
         """Decay all counters of connected peers, and forget debts that were kept long enough."""
         if not self._clock.is_due(now):
             return
+        self._time = now
         retained = self._retained
         while retained and retained[next(iter(retained))] < now:
             self._forget(next(iter(retained)))
@@ -293,6 +227,36 @@ class PeerScores:
         """Those of all peers that have counters."""
         return {peer: self._snapshot(peer, counters) for peer, counters in self._peers.items()}
 
+    def explain(self, peer: bytes) -> ScoreExplanation | None:
+        """What the score is made of, and what cost it; None where the peer has no counters."""
+        counters = self._peers.get(peer)
+        if counters is None:
+            return None
+        params = self._params
+        parts: list[tuple[str, str | None, float, float]] = [
+            (name, topic, counter, weight)
+            for topic, topic_counters in counters.topics.items()
+            for name, counter, weight in topic_counters.parts()
+        ]
+        topics = math.fsum(topic.contribution() for topic in counters.topics.values())
+        cap = params.topic_score_cap or math.inf
+        parts += [
+            ("P5", None, self._app_score(peer), params.app_specific_weight),
+            ("P6", None, self._ip_colocation(counters), params.ip_colocation_factor_weight),
+            ("P7", None, self._misdeeds(counters), params.behaviour_penalty_weight),
+            ("slow peer", None, self._slowness(counters), params.slow_peer_weight),
+        ]
+        return ScoreExplanation(
+            score=self.score(peer),
+            parts=tuple(
+                ScorePart(component=name, topic=topic, counter=counter, weight=weight)
+                for name, topic, counter, weight in parts
+                if counter * weight
+            ),
+            cut_by_topic_cap=min(cap - topics, 0.0),
+            events=() if counters.events is None else counters.events.all(),
+        )
+
     def _snapshot(self, peer: bytes, counters: _PeerCounters) -> PeerScoreSnapshot:
         return PeerScoreSnapshot(
             score=self.score(peer),
@@ -300,11 +264,12 @@ class PeerScores:
             app_specific_score=self._app_score(peer),
             ip_colocation_factor=self._ip_colocation(counters),
             behaviour_penalty=counters.behaviour_penalty,
+            lost_sends=counters.lost_sends,
         )
 
     # Parts
 
-    def _counters(self, peer: bytes, topic: str) -> _TopicCounters | None:
+    def _counters(self, peer: bytes, topic: str) -> TopicCounters | None:
         """The counters to change; None where there are none for this peer or topic."""
         record = self._peers.get(peer)
         if record is None:
@@ -314,7 +279,7 @@ class PeerScores:
             params = self._topic_params.get(topic, self._params.other_topics)
             if params is None:
                 return None
-            counters = record.topics[topic] = _TopicCounters(params)
+            counters = record.topics[topic] = TopicCounters(params)
         record.changed[topic] = counters
         record.value = None
         return counters
@@ -330,10 +295,36 @@ class PeerScores:
         if params.topic_score_cap:
             value = min(value, params.topic_score_cap)
         value += params.ip_colocation_factor_weight * self._ip_colocation(counters)
-        excess = counters.behaviour_penalty - params.behaviour_penalty_threshold
-        if excess > 0.0:
-            value += params.behaviour_penalty_weight * (excess * excess)
-        return value
+        value += params.behaviour_penalty_weight * self._misdeeds(counters)
+        return value + params.slow_peer_weight * self._slowness(counters)
+
+    def _misdeeds(self, counters: _PeerCounters) -> float:
+        """P7 before its weight."""
+        excess = counters.behaviour_penalty - self._params.behaviour_penalty_threshold
+        return excess * excess if excess > 0.0 else 0.0
+
+    def _slowness(self, counters: _PeerCounters) -> float:
+        return max(counters.lost_sends - self._params.slow_peer_threshold, 0.0)
+
+    def _leave_mesh(self, record: _PeerCounters, name: str, topic: TopicCounters) -> None:
+        failure = topic.leave_mesh()
+        if failure:
+            cost = failure * topic.params.topic_weight * topic.params.mesh_failure_penalty_weight
+            self._note(record, "P3b", name, "left the mesh owing deliveries", 1, cost)
+
+    def _note(
+        self,
+        record: _PeerCounters,
+        component: str,
+        topic: str | None,
+        reason: str,
+        count: int,
+        cost: float,
+    ) -> None:
+        if cost:
+            if record.events is None:
+                record.events = ScoreEvents()
+            record.events.note(self._time, component, topic, reason, count, cost)
 
     def _ip_colocation(self, counters: _PeerCounters) -> float:
         value = counters.colocation
@@ -366,6 +357,8 @@ class PeerScores:
         counters.changed.update(topics)
         penalty = counters.behaviour_penalty * params.behaviour_penalty_decay
         counters.behaviour_penalty = 0.0 if penalty < to_zero else penalty
+        lost = counters.lost_sends * params.slow_peer_decay
+        counters.lost_sends = 0.0 if lost < to_zero else lost
         counters.value = None
 
     def _forget(self, peer: bytes) -> None:
@@ -384,7 +377,7 @@ class PeerScores:
                 counters.value = counters.colocation = None
 
 
-def _topic_snapshot(topic: _TopicCounters) -> TopicScoreSnapshot:
+def _topic_snapshot(topic: TopicCounters) -> TopicScoreSnapshot:
     return TopicScoreSnapshot(
         score=topic.contribution(),
         in_mesh=topic.in_mesh,

@@ -182,6 +182,12 @@ class PeerScoreParams:
     behaviour_penalty_threshold: float = 0.0
     behaviour_penalty_decay: float = 0.2
 
+    slow_peer_weight: float = 0.0
+    """Penalty on the number, above the threshold, of messages that found no room in the peer's
+    outbound queue: it reads too slowly (rust's; other implementations have none)."""
+    slow_peer_threshold: float = 0.0
+    slow_peer_decay: float = 0.2
+
     decay_interval: float = 1.0
     """Between refreshes: counters decay, time in mesh is taken."""
     decay_to_zero: float = 0.01
@@ -194,10 +200,19 @@ class PeerScoreParams:
         _require_all(
             self,
             "0 or more",
-            ("topic_score_cap", "behaviour_penalty_threshold", "retain_score"),
+            (
+                "topic_score_cap",
+                "behaviour_penalty_threshold",
+                "slow_peer_threshold",
+                "retain_score",
+            ),
         )
-        _require_all(self, "0 or less", ("ip_colocation_factor_weight", "behaviour_penalty_weight"))
-        _require_all(self, "0 to 1", ("behaviour_penalty_decay",))
+        _require_all(
+            self,
+            "0 or less",
+            ("ip_colocation_factor_weight", "behaviour_penalty_weight", "slow_peer_weight"),
+        )
+        _require_all(self, "0 to 1", ("behaviour_penalty_decay", "slow_peer_decay"))
         _require_all(self, "1 or more", ("decay_interval",))
         _require_all(self, "between 0 and 1", ("decay_to_zero",))
         if self.app_specific_weight and self.app_specific_score is None:
@@ -206,6 +221,8 @@ class PeerScoreParams:
             _require_all(self, "1 or more", ("ip_colocation_factor_threshold",))
         if self.behaviour_penalty_weight:
             _require_all(self, "between 0 and 1", ("behaviour_penalty_decay",))
+        if self.slow_peer_weight:
+            _require_all(self, "between 0 and 1", ("slow_peer_decay",))
         for network in self.ip_colocation_factor_whitelist:
             ip_network(network)  # ValueError
 

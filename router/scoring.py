@@ -36,7 +36,7 @@ class Scoring:
         """
         message, message_id = pending.message, pending.message_id
         if verdict is Verdict.INVALID_SIGNATURE:
-            self.records.blame(pending.senders, message.topic)
+            self.records.blame(pending.senders, message.topic, verdict.value)
             return
         self.promises.kept(message_id)
         if verdict is Verdict.ACCEPT:
@@ -54,7 +54,7 @@ class Scoring:
         """Charge for broken promises, and free what expired."""
         broken = self.promises.take_broken(joined=joined, pending=pending, now=now)
         for peer, count in broken.items():
-            self.scores.penalise(peer, count)
+            self.scores.penalise(peer, count, "promised and did not deliver")
         self.records.sweep(now)
 
 

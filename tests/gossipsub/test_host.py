@@ -587,5 +587,9 @@ async def test_scores_tell_what_each_peer_has_earned():
             await until(lambda: judge.scores()[sender.peer_id].score == -2)
         assert judge.scores()[sender.peer_id].topics["t"].invalid_message_deliveries == 1
         assert sender.scores() == {}  # it scores nobody
+        explanation = judge.explain_score(str(sender.peer_id))
+        assert explanation is not None
+        assert [event.component for event in explanation.events] == ["P4"]
+        assert sender.explain_score(judge.peer_id) is None
     with pytest.raises(LocalProtocolError, match="the host is closed"):
         judge.scores()

@@ -105,7 +105,7 @@ def test_a_topic_without_parameters_is_not_recorded() -> None:
     message = Message("elsewhere", b"data")
     desk.records.accepted(b"id", message, A, [], 1.0)
     desk.records.rejected(b"id", message, [A], 1.0)
-    desk.records.blame([A], "elsewhere")
+    desk.records.blame([A], "elsewhere", "validation failed")
     assert len(desk.records) == 0
     assert desk.counters("invalid_message_deliveries", A, topic="elsewhere") == [0]
 

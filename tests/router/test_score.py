@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.score import PeerScores, PeerScoreSnapshot, TopicScoreSnapshot
+from gossipsub.router.score import PeerScores
 from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score_snapshot import PeerScoreSnapshot, TopicScoreSnapshot
 
 A, B, C, D = b"a", b"b", b"c", b"d"
 P3: dict[str, float] = {
@@ -103,18 +104,23 @@ def test_an_unknown_peer_and_an_unscored_topic_count_nothing() -> None:
     engine = Engine({"t": topic(first_message_deliveries_weight=1.0)})
     engine.enter(A, topic="other")
     engine.first_delivery(A, "other")
-    engine.invalid_delivery(A, "other")
+    engine.invalid_delivery(A, "other", "validation failed")
     engine.mesh_delivery(A, "other")
     engine.prune(A, "other")
     for act in (engine.first_delivery, engine.invalid_delivery, engine.mesh_delivery, engine.prune):
         act(b"stranger", "t")
     engine.graft(b"stranger", "t", 0.0)
-    engine.penalise(b"stranger", 1)
+    engine.penalise(b"stranger", 1, "misdeed")
     engine.set_addresses(b"stranger", ["1.2.3.4"])
     engine.remove_peer(b"stranger", 0.0)
     assert engine.score(A) == engine.score(b"stranger") == 0.0
     assert engine.snapshot(A) == PeerScoreSnapshot(
-        score=0.0, topics={}, app_specific_score=0.0, ip_colocation_factor=0.0, behaviour_penalty=0
+        score=0.0,
+        topics={},
+        app_specific_score=0.0,
+        ip_colocation_factor=0.0,
+        behaviour_penalty=0.0,
+        lost_sends=0.0,
     )
     assert engine.snapshot(b"stranger") is None
     assert len(engine) == 4
@@ -322,7 +328,7 @@ def test_a_graft_starts_the_time_anew_and_keeps_the_counters() -> None:
     engine.enter(A)
     engine.wait(6)
     engine.repeat(3, engine.mesh_delivery)
-    engine.invalid_delivery(A, "t")
+    engine.invalid_delivery(A, "t", "validation failed")
     engine.first_delivery(A, "t")
     engine.prune(A, "t")
     engine.enter(A)
@@ -466,9 +472,9 @@ def test_peers_in_one_ipv6_network_count_together() -> None:
 @pytest.mark.rule("SCORE-25")
 def test_misdeeds_cost_their_square() -> None:
     engine = Engine(behaviour_penalty_weight=-1.0, behaviour_penalty_decay=0.99)
-    engine.penalise(A, 1)
+    engine.penalise(A, 1, "misdeed")
     assert engine.score(A) == -1.0
-    engine.penalise(A, 1)
+    engine.penalise(A, 1, "misdeed")
     assert engine.score(A) == -4.0
     engine.wait(1)
     assert engine.score(A) == pytest.approx(-3.9204)
@@ -478,7 +484,7 @@ def test_misdeeds_cost_their_square() -> None:
 @pytest.mark.parametrize(("count", "score"), [(5, 0.0), (6, 0.0), (7, -1.0), (9, -9.0)])
 def test_a_few_misdeeds_may_be_free(count: int, score: float) -> None:
     engine = Engine(behaviour_penalty_weight=-1.0, behaviour_penalty_threshold=6.0)
-    engine.penalise(A, count)
+    engine.penalise(A, count, "misdeed")
     assert engine.score(A) == score
 
 
@@ -493,7 +499,7 @@ def test_counters_decay_to_zero_and_are_forgotten() -> None:
     engine = Engine({"t": params}, decay_to_zero=0.1)
     engine.enter(A)
     engine.first_delivery(A, "t")
-    engine.invalid_delivery(A, "t")
+    engine.invalid_delivery(A, "t", "validation failed")
     engine.prune(A, "t")
     seen = []
     for _ in range(3):
@@ -582,7 +588,7 @@ def test_of_a_debt_the_good_part_goes_and_the_deficit_is_charged() -> None:
     engine.enter(A)
     engine.wait(6)
     engine.first_delivery(A, "t")
-    engine.invalid_delivery(A, "t")
+    engine.invalid_delivery(A, "t", "validation failed")
     engine.remove_peer(A, engine.now)
     assert engine.counters() == TopicScoreSnapshot(
         score=-461.0,
@@ -598,7 +604,7 @@ def test_of_a_debt_the_good_part_goes_and_the_deficit_is_charged() -> None:
 def test_debts_are_bounded_and_the_oldest_goes() -> None:
     engine = Engine(behaviour_penalty_weight=-1.0, max_retained=2)
     for peer in (A, B, C):
-        engine.penalise(peer, 2)
+        engine.penalise(peer, 2, "misdeed")
         engine.remove_peer(peer, 0.0)
     assert [engine.score(peer) for peer in (A, B, C)] == [0.0, -4.0, -4.0]
     assert len(engine) == 3

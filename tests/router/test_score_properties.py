@@ -94,7 +94,7 @@ def play(scores: PeerScores, happened: Events, *, ask: bool = False) -> None:
             case "graft":
                 scores.graft(peer, topic, now)
             case "penalise":
-                scores.penalise(peer, 1)
+                scores.penalise(peer, 1, "misdeed")
             case "remove":
                 scores.remove_peer(peer, now)
                 scores.add_peer(peer, ["1.2.3.4"])

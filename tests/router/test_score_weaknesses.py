@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.score import PeerScores, TopicScoreSnapshot
+from gossipsub.router.score import PeerScores
 from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score_snapshot import TopicScoreSnapshot
 
 A = b"a"
 
@@ -162,6 +163,6 @@ def test_where_an_invalid_message_outweighs_all_gains_there_is_no_such_weakness(
         for name in filecoin:
             engine.deliver(name, 500)
         assert engine.score(A) > 500
-        engine.invalid_delivery(A, bad)
+        engine.invalid_delivery(A, bad, "validation failed")
         assert engine.of(bad).score < 0
         assert engine.score(A) < 0

@@ -19,8 +19,8 @@ from gossipsub.router.params import (
     SignaturePolicy,
     TopicParams,
 )
-from gossipsub.router.score import PeerScoreSnapshot, TopicScoreSnapshot
 from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score_snapshot import PeerScoreSnapshot, TopicScoreSnapshot
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Graft, IHave, IWant, Message, Prune, Rpc
 
@@ -147,6 +147,7 @@ def test_all_counters_can_be_looked_at(make: Callable[..., Any]) -> None:
         app_specific_score=3.0,
         ip_colocation_factor=1.0,
         behaviour_penalty=0.0,
+        lost_sends=0.0,
     )
     assert node.router.score(A) == 6.0
     node.router.set_peer_addresses(A, ["10.0.0.2"])
