@@ -10,14 +10,15 @@ from collections import deque
 from dataclasses import dataclass
 
 from gossipsub.router.effects import Lane
-from gossipsub.wire.rpc import Rpc
+from gossipsub.wire.rpc import Message, Rpc
 from gossipsub.wire.varint import encode_uvarint
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Queued:
     rpc: Rpc
     body: bytes
+    lane: Lane
 
 
 class OutboundQueue:
@@ -27,6 +28,7 @@ class OutboundQueue:
         self._lanes: tuple[deque[Queued], ...] = tuple(deque() for _ in Lane)
         self._max_rpcs = max_rpcs
         self._max_bytes = max_bytes
+        self._messages: dict[int, Queued] = {}  # by identity; what is queued stays alive
         self._lane_bytes = [0] * len(Lane)
         self.rpcs = 0
         self.bytes = 0
@@ -49,11 +51,24 @@ class OutboundQueue:
                 self.dropped += 1
                 return [rpc]
             dropped.append(victim)
-        self._lanes[lane].append(Queued(rpc, body))
+        queued = Queued(rpc, body, lane)
+        if len(rpc.publish) == 1:
+            self._messages[id(rpc.publish[0])] = queued
+        self._lanes[lane].append(queued)
         self._lane_bytes[lane] += len(body)
         self.rpcs += 1
         self.bytes += len(body)
         return dropped
+
+    def remove(self, message: Message) -> bool:
+        """Take out the RPC that carries this very object and nothing else; False if there is
+        none."""
+        queued = self._messages.get(id(message))
+        if queued is None or queued.rpc != Rpc(publish=(message,), encoding=queued.rpc.encoding):
+            return False
+        self._lanes[queued.lane].remove(queued)
+        self._left(queued)
+        return True
 
     def _can_hold(self, body: bytes, lane: Lane) -> bool:
         """Whether what may not be dropped for it leaves room."""
@@ -64,27 +79,28 @@ class OutboundQueue:
         for lower in range(len(self._lanes) - 1, lane, -1):
             if self._lanes[lower]:
                 victim = self._lanes[lower].pop()
-                self._left(lower, victim.body)
+                self._left(victim)
                 self.dropped += 1
                 return victim.rpc
         return None
 
-    def _left(self, lane: int, body: bytes) -> None:
+    def _left(self, queued: Queued) -> None:
         self.rpcs -= 1
-        self.bytes -= len(body)
-        self._lane_bytes[lane] -= len(body)
+        self.bytes -= len(queued.body)
+        self._lane_bytes[queued.lane] -= len(queued.body)
+        if len(queued.rpc.publish) == 1:
+            self._messages.pop(id(queued.rpc.publish[0]), None)
 
     def take_frames(self, room: int) -> bytes:
         """Length-prefixed RPCs, joined, up to `room` bytes but at least one if any waits."""
         parts: list[bytes] = []
         size = 0
-        for number, lane in enumerate(self._lanes):
+        for lane in self._lanes:
             while lane:
                 body = lane[0].body
                 if parts and size + len(body) + 4 > room:
                     return b"".join(parts)
-                lane.popleft()
-                self._left(number, body)
+                self._left(lane.popleft())
                 prefix = encode_uvarint(len(body))
                 parts.append(prefix)
                 parts.append(body)
@@ -94,6 +110,7 @@ class OutboundQueue:
     def clear(self) -> None:
         for lane in self._lanes:
             lane.clear()
+        self._messages.clear()
         self._lane_bytes = [0] * len(Lane)
         self.rpcs = 0
         self.bytes = 0

@@ -30,6 +30,7 @@ from gossipsub.router.effects import (
     SendRpc,
     TopicPeer,
     Trace,
+    Unqueue,
     Validate,
     Verdict,
 )
@@ -295,6 +296,9 @@ class PubSub:
         match effect:
             case SendRpc():
                 self._send(effect)
+            case Unqueue(peer=peer, message=message):
+                if peer in self.peers:
+                    self.peers[peer].queue.remove(message)
             case Validate():
                 if not self.pipeline.submit(effect):
                     self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)

@@ -83,6 +83,7 @@ class Parts:
             max_refusals=limits.max_refusals,
             meshes=self.meshes,
             peers=self.peers,
+            mcache=self.mcache,
             outbox=self.outbox,
         )
 

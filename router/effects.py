@@ -52,6 +52,14 @@ class SendRpc:
 
 
 @dataclass(slots=True)
+class Unqueue:
+    """Drop `message` from what waits to be sent to `peer`, if it still does: it was refused."""
+
+    peer: bytes
+    message: Message
+
+
+@dataclass(slots=True)
 class Validate:
     """Verify and validate `message`, then call `validation_result(ticket, ...)` exactly once."""
 
@@ -106,7 +114,7 @@ class Trace:
     reason: str | None = None
 
 
-Effect = SendRpc | Validate | Deliver | Connect | Disconnect | TopicPeer | Trace
+Effect = SendRpc | Unqueue | Validate | Deliver | Connect | Disconnect | TopicPeer | Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from hashlib import sha256
 from itertools import chain, islice, takewhile
 
 from gossipsub.router.asked import Asked
-from gossipsub.router.effects import Lane
+from gossipsub.router.effects import Lane, Unqueue
+from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import Peer, PeerTable
@@ -42,6 +43,7 @@ class IDontWants:
         max_refusals: int,
         meshes: Mapping[str, dict[bytes, None]],
         peers: PeerTable,
+        mcache: MessageCache,
         outbox: Outbox,
     ) -> None:
         self._params = params
@@ -49,6 +51,7 @@ class IDontWants:
         self._max_refusals = max_refusals
         self._meshes = meshes
         self._peers = peers
+        self._mcache = mcache
         self._outbox = outbox
         self._asked = Asked(heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length)
         self._heartbeat = 0
@@ -79,7 +82,8 @@ class IDontWants:
             self._outbox.send_to_all(told, rpc, Lane.URGENT)
 
     def handle_idontwant(self, peer: Peer, idontwants: Sequence[IDontWant]) -> None:
-        """Remember what the peer refuses, be it in a mesh or not."""
+        """Remember what the peer refuses, be it in a mesh or not. What was sent already may still
+        wait in its queue."""
         refusals = self._by_peer.get(peer.id)
         if refusals is None:
             refusals = self._by_peer[peer.id] = _Refusals()
@@ -89,6 +93,9 @@ class IDontWants:
         ids = chain.from_iterable(entry.message_ids for entry in idontwants)
         for message_id in islice(ids, self._params.max_idontwant_length):
             self._refuse(peer.id, refusals, _key(message_id))
+            message = self._mcache.get(message_id)
+            if message is not None:
+                self._outbox.effects.append(Unqueue(peer.id, message))
 
     def asked(self, peer: bytes, message_ids: Iterable[bytes]) -> None:
         """The peer is sent an IWANT for these."""

@@ -54,6 +54,9 @@ class MessageCache:
             for message_id in window.get(topic, ())
         ]
 
+    def get(self, message_id: bytes) -> Message | None:
+        return self._messages.get(message_id)
+
     def take_for(self, message_id: bytes, peer: bytes, limit: int) -> Message | None:
         """The message for a peer that asked, unless it expired or was sent `limit` times to it."""
         message = self._messages.get(message_id)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gossipsub.outbound_queue import OutboundQueue
 from gossipsub.router.effects import Lane
 from gossipsub.wire.framing import FrameReader
-from gossipsub.wire.rpc import Rpc, SubOpts
+from gossipsub.wire.rpc import Message, Rpc, SubOpts
 
 PLENTY = 1 << 20
 
@@ -178,3 +178,33 @@ def test_bounds_hold_and_every_rpc_leaves_once_or_is_named_as_dropped(steps):
     for lane in Lane:
         of_lane = [frame[0] for frame in left if frame[1] == lane]
         assert of_lane == sorted(of_lane)
+
+
+@pytest.mark.rule("IDW-06", "IDW-13")
+def test_a_message_that_waits_can_be_taken_out_again():
+    waiting = queue()
+    one, other = Message("t", b"one"), Message("t", b"other")
+    for message in (one, other):
+        waiting.push(Rpc(publish=(message,)), message.data, Lane.FORWARDED)
+    waiting.push(Rpc(publish=(one, other)), b"both", Lane.FORWARDED)
+    waiting.push(Rpc(subscriptions=(SubOpts("t"),), publish=(other,)), b"more", Lane.FORWARDED)
+    assert waiting.remove(Message("t", b"one")) is False  # an equal one is another message
+    assert waiting.remove(one) is True
+    assert waiting.remove(one) is False
+    assert sizes(waiting) == (3, 13, 0)
+    assert frames(waiting.take_frames(PLENTY)) == [b"other", b"both", b"more"]
+    assert waiting.remove(other) is False
+    assert sizes(waiting) == (0, 0, 0)
+
+
+def test_what_was_dropped_or_cleared_cannot_be_taken_out():
+    waiting = queue(max_rpcs=1)
+    message = Message("t", b"data")
+    waiting.push(Rpc(publish=(message,)), b"data", Lane.FORWARDED)
+    waiting.push(rpc("a"), b"a", Lane.CONTROL)
+    assert waiting.remove(message) is False
+    waiting.clear()
+    waiting.push(Rpc(publish=(message,)), b"data", Lane.FORWARDED)
+    waiting.clear()
+    assert waiting.remove(message) is False
+    assert sizes(waiting) == (0, 0, 1)

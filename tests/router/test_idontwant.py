@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gossipsub.router.effects import Deliver, Effect, Lane, SendRpc, Validate, Verdict
+from gossipsub.router.effects import Deliver, Effect, Lane, SendRpc, Unqueue, Validate, Verdict
 from gossipsub.router.message_id import content_id
 from gossipsub.router.params import LazyParams, RouterLimits
 from gossipsub.wire.rpc import Control, Graft, IDontWant, IHave, IWant, Message, Prune, Rpc
@@ -271,7 +271,7 @@ def test_refused_and_asked_for_in_one_rpc_is_refused(trio: Node) -> None:
     trio.accept(b"b", trio.message())
     message_id = trio.message_id()
     effects = trio.receive(b"c", iwant=(IWant((message_id,)),), idontwant=idontwant(message_id))
-    assert effects == []
+    assert effects == [Unqueue(b"c", trio.message())]  # and nothing is sent
 
 
 @pytest.mark.parametrize("flood_publish", [True, False])
@@ -450,3 +450,12 @@ def test_a_pruned_peer_is_not_told(trio: Node) -> None:
     trio.receive(b"c", prune=(Prune("t", (), 60),))
     effects = trio.receive(b"b", publish=[large(trio)])
     assert effects[:-1] == told(trio.message_id(), b"d")
+
+
+@pytest.mark.rule("IDW-06")
+def test_a_message_that_was_handed_over_already_is_taken_back_from_the_queue(trio: Node) -> None:
+    message = large(trio)
+    *_, validate = trio.receive(b"b", publish=[message])
+    trio.verdict(validate)
+    refusal = idontwant(trio.message_id(), b"unknown")
+    assert trio.receive(b"c", idontwant=refusal) == [Unqueue(b"c", message)]
