@@ -163,24 +163,30 @@ async def test_the_payloads_of_publish_many_carry_a_number_and_a_send_time() -> 
 
 
 async def test_publish_many_can_be_paced_stopped_and_limited_in_time() -> None:
-    async with start_peer("go", quiet=True) as peer:
+    async with start_peer("go") as peer:
+        await peer.command("subscribe", topic="t")
         paced = await peer.command("publish_many", topic="t", count=11, size=16, rate=100)
         assert (paced["sent"], paced["aborted"]) == (11, False)
         assert 100_000_000 <= paced["elapsed_ns"] < 5_000_000_000
         late = await peer.command(
-            "publish_many", topic="t", count=9, size=16, window=1, timeout_ms=50
+            "publish_many", topic="t", count=9, size=16, window=1, timeout_ms=500
         )
         assert (late["sent"], late["aborted"]) == (1, True)
 
-        async def stop() -> None:
-            await anyio.wait_all_tasks_blocked()
+        def number(event: dict[str, Any]) -> int:
+            return int.from_bytes(event["data"][:8], "big")
+
+        async def stop() -> None:  # when the window's second message is out
+            await peer.wait_event("message", where=lambda event: number(event) == 101)
             with pytest.raises(PeerError, match="another publish_many is running"):
                 await peer.command("publish_many", topic="t", count=1, size=16)
             await peer.command("publish_stop")
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop)
-            stopped = await peer.command("publish_many", topic="t", count=9, size=16, window=2)
+            stopped = await peer.command(
+                "publish_many", topic="t", count=9, size=16, window=2, first_seq=100
+            )
         assert (stopped["sent"], stopped["aborted"]) == (2, True)
         with pytest.raises(PeerError, match="size: must be at least 16"):
             await peer.command("publish_many", topic="t", count=1, size=15)
