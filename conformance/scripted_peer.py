@@ -285,11 +285,18 @@ class ScriptedPeer:
         return self.pubsub_in[count - 1]
 
     async def read_pubsub(self, stream: ScriptedStream) -> None:
-        """The handler of pubsub streams: RPCs for `receive_rpc`."""
+        """The handler of pubsub streams: RPCs for `receive_rpc`. Its end is answered with ours, as
+        everybody does."""
         self.pubsub_in.append(stream)
         self._ring()
         while True:
-            rpc = decode_rpc(await stream.read_prefixed(timeout=math.inf), _LIMITS)
+            try:
+                frame = await stream.read_prefixed(timeout=math.inf)
+            except WireClosed:
+                if not stream.is_over:
+                    await stream.finish()
+                raise
+            rpc = decode_rpc(frame, _LIMITS)
             self.journal.note("rpc", rpc, sent=False)
             self._rpcs.append(rpc)
             self._ring()

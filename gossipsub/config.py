@@ -32,7 +32,8 @@ class HostConfig:
     stalled_stream_timeout: float = 30.0
     """How long a stream may wait for its peer to grant credit before it is reset."""
     close_timeout: float = 2.0
-    """How long closing the host may take, whatever its peers do."""
+    """How long closing the host may take, whatever its peers do; half of it is kept for those
+    that do not tell that they have read everything."""
     reconnect_delay: float = 0.5
     """First pause before a lost bootstrap peer is dialled again; doubles each time."""
     reconnect_delay_limit: float = 30.0

@@ -87,6 +87,8 @@ class Connection:
         self._closing = False
         self._aborted = False
         self._goodbye_said = False
+        self._receipts: Timer | None = None
+        self._receipts_overdue = False
         self._keepalive: Timer | None = None
         self._ping_value = 0
 
@@ -177,13 +179,21 @@ class Connection:
                 await anyio.aclose_forcefully(self._socket)
 
     def close(self, reason: str = "closed by us") -> None:
-        """Send what is queued, say goodbye (GoAway) and end, after `close_timeout` at the latest.
-        Returns at once."""
+        """Send what is queued, wait until the peer has read it, say goodbye (GoAway) and end,
+        after `close_timeout` at the latest. Returns at once.
+
+        A GoAway is no orderly end: go and rust throw away what their application has not read
+        of a stream. But go, rust and we end our side of a pubsub stream when we have read it to
+        its end. A peer that does not costs half of `close_timeout`.
+        """
         if not self._closing:
             self._closing = True
             self._expect_nothing()
             self.end_reason = self.end_reason or reason
             self.timers.after(self.config.close_timeout, lambda: self.abort(reason))
+            for stream in self.streams.values():
+                if stream.handler.ends_with_receipt:
+                    stream.close_write()
             self.wake_writer()
 
     def abort(self, reason: str) -> None:
@@ -320,7 +330,7 @@ class Connection:
             data = self._noise.data_to_send()
             if data:
                 await self._send(data)
-            elif self._closing and self._has_said_all():
+            elif self._goodbye_said and self._has_said_all():
                 return
             else:
                 await self._wake.wait()
@@ -331,6 +341,19 @@ class Connection:
         if self._writable:
             return False
         return self._goodbye_said or not any(s.has_unsent for s in self.streams.values())
+
+    def _has_been_read(self) -> bool:
+        """The peer has read what we said before, or took too long to tell."""
+        if self._receipts_overdue or not any(s.awaits_receipt for s in self.streams.values()):
+            return True
+        if self._receipts is None:
+            seconds = self.config.close_timeout / 2
+            self._receipts = self.timers.after(seconds, self._wait_no_longer)
+        return False
+
+    def _wait_no_longer(self) -> None:
+        self._receipts_overdue = True
+        self.wake_writer()
 
     async def _send(self, data: bytes) -> None:
         for start in range(0, len(data), WRITE_BYTES):
@@ -344,7 +367,8 @@ class Connection:
         self._writable.clear()
         for stream in streams:
             stream.pump(STREAM_BYTES)
-        if self._closing and not self._goodbye_said and self._has_said_all():
+        ready = self._closing and not self._goodbye_said and self._has_said_all()
+        if ready and self._has_been_read():
             self._goodbye_said = True
             self.session.go_away(0)
         plaintext = self.session.data_to_send()

@@ -72,6 +72,8 @@ class PubsubInbound(StreamHandler):
 class PubsubOutbound(StreamHandler):
     """Writes our RPCs to a peer. Nothing is ever read here: the peer has nothing to say."""
 
+    ends_with_receipt = True
+
     def __init__(self, stream: Stream, peer: PubsubPeer) -> None:
         self.stream = stream
         self._peer = peer
@@ -80,7 +82,8 @@ class PubsubOutbound(StreamHandler):
         raise RemoteProtocolError("data on a stream that is ours to write", fatal_to="stream")
 
     def ended(self) -> None:
-        raise RemoteProtocolError("the peer closed our pubsub stream", fatal_to="stream")
+        if not self.stream.write_closed:
+            raise RemoteProtocolError("the peer closed our pubsub stream", fatal_to="stream")
 
     def closed(self) -> None:
         self._peer.outbound_closed(self)

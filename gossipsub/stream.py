@@ -23,6 +23,9 @@ class StreamHandler:
 
     returns_credit_itself = False
     """True: the handler calls `stream.consumed` when it has worked bytes off, not on arrival."""
+    ends_with_receipt = False
+    """True: when the connection closes, the stream ends first, and the goodbye waits until the
+    peer ends its side too, as it does when it has read all."""
 
     def received(self, data: bytes) -> None: ...
 
@@ -146,6 +149,11 @@ class Stream:
     def has_unsent(self) -> bool:
         """Whether bytes wait for the peer's credit."""
         return self.is_open and self._offset < len(self._pending)
+
+    @property
+    def awaits_receipt(self) -> bool:
+        """Whether the peer may still be reading what we sent before our FIN, and will tell."""
+        return self.handler.ends_with_receipt and self.write_closed and not self.read_closed
 
     def _wait_for_credit(self) -> None:
         if self._stall is None:
