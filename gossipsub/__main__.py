@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 _COMMANDS = {
+    "check-params": ("gossipsub.cli.check_params", "score parameters held to four properties"),
     "demo": ("gossipsub.cli.demo", "five agents (and a go peer) work through tasks"),
     "demo-agent": ("gossipsub.demo.agent", "one agent of the demo"),
     "peer": ("gossipsub.peer.command", "a node steered by JSON lines, for other languages"),
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10} {what}" for name, (_, what) in sorted(_COMMANDS.items())]
+    lines = [f"  {name:<12} {what}" for name, (_, what) in sorted(_COMMANDS.items())]
     return "\n".join(["usage: gossipsub COMMAND [OPTIONS]  (COMMAND --help tells more)", *lines])
 
 
