@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self, cast
 
@@ -192,7 +193,8 @@ class Host:
         self._identify.serve(self._protocols)
         self._ping.serve(self._protocols)
         for protocol in self._pubsub.protocols:
-            self._protocols.add(protocol, self._pubsub.accept_stream)
+            matches = partial(self._pubsub.speaks, protocol)
+            self._protocols.add(protocol, self._pubsub.accept_stream, matches=matches)
 
     async def _bind(self, address: Address) -> MultiListener[SocketStream]:
         """Open a listening socket, for a name maybe several; AddressError if that is refused."""

@@ -130,8 +130,15 @@ class PubSub:
     def peer_identified(self, peer: PeerId, protocols: Iterable[str]) -> None:
         """Identify told which protocols the peer speaks."""
         known = self.peers.get(peer)
-        if known is not None and not set(self.protocols).isdisjoint(protocols):
+        if known is not None and any(
+            self.speaks(ours, theirs) for ours in self.protocols for theirs in protocols
+        ):
             known.speaks_pubsub()
+
+    def speaks(self, ours: str, theirs: str) -> bool:
+        """Whether our protocol can be spoken with a peer that names it so."""
+        match = self.params.protocol_match
+        return ours == theirs or (match is not None and match(ours, theirs))
 
     def accept_stream(self, stream: Stream) -> StreamHandler:
         """A peer opened a stream for one of our pubsub protocols."""

@@ -274,6 +274,9 @@ class GossipParams:
     """Id of a message; where it raises or gives no bytes, the message is ignored."""
     protocols: tuple[str, ...] = offered_protocols(extensions=False)
     """Protocol ids offered to peers, best first; the first a peer accepts decides its features."""
+    protocol_match: Callable[[str, str], bool] | None = None
+    """Whether one of `protocols` may be spoken with a peer that names it otherwise (the peer's id
+    comes second), for other prefixes, say; None: only equal ids match. Must not raise."""
     features: Callable[[str], Features] = features_of
     """What a peer understands, by its protocol id; for applications with ids of their own."""
 

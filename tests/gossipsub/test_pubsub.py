@@ -9,6 +9,7 @@ from gossipsub import GossipParams, Host, HostConfig, LocalProtocolError, TopicP
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
+from gossipsub.router.features import features_of
 from gossipsub.router.message_id import content_id, origin_id
 from gossipsub.router.params import SignaturePolicy
 from gossipsub.wire.rpc import Message, Rpc, SubOpts
@@ -288,3 +289,35 @@ async def test_a_topic_is_joined_with_parameters_of_its_own():
         await mine.publish(b"longer than five")
         with pytest.raises(LocalProtocolError, match="the limit of open is 5"):
             await theirs.publish(b"longer than five")
+
+
+@pytest.mark.rule("WIRE-13")
+async def test_protocols_may_be_matched_by_a_function_of_the_application():
+    def by_version(ours: str, theirs: str) -> bool:
+        return ours.rsplit("/", 2)[1:] == theirs.rsplit("/", 2)[1:]
+
+    def params(prefix: str, name: str) -> GossipParams:
+        protocol = f"{prefix}/{name}/1.1.0"
+        return GossipParams(
+            protocols=(protocol,),
+            protocol_match=by_version,
+            features=lambda known: features_of("/meshsub/1.1.0"),
+        )
+
+    async with (
+        Host(params=params("/foo", "meshsub")) as host,
+        Host(params=params("/bar", "meshsub")) as same,
+        Host(params=params("/foo", "othersub")) as other,
+    ):
+        for each in (same, other):
+            await each.connect(host.addresses[0])
+        topics = [await each.join("t") for each in (host, same, other)]
+        async with topics[0].subscribe() as messages, topics[2].subscribe():
+            await topics[1].wait_for_peers(1, timeout=10)
+            await topics[1].publish(b"hello")
+            with anyio.fail_after(10):
+                assert (await anext(messages)).data == b"hello"
+            spoken = {peer.peer: peer.pubsub_protocol for peer in host.peers()}
+            assert spoken == {same.peer_id: "/foo/meshsub/1.1.0", other.peer_id: None}
+            assert topics[0].peers() == ()  # `same` only publishes
+            assert topics[2].peers() == ()
