@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from gossipsub.router.announce import Announcements
 from gossipsub.router.backoff import Backoffs
+from gossipsub.router.direct import DirectPeers
 from gossipsub.router.fanout import Fanout
 from gossipsub.router.gossip import Gossip
 from gossipsub.router.heartbeat import HeartbeatClock
@@ -16,6 +17,7 @@ from gossipsub.router.mesh import Mesh
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
+from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.scoring import Scoring
 from gossipsub.router.topic_table import TopicTable
@@ -33,6 +35,7 @@ class Parts:
         rng: Random,
         now: float,
         score: Callable[[bytes], float],
+        direct_peers: Iterable[bytes] = (),
     ) -> None:
         self._params = params
         self._rng = rng
@@ -51,6 +54,12 @@ class Parts:
             self.joined, self.outbox, rng, retry_max=params.announce_retry_max
         )
         self._make_tables()
+        self.exchange = PeerExchange(
+            params, me=me, peers=self.peers, outbox=self.outbox, score=score, rng=rng
+        )
+        self.direct = DirectPeers(
+            direct_peers, params, me=me, peers=self.peers, outbox=self.outbox, now=now
+        )
         self.mesh = self._make_mesh()
         self.fanout = Fanout(
             ttl=params.fanout_ttl,
@@ -94,6 +103,7 @@ class Parts:
             backoff_params=self._params.backoff,
             peers=self.peers,
             backoffs=self.backoffs,
+            exchange=self.exchange,
             outbox=self.outbox,
             score=self._score,
             scores=None if self.scoring is None else self.scoring.scores,

@@ -80,10 +80,12 @@ class Deliver:
 
 @dataclass(slots=True)
 class Connect:
-    """Dial `peer`; `signed_peer_record` is what peer exchange told about its addresses."""
+    """Dial `peer`: a direct one, or one that `told_by` named in peer exchange, maybe with a
+    `signed_peer_record`. That record is to be verified, and its addresses are a stranger's."""
 
     peer: bytes
     signed_peer_record: bytes | None = None
+    told_by: bytes | None = None
 
 
 @dataclass(slots=True)

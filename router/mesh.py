@@ -8,6 +8,7 @@ from random import Random
 from gossipsub.router.backoff import Backoffs, wire_seconds
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import BackoffParams, MeshParams
+from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.score import PeerScores
 from gossipsub.router.topic_table import TopicTable
@@ -25,6 +26,7 @@ class Mesh:
         backoff_params: BackoffParams,
         peers: PeerTable,
         backoffs: Backoffs,
+        exchange: PeerExchange,
         outbox: Outbox,
         score: Callable[[bytes], float],
         scores: PeerScores | None,
@@ -35,6 +37,7 @@ class Mesh:
         self._backoff_params = backoff_params
         self._peers = peers
         self._backoffs = backoffs
+        self._exchange = exchange
         self._outbox = outbox
         self._score = score
         self._scores = scores
@@ -51,7 +54,8 @@ class Mesh:
         self._graft_random([p for p in eligible if p not in self.meshes[topic]], topic, d, now)
 
     def leave(self, topic: str, *, now: float) -> None:
-        """PRUNE everybody with the shorter backoff for leaving, and forget the mesh."""
+        """PRUNE everybody with the shorter backoff for leaving, and forget the mesh. As in go,
+        the PRUNEs name other peers of the topic, those pruned as well."""
         for peer in list(self.meshes[topic]):
             self._exit(peer, topic)
             self._send_prune(peer, topic, self._backoff_params.unsubscribe_backoff, now)
@@ -68,29 +72,49 @@ class Mesh:
         if peer in self.meshes.get(topic, ()):
             self._exit(peer, topic)
 
+    def expel(self, peer: bytes, *, now: float) -> None:
+        """PRUNE a peer from every mesh, without naming others to it: it becomes a direct one."""
+        for topic in [topic for topic, mesh in self.meshes.items() if peer in mesh]:
+            self._prune(peer, topic, now, offer=False)
+
     def peer_subscribed(self, peer: Peer, topic: str, *, now: float) -> None:
         """Graft at once where the mesh is too small, instead of at the next heartbeat."""
         mesh = self.meshes.get(topic)
         if mesh is None or len(mesh) >= self._topics.of(topic).mesh.d_low:
             return
-        if peer.id not in mesh and self._is_eligible(peer, topic, now):
+        if not self._peers.is_mesh_capable(peer) or peer.id in mesh:
+            return
+        if self._is_eligible(peer, topic, now):
             self._graft(peer.id, topic, now)
 
     def handle_graft(self, peer: Peer, grafts: Sequence[Graft], *, now: float) -> None:
         """Accept, or refuse with PRUNE and a backoff. A topic not joined gets no answer: it
-        could be made up, and answering would amplify (v1.1, "Spam Protection Measures")."""
+        could be made up, and answering would amplify (v1.1, "Spam Protection Measures").
+
+        Other peers are named in the answers only where meshes are full and nothing else is wrong
+        with any of the GRAFTs: one for an unknown topic may be fishing for peers.
+        """
+        refused: list[str] = []
+        is_sound = True
         for graft in grafts:
             topic = graft.topic
             mesh = self.meshes.get(topic)
-            if mesh is None or peer.id in mesh:
+            if mesh is None:
+                is_sound = False
+            elif peer.id in mesh:
                 continue
-            if self._scores is not None and self._backoffs.refuses(topic, peer.id, now):
-                flood = self._backoffs.is_flooded(topic, peer.id, now)
-                self._scores.penalise(peer.id, 2 if flood else 1, "GRAFT during the backoff")
-            if self._refuses(peer, topic, len(mesh), now):
-                self._send_prune(peer.id, topic, self._backoff_params.prune_backoff, now)
+            elif self._finds_fault(peer, topic, now):
+                is_sound = False
+                refused.append(topic)
+            elif len(mesh) >= self._topics.of(topic).mesh.d_high and not peer.outbound:
+                # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh
+                # from outside; the next heartbeat prunes what is too much.
+                refused.append(topic)
             else:
                 self._enter(peer.id, topic, now)
+        for topic in refused:
+            backoff = self._backoff_params.prune_backoff
+            self._send_prune(peer.id, topic, backoff, now, offer=is_sound)
 
     def handle_prune(self, peer: Peer, prunes: Sequence[Prune], *, now: float) -> None:
         """Out of the mesh, and no GRAFT for the time stated.
@@ -102,6 +126,8 @@ class Mesh:
             mesh = self.meshes.get(prune.topic)
             if mesh is not None and peer.id in mesh:
                 self._exit(peer.id, prune.topic)
+            if mesh is not None:
+                self._exchange.take(peer, prune.peers)
             if mesh is not None or prune.topic in peer.topics:
                 self._backoffs.add_remote(prune.topic, peer.id, prune.backoff, now)
 
@@ -118,7 +144,7 @@ class Mesh:
         mesh = self.meshes[topic]
         params = self._topics.of(topic).mesh
         for peer in [peer for peer in mesh if self._score(peer) < 0.0]:
-            self._prune(peer, topic, now)
+            self._prune(peer, topic, now, offer=False)
         if len(mesh) < params.d_low:
             candidates = [peer.id for peer in self._candidates(topic, now)]
             self._graft_random(candidates, topic, params.d, now)
@@ -145,12 +171,16 @@ class Mesh:
             size = len(mesh) + self._topics.of(topic).mesh.opportunistic_graft_peers
             self._graft_random(better, topic, size, now)
 
-    def _refuses(self, peer: Peer, topic: str, mesh_size: int, now: float) -> bool:
-        if self._backoffs.refuses(topic, peer.id, now) or self._score(peer.id) < 0.0:
+    def _finds_fault(self, peer: Peer, topic: str, now: float) -> bool:
+        """Whether a GRAFT should not have been sent; one that comes too early costs the peer."""
+        if peer.direct:  # a sign that the agreement is not mutual; no fault of its behaviour
             return True
-        # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh from
-        # outside; the next heartbeat prunes what is too much.
-        return mesh_size >= self._topics.of(topic).mesh.d_high and not peer.outbound
+        if not self._backoffs.refuses(topic, peer.id, now):
+            return self._score(peer.id) < 0.0
+        if self._scores is not None:
+            flood = self._backoffs.is_flooded(topic, peer.id, now)
+            self._scores.penalise(peer.id, 2 if flood else 1, "GRAFT during the backoff")
+        return True
 
     def _candidates(self, topic: str, now: float) -> list[Peer]:
         """Those that may be grafted, and are not in the mesh."""
@@ -162,11 +192,7 @@ class Mesh:
         ]
 
     def _is_eligible(self, peer: Peer, topic: str, now: float) -> bool:
-        return (
-            peer.features.mesh
-            and not self._backoffs.forbids(topic, peer.id, now)
-            and self._score(peer.id) >= 0.0
-        )
+        return not self._backoffs.forbids(topic, peer.id, now) and self._score(peer.id) >= 0.0
 
     def _keepers(self, mesh: dict[bytes, None], params: MeshParams) -> dict[bytes, None]:
         """The D to keep: the best by score, the others random, with D_out outbound ones."""
@@ -199,9 +225,9 @@ class Mesh:
         self._enter(peer, topic, now)
         self._outbox.graft(peer, topic)
 
-    def _prune(self, peer: bytes, topic: str, now: float) -> None:
+    def _prune(self, peer: bytes, topic: str, now: float, *, offer: bool = True) -> None:
         self._exit(peer, topic)
-        self._send_prune(peer, topic, self._backoff_params.prune_backoff, now)
+        self._send_prune(peer, topic, self._backoff_params.prune_backoff, now, offer=offer)
 
     def _enter(self, peer: bytes, topic: str, now: float) -> None:
         self.meshes[topic][peer] = None
@@ -213,10 +239,14 @@ class Mesh:
         if self._scores is not None:
             self._scores.prune(peer, topic)
 
-    def _send_prune(self, peer: bytes, topic: str, backoff: float, now: float) -> None:
+    def _send_prune(
+        self, peer: bytes, topic: str, backoff: float, now: float, *, offer: bool = True
+    ) -> None:
         """The pruner keeps the backoff it states; a v1.0 peer is told only the topic."""
         self._backoffs.add(topic, peer, backoff, now)
-        if self._peers.connected[peer].features.peer_exchange:
-            self._outbox.prune(peer, Prune(topic, backoff=wire_seconds(backoff)))
+        record = self._peers.connected[peer]
+        if record.features.peer_exchange:
+            others = self._exchange.offer(record, topic) if offer else ()
+            self._outbox.prune(peer, Prune(topic, others, wire_seconds(backoff)))
         else:
             self._outbox.prune(peer, Prune(topic))

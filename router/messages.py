@@ -155,8 +155,8 @@ class Messages:
         self._forward(pending)
 
     def _forward(self, pending: Pending) -> None:
-        """To mesh and floodsub peers, not to the author, nor to those who sent a copy (VAL-13)
-        or refused one."""
+        """To mesh, direct and floodsub peers, not to the author, nor to those who sent a copy
+        (VAL-13) or refused one: direct peers' IDONTWANT counts as well (so rust, not go)."""
         message, have_it = pending.message, pending.senders
         for copy in pending.others or ():
             have_it.update(copy.senders)
@@ -168,9 +168,9 @@ class Messages:
         self._outbox.send_to_all(
             [peer for peer in mesh if peer not in have_it], rpc, Lane.FORWARDED
         )
-        floodsub = self._floodsub_targets(message.topic, have_it)
-        if floodsub:
-            self._outbox.send_to_all(floodsub, rpc, Lane.FORWARDED)
+        flooded = self._flooded_targets(message.topic, have_it)
+        if flooded:
+            self._outbox.send_to_all(flooded, rpc, Lane.FORWARDED)
 
     def own_id(self, message: Message) -> bytes:
         """The id of a message about to be published. LocalProtocolError where it has none."""
@@ -189,7 +189,8 @@ class Messages:
         targets: Callable[[], Iterable[bytes]],
         now: float,
     ) -> PublishReceipt:
-        """Deliver and send an own message; `targets` says to whom, besides floodsub peers.
+        """Deliver and send an own message; `targets` says to whom, besides direct and floodsub
+        peers.
 
         An id that was only ignored or rejected before is published all the same (VAL-19): the
         driver validated this message.
@@ -212,7 +213,7 @@ class Messages:
         if self._joined.get(message.topic):
             self._outbox.effects.append(Deliver(message, message_id, None))
         chosen = dict.fromkeys(targets())
-        chosen.update(dict.fromkeys(self._floodsub_targets(message.topic, have_it)))
+        chosen.update(dict.fromkeys(self._flooded_targets(message.topic, have_it)))
         peers = tuple(peer for peer in chosen if peer not in have_it)
         self._outbox.send_to_all(peers, Rpc(publish=(message,)), Lane.OWN)
         return PublishReceipt(message_id, peers)
@@ -242,14 +243,15 @@ class Messages:
     def pending_count(self) -> int:
         return len(self._pending)
 
-    def _floodsub_targets(self, topic: str, have_it: Collection[bytes]) -> list[bytes]:
-        floodsub = self._peers.floodsub_in(topic)
-        if floodsub is None:
+    def _flooded_targets(self, topic: str, have_it: Collection[bytes]) -> list[bytes]:
+        flooded = self._peers.flooded_in(topic)
+        if flooded is None:
             return []
         return [
             peer
-            for peer in floodsub
-            if peer not in have_it and self._score(peer) >= self._publish_threshold
+            for peer, record in flooded.items()
+            if peer not in have_it
+            and (record.direct or self._score(peer) >= self._publish_threshold)
         ]
 
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:

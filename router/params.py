@@ -192,6 +192,10 @@ class RouterLimits:
     ones each; beyond it the oldest is forgotten."""
     max_promises: int = 100_000
     """Promised messages waited for; beyond it no more are."""
+    max_offered_peers: int = 64
+    """Peers that one peer may name in exchange between two heartbeats; further ones are ignored."""
+    max_record_bytes: int = 8192
+    """Largest signed peer record kept, or taken in exchange."""
 
     def __post_init__(self) -> None:
         _require_positive(self, *self.__slots__)
@@ -267,6 +271,17 @@ class GossipParams:
     """Seconds a message id counts as seen after its verdict."""
     flood_publish: bool = True
     """Send own messages to all peers of the topic, not only to the mesh (go: off; spec: on)."""
+    peer_exchange: bool = False
+    """Name other peers of the topic to those that are pruned (PX); for well-connected nodes that
+    the others trust, bootstrappers above all."""
+    accept_peer_exchange: bool = True
+    """Dial peers that others name so: where peers are scored, only those from `accept_px` on."""
+    exchange_peers: int = 16
+    """How many peers are named in a PRUNE, and taken of those that one names, at most."""
+    direct_connect_delay: float = 1.0
+    """Seconds after the start until direct peers are dialled."""
+    direct_connect_ticks: int = 300
+    """Heartbeats between two looks whether direct peers are connected; lost ones are dialled."""
     announce_retry_max: float = 1.0
     """A subscription that could not be queued is announced again after 0 to this many seconds."""
     signature_policy: SignaturePolicy = SignaturePolicy.STRICT_SIGN
@@ -282,7 +297,9 @@ class GossipParams:
 
     def __post_init__(self) -> None:
         _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")
+        _require_positive(self, "direct_connect_ticks")
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
+        _require_not_negative(self, "exchange_peers", "direct_connect_delay")
         if not self.protocols:
             raise ValueError("protocols must name at least one protocol id")
         self.settings(TopicParams())

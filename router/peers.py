@@ -18,6 +18,10 @@ class Peer:
     outbound: bool
     """True where we dialled the connection; the first connection decides (OUT-04)."""
     ip: str | None
+    direct: bool = False
+    """Outside of all meshes by agreement; gets every message."""
+    signed_record: bytes | None = None
+    """Its addresses, signed by itself: handed on in peer exchange."""
     topics: dict[str, None] = field(default_factory=dict)
     ihave_rpcs: int = 0
     """RPCs with IHAVE since the last heartbeat."""
@@ -36,7 +40,7 @@ class PeerTable:
         self._max_topic_length = max_topic_length
         self.connected: dict[bytes, Peer] = {}
         self._topics: dict[str, dict[bytes, Peer]] = {}
-        self._floodsub: dict[str, dict[bytes, Peer]] = {}
+        self._flooded: dict[str, dict[bytes, Peer]] = {}
 
     def add(self, peer: Peer) -> None:
         self.connected[peer.id] = peer
@@ -50,10 +54,12 @@ class PeerTable:
     def change_protocol(self, peer: Peer, protocol: str, features: Features) -> None:
         """The peer's stream was opened anew; what it announced stays."""
         peer.protocol, peer.features = protocol, features
-        for topic in peer.topics:
-            self._unlist(self._floodsub, topic, peer)
-            if not features.mesh:
-                self._floodsub.setdefault(topic, {})[peer.id] = peer
+        self._relist(peer)
+
+    def set_direct(self, peer: Peer, direct: bool) -> None:
+        """The peer becomes a direct one, or an ordinary one."""
+        peer.direct = direct
+        self._relist(peer)
 
     def subscribe(self, peer: Peer, topic: str) -> bool:
         """Note a subscription; False where it is known already or above the limits."""
@@ -63,8 +69,8 @@ class PeerTable:
             return False
         peer.topics[topic] = None
         self._topics.setdefault(topic, {})[peer.id] = peer
-        if not peer.features.mesh:
-            self._floodsub.setdefault(topic, {})[peer.id] = peer
+        if not self.is_mesh_capable(peer):
+            self._flooded.setdefault(topic, {})[peer.id] = peer
         return True
 
     def unsubscribe(self, peer: Peer, topic: str) -> bool:
@@ -73,7 +79,7 @@ class PeerTable:
             return False
         del peer.topics[topic]
         self._unlist(self._topics, topic, peer)
-        self._unlist(self._floodsub, topic, peer)
+        self._unlist(self._flooded, topic, peer)
         return True
 
     def in_topic(self, topic: str) -> Mapping[bytes, Peer]:
@@ -82,15 +88,27 @@ class PeerTable:
 
     def mesh_capable(self, topic: str) -> Iterable[Peer]:
         """Those subscribed that can be grafted and gossiped to."""
-        return [peer for peer in self.in_topic(topic).values() if peer.features.mesh]
+        return [peer for peer in self.in_topic(topic).values() if self.is_mesh_capable(peer)]
 
-    def floodsub_in(self, topic: str) -> Mapping[bytes, Peer] | None:
-        """Those subscribed that speak only floodsub; None where there are none."""
-        return self._floodsub.get(topic)
+    @staticmethod
+    def is_mesh_capable(peer: Peer) -> bool:
+        """Whether it can be in meshes at all."""
+        return peer.features.mesh and not peer.direct
+
+    def flooded_in(self, topic: str) -> Mapping[bytes, Peer] | None:
+        """Those subscribed that get every message, mesh or not: direct peers and those that speak
+        only floodsub. None where there are none."""
+        return self._flooded.get(topic)
 
     def known_topics(self) -> int:
         """Number of topics with a subscriber."""
         return len(self._topics)
+
+    def _relist(self, peer: Peer) -> None:
+        for topic in peer.topics:
+            self._unlist(self._flooded, topic, peer)
+            if not self.is_mesh_capable(peer):
+                self._flooded.setdefault(topic, {})[peer.id] = peer
 
     @staticmethod
     def _unlist(table: dict[str, dict[bytes, Peer]], topic: str, peer: Peer) -> None:

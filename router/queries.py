@@ -22,6 +22,7 @@ class Queries:
             parts.heartbeat.deadline,
             parts.announcements.next_deadline(),
             parts.wanted.next_deadline(),
+            parts.direct.deadline,
         )
         if parts.scoring is not None:
             deadline = min(deadline, parts.scoring.scores.next_deadline())
@@ -51,6 +52,10 @@ class Queries:
     def peers(self) -> list[bytes]:
         """Connected peers."""
         return list(self._parts.peers.connected)
+
+    def direct_peers(self) -> list[bytes]:
+        """Direct peers, connected or not."""
+        return list(self._parts.direct.peers)
 
     def score(self, peer: bytes) -> float:
         """The peer's score (v1.1, "Peer Scoring"), kept for a while after it left; 0 where it is

@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 
 from gossipsub.router.assembly import Parts
-from gossipsub.router.effects import Effect, PublishReceipt, TopicPeer, Verdict
+from gossipsub.router.effects import Connect, Effect, PublishReceipt, TopicPeer, Verdict
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.peers import Peer
 from gossipsub.router.queries import Queries
@@ -22,11 +22,27 @@ class Router(Queries):
     Driven by RPCs received, by the local application, and by time. After any input drain
     `effects()`, then arm a timer for `next_deadline()`. `now` is monotonic and never goes back;
     equal inputs with an equally seeded `rng` give equal effects. What a peer sent never raises;
-    inputs that name a peer that is not connected have no effect.
+    inputs that name a peer that is not connected have no effect. `direct_peers` are as if added
+    by `add_direct_peer`, and dialled a little later.
     """
 
-    def __init__(self, params: GossipParams, *, me: bytes, rng: Random, now: float) -> None:
-        parts = Parts(params, me=me, rng=rng, now=now, score=lambda peer: self.score(peer))
+    def __init__(
+        self,
+        params: GossipParams,
+        *,
+        me: bytes,
+        rng: Random,
+        now: float,
+        direct_peers: Iterable[bytes] = (),
+    ) -> None:
+        parts = Parts(
+            params,
+            me=me,
+            rng=rng,
+            now=now,
+            score=lambda peer: self.score(peer),
+            direct_peers=direct_peers,
+        )
         super().__init__(parts)
         self._params = params
         self._me = me
@@ -41,6 +57,8 @@ class Router(Queries):
         self._mcache = parts.mcache
         self._idontwant = parts.idontwant
         self._scoring = parts.scoring
+        self._exchange = parts.exchange
+        self._direct = parts.direct
         self._mesh = parts.mesh
         self._gossip = parts.gossip
         self._fanout = parts.fanout
@@ -61,7 +79,8 @@ class Router(Queries):
         if peer in self._peers.connected or peer == self._me:
             raise LocalProtocolError(f"the peer is connected already: {peer.hex()}")
         features = self._params.features(protocol)
-        self._peers.add(Peer(peer, protocol, features, outbound, ip))
+        is_direct = peer in self._direct.peers
+        self._peers.add(Peer(peer, protocol, features, outbound, ip, is_direct))
         self._announcements.hello(peer)
         if self._scoring is not None:
             self._scoring.scores.add_peer(peer, () if ip is None else (ip,))
@@ -105,6 +124,34 @@ class Router(Queries):
                 self._peer_left(record, topic)
             self._peers.remove(peer)
 
+    def peer_record(self, peer: bytes, record: bytes | None) -> None:
+        """A connected peer's addresses in an envelope that it signed and the driver verified: to
+        be handed on in peer exchange. None takes back what was given before."""
+        known = self._peers.connected.get(peer)
+        if known is not None:
+            self._exchange.note_record(known, record)
+
+    def add_direct_peer(self, peer: bytes, *, now: float) -> None:
+        """Make a peer a direct one (v1.1, "Explicit Peering Agreements"): it gets every message
+        of its topics whatever its score, all it says is heard, it is dialled while it is not
+        connected, and it is in no mesh. LocalProtocolError for this node itself."""
+        self._direct.add(peer)
+        record = self._peers.connected.get(peer)
+        if record is None:
+            self._outbox.effects.append(Connect(peer))
+        elif not record.direct:
+            self._mesh.expel(peer, now=now)
+            self._fanout.remove_peer(peer)
+            self._peers.set_direct(record, True)
+            self._outbox.flush()
+
+    def remove_direct_peer(self, peer: bytes, *, now: float) -> None:
+        """Make it an ordinary peer again, which may be grafted at the next heartbeat."""
+        self._direct.remove(peer)
+        record = self._peers.connected.get(peer)
+        if record is not None:
+            self._peers.set_direct(record, False)
+
     # Inputs: the local application
 
     def subscribe(self, topic: str, *, deliver: bool = True, now: float) -> None:
@@ -143,8 +190,8 @@ class Router(Queries):
         `message_id` is its id, where the driver has asked for it already.
 
         With flood publishing to every peer of the topic, else to the mesh, or to the fanout
-        where the topic is not joined; to floodsub peers always. Nobody to send to is no error:
-        the message is kept for IWANT. LocalProtocolError where it has no id.
+        where the topic is not joined; to direct and floodsub peers always. Nobody to send
+        to is no error: the message is kept for IWANT. LocalProtocolError where it has no id.
         """
         if message_id is None:
             message_id = self.message_id(message)
@@ -157,7 +204,7 @@ class Router(Queries):
         """Subscriptions, then messages, then control: IDONTWANT, IHAVE, IWANT, GRAFT, PRUNE.
 
         A graylisted peer's subscriptions are noted and the rest ignored, as in go: the topic
-        table stays true until its score recovers.
+        table stays true until its score recovers. Direct peers are always heard.
         """
         record = self._peers.connected.get(peer)
         if record is None:
@@ -165,7 +212,7 @@ class Router(Queries):
         if rpc.subscriptions:
             for option in rpc.subscriptions:
                 self._handle_subscription(record, option, now)
-        if self.score(peer) >= self._params.thresholds.graylist:
+        if record.direct or self.score(peer) >= self._params.thresholds.graylist:
             receive = self._messages.receive
             for message in rpc.publish:
                 receive(peer, message, now)
@@ -201,6 +248,7 @@ class Router(Queries):
         """Do what is due. Early calls are harmless; after late ones a single heartbeat runs
         and the missed ones are skipped, so a stalled driver does not age its caches in a jump."""
         self._announcements.retry_due(now)
+        self._direct.connect_due(now)
         if self._scoring is not None:
             self._scoring.scores.refresh_if_due(now)
         self._wanted.ask_due(now)
@@ -299,9 +347,11 @@ class Router(Queries):
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
         self._backoffs.clear_expired(now)
         self._gossip.reset_budgets()
+        self._exchange.reset_budgets()
         self._idontwant.age()
         self._messages.sweep(now)
         self._ticks += 1
+        self._direct.check(self._ticks)
         for topic, mesh in self._mesh.meshes.items():
             self._mesh.maintain(topic, now=now)
             if self._ticks % self._topics.of(topic).mesh.opportunistic_graft_ticks == 0:
