@@ -147,7 +147,9 @@ class Network:
         if node.is_running:
             return
         node.is_running = True
-        node.router = Router(node.params, me=node.id, rng=node.rng, now=self.now)
+        node.router = Router(
+            node.params, me=node.id, rng=node.rng, now=self.now, direct_peers=list(node.direct)
+        )
         node.started = self.now
         node.timer_tick = -1
         for topic in node.topics:
@@ -180,6 +182,13 @@ class Network:
         other.links.pop(one, None)
         if other.id in one.pipes:
             self._close(one, other)
+
+    def add_direct_peer(self, node: Node, other: Node) -> None:
+        """Make `other` a direct peer of `node`, which then dials it; usually this is mutual."""
+        node.direct[other.id] = None
+        if node.is_running:
+            node.router.add_direct_peer(other.id, now=self.now)
+            self._after_input(node)
 
     def _open(self, dialler: Node, listener: Node, link: Link) -> None:
         dialler.pipes[listener.id] = self._transport.new_pipe(dialler, listener, link)

@@ -44,6 +44,8 @@ class Node:
     """Topics subscribed to, taken up again after a restart."""
     links: dict[Node, Link] = field(default_factory=dict)
     """Neighbours, also while one of both is stopped."""
+    direct: dict[bytes, None] = field(default_factory=dict)
+    """Direct peers by id, known again after a restart."""
     pipes: dict[bytes, Pipe] = field(default_factory=dict)
     """Open connections, by the peer's id: the direction away from this node."""
     timer_tick: int = -1

@@ -16,7 +16,15 @@ from hypothesis.stateful import (
     rule,
 )
 
-from gossipsub.router.effects import Deliver, Effect, SendRpc, TopicPeer, Validate, Verdict
+from gossipsub.router.effects import (
+    Connect,
+    Deliver,
+    Effect,
+    SendRpc,
+    TopicPeer,
+    Validate,
+    Verdict,
+)
 from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
 from gossipsub.router.router import Router
@@ -28,6 +36,7 @@ from gossipsub.wire.rpc import (
     IHave,
     IWant,
     Message,
+    PeerInfo,
     Prune,
     Rpc,
     SubOpts,
@@ -47,6 +56,8 @@ LIMITS = RouterLimits(
     max_retained_scores=3,
     max_delivery_records=5,
     max_promises=3,
+    max_offered_peers=5,
+    max_record_bytes=6,
 )
 LAZY = LazyParams(
     max_ihave_length=5,
@@ -79,12 +90,17 @@ ids = st.lists(
     max_size=4,
 )
 backoffs = st.one_of(st.none(), st.integers(0, 100), st.integers(0, 2**64 - 1))
+infos = st.builds(
+    PeerInfo,
+    st.sampled_from([None, b"", ME, *PEERS, b"stranger", b"other stranger"]),
+    st.sampled_from([None, b"record", b"too large"]),
+)
 control = st.builds(
     Control,
     ihave=st.lists(st.builds(IHave, topics, ids), max_size=2),
     iwant=st.lists(st.builds(IWant, ids), max_size=2),
     graft=st.lists(st.builds(Graft, topics), max_size=3),
-    prune=st.lists(st.builds(Prune, topics, st.just(()), backoffs), max_size=2),
+    prune=st.lists(st.builds(Prune, topics, st.lists(infos, max_size=3), backoffs), max_size=2),
     idontwant=st.lists(st.builds(IDontWant, ids), max_size=2),
 )
 rpcs = st.builds(
@@ -107,10 +123,16 @@ class RouterMachine(RuleBasedStateMachine):
             limits=LIMITS,
             seen_ttl=100_000.0,
             flood_publish=False,
+            peer_exchange=True,
+            exchange_peers=2,
+            direct_connect_ticks=3,
             score=self.score_params(),
             thresholds=THRESHOLDS,
         )
-        self.router = Router(params, me=ME, rng=Random(1), now=self.now)
+        self.direct = {b"peer 7", b"stranger"}
+        self.router = Router(
+            params, me=ME, rng=Random(1), now=self.now, direct_peers=sorted(self.direct)
+        )
         self.protocols: dict[bytes, str] = {}
         self.subscribed: set[tuple[str, bytes]] = set()
         self.grafted: set[tuple[str, bytes]] = set()
@@ -169,6 +191,23 @@ class RouterMachine(RuleBasedStateMachine):
         if peer in self.protocols:
             self.protocols[peer] = protocol
         self.forget_grafts(peer)
+        self.check()
+
+    @rule(peer=peers, record=st.sampled_from([None, b"record", b"too large"]))
+    def learn_record(self, peer: bytes, record: bytes | None) -> None:
+        self.router.peer_record(peer, record)
+        self.check()
+
+    @rule(peer=peers)
+    def add_direct_peer(self, peer: bytes) -> None:
+        self.direct.add(peer)
+        self.router.add_direct_peer(peer, now=self.now)
+        self.check()
+
+    @rule(peer=peers)
+    def remove_direct_peer(self, peer: bytes) -> None:
+        self.direct.discard(peer)
+        self.router.remove_direct_peer(peer, now=self.now)
         self.check()
 
     @rule(topic=topics, deliver=st.booleans())
@@ -336,6 +375,13 @@ class RouterMachine(RuleBasedStateMachine):
                 # Each event is a change: nobody joins or leaves twice in a row.
                 assert ((topic, peer) in self.subscribed) is not joined
                 (self.subscribed.add if joined else self.subscribed.remove)((topic, peer))
+            case Connect(peer=peer, told_by=None):
+                assert peer in self.direct - set(self.protocols)
+            case Connect(peer=peer, signed_peer_record=record, told_by=source):
+                assert peer not in {*self.protocols, ME, b""}
+                assert record in (None, b"record")
+                assert source == self.source
+                assert source in self.protocols
 
     @staticmethod
     def id_of(message: Message) -> bytes:
@@ -352,20 +398,32 @@ class RouterMachine(RuleBasedStateMachine):
         grafts = [graft.topic for graft in control.graft]
         prunes = [prune.topic for prune in control.prune]
         assert len({*grafts, *prunes}) == len(grafts) + len(prunes)
+        assert not (peer in self.direct and (grafts or control.ihave))
         for topic in grafts:
             assert peer in self.router.mesh(topic)
             assert self.now >= self.backoffs.get((topic, peer), 0.0)
         for prune in control.prune:
             assert peer not in self.router.mesh(prune.topic)
+            self.check_offer(peer, prune)
             assert (prune.backoff is None) is (self.protocols[peer] == "/meshsub/1.0.0")
             if (prune.topic, peer) in self.owed:
                 self.owed.remove((prune.topic, peer))  # counted from when it was dropped
             else:
                 self.back_off(prune.topic, peer, prune.backoff or 10)
 
+    def check_offer(self, peer: bytes, prune: Prune) -> None:
+        if not prune.peers:
+            return
+        assert self.protocols[peer] != "/meshsub/1.0.0"
+        named = [info.peer_id for info in prune.peers]
+        assert len(set(named)) == len(named) <= 2
+        assert peer not in named
+        assert {info.signed_peer_record for info in prune.peers} <= {None, b"record"}
+
     @invariant()
     def mesh_peers_are_connected_and_want_it(self) -> None:
         for topic, mesh in self.router.snapshot().mesh.items():
+            assert not self.direct & set(mesh)
             for peer in mesh:
                 assert self.protocols[peer] != FLOODSUB
                 assert (topic, peer) in self.subscribed | self.grafted
@@ -374,6 +432,7 @@ class RouterMachine(RuleBasedStateMachine):
     def fanout_and_topic_table_name_connected_peers(self) -> None:
         for topic, fanout in self.router.snapshot().fanout.items():
             assert topic not in self.router.topics()
+            assert not self.direct & set(fanout)
             assert {(topic, peer) for peer in fanout} <= self.subscribed
         assert {peer for _, peer in self.subscribed} <= set(self.protocols)
         for topic in TOPICS:
@@ -447,7 +506,7 @@ class ScoringMachine(RouterMachine):
         # Apart, so that it is known by which score the rest is judged.
         self.router.receive_rpc(peer, Rpc(rpc.subscriptions), now=self.now)
         self.check()
-        is_heard = self.router.score(peer) >= THRESHOLDS.graylist
+        is_heard = peer in self.direct or self.router.score(peer) >= THRESHOLDS.graylist
         self.router.receive_rpc(peer, Rpc((), rpc.publish, rpc.control), now=self.now)
         return is_heard
 

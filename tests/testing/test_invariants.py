@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,9 @@ SCORE = PeerScoreParams(
 )
 PARAMS = GossipParams(mesh=MESH, score=SCORE)
 OPPORTUNISTIC_PEERS = 2
+DIRECT_PAIRS = ((3, 9), (4, 10), (5, 22))
+"""Nodes that are direct peers of each other, one of them a floodsub node; the first pair from the
+start, the others when meshes have formed."""
 BAD_NODES = 3
 """The first of them publish what the others reject."""
 
@@ -57,21 +61,26 @@ class Invariants(Observer):
         self.grafts = 0
         self.prunes = 0
         self.low_scores = 0
+        self.direct_peers = 0
         self.wrong: list[str] = []
         self._backoffs: dict[tuple[Router, str, bytes], float] = {}
 
     def timer_handled(self, now: float, node: Node) -> None:
         since_first = now - node.started - node.params.heartbeat_initial_delay
-        if abs(since_first - round(since_first)) > 0.0015:  # a tick, and a little
-            return
+        if not -1e-9 < since_first - round(since_first) < 0.001 - 1e-9:
+            return  # another timer: heartbeats are served at the tick at or behind their time
         self.heartbeats += 1
         router = node.router
         connected = router.peers()
         self.low_scores += sum(router.score(peer) < 0.0 for peer in connected)
+        direct = router.direct_peers()
+        self.direct_peers += len(set(direct) & set(connected))
         for topic in router.topics():
             mesh = router.mesh(topic)
             if len(mesh) > MESH.d_high + MESH.d_out + OPPORTUNISTIC_PEERS:
                 self.wrong.append(f"{now} {node} has {len(mesh)} mesh peers")
+            if not set(mesh).isdisjoint(direct):
+                self.wrong.append(f"{now} {node} has a direct peer in its mesh")
             for peer in mesh:
                 if peer not in connected:
                     self.wrong.append(f"{now} {node} has a mesh peer that is not connected")
@@ -129,12 +138,17 @@ def simulate(seed: int, *, loss: float, restarts: float) -> Invariants:
             network.at(time, partial(network.unsubscribe, node, TOPIC))
             pause = network.rng.uniform(0.1, 14.0)
             network.at(time + pause, partial(network.subscribe, node, TOPIC))
+    for number, pair in enumerate(DIRECT_PAIRS):
+        for one, other in (pair, reversed(pair)):
+            peer = partial(network.add_direct_peer, network.nodes[one], network.nodes[other])
+            network.at(10.0 * number, peer)
     churn(network, network.nodes, fraction=restarts, start=2.0, end=20.0, downtime=1.0)
     load(network, Setup(messages=60, rate=3.0, size=64), network.nodes)
     network.run_for(40.0)
     return invariants
 
 
+@pytest.mark.rule("SIM-03")
 @settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 1000),
@@ -146,3 +160,4 @@ def test_meshes_are_in_order_after_each_heartbeat(seed: int, loss: float, restar
     assert invariants.wrong == []
     assert invariants.heartbeats > 24 * 35
     assert min(invariants.grafts, invariants.prunes, invariants.low_scores) > 10
+    assert invariants.direct_peers > 10

@@ -354,3 +354,58 @@ def test_those_who_missed_a_message_are_named() -> None:
     assert receipt is not None
     network.run_for(10.0)
     assert network.missed_by(receipt.message_id) == [network.nodes[2]]
+
+
+# Peers the routers dial themselves
+
+
+def test_direct_peers_connect_and_pass_messages_on_outside_of_the_mesh() -> None:
+    network = Network(link=Link(latency=0.05))
+    first, second = network.add_nodes(2)
+    network.subscribe(first, TOPIC)
+    network.subscribe(second, TOPIC)
+    network.stop(second)
+    for node, other in ((first, second), (second, first)):
+        network.add_direct_peer(node, other)
+    network.start(second)  # which dials its direct peer a second later
+    network.run_for(3.0)
+    assert first.router.peers() == [second.id]
+    assert first.router.mesh(TOPIC) == second.router.mesh(TOPIC) == []
+    assert delays(network) == {0: 0, 1: 50}
+
+
+@pytest.mark.rule("DIR-01")
+def test_a_lost_direct_peer_is_dialled_at_the_next_check() -> None:
+    params = GossipParams(direct_connect_ticks=5)
+    network = Network(params=params, in_step=True)
+    first, second = network.add_nodes(2)
+    network.add_direct_peer(first, second)
+    network.run_for(4.05)
+    assert first.router.peers() == [second.id]
+    network.disconnect(first, second)
+    network.run_for(0.04)
+    assert first.router.peers() == []
+    network.run_for(0.02)  # the fifth heartbeat is at 4.1 s
+    assert first.router.peers() == [second.id]
+
+
+@pytest.mark.rule("PX-11")
+def test_leaves_that_know_only_the_centre_of_a_star_build_a_mesh_of_their_own() -> None:
+    network = Network(link=Link(latency=0.02))
+    bare = MeshParams(d=0, d_low=0, d_high=0, d_out=0, d_score=0)
+    centre = network.add_node(params=GossipParams(mesh=bare, peer_exchange=True))
+    leaves = network.add_nodes(20)
+    network.subscribe(centre, TOPIC)
+    for leaf in leaves:
+        network.subscribe(leaf, TOPIC)
+        network.connect(leaf, centre)
+    network.run_for(5.0)
+    assert centre.router.mesh(TOPIC) == []
+    assert min(len(leaf.router.mesh(TOPIC)) for leaf in leaves) >= 5
+    network.stop(centre)
+    network.run_for(1.0)
+    receipt = network.publish(leaves[0], TOPIC)
+    assert receipt is not None
+    network.run_for(3.0)
+    assert network.missed_by(receipt.message_id) == []
+    assert len(network.delivered_to(receipt.message_id)) == 20
