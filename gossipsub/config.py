@@ -1,4 +1,4 @@
-"""What a host allows itself and its peers: deadlines, queue bounds, table bounds.
+"""What a host allows itself and its peers: deadlines, queue bounds, table bounds, caution.
 
 Times are seconds, sizes bytes. Every number is a bound on what one peer, or all of them
 together, can make the host wait for or remember.
@@ -37,6 +37,8 @@ class HostConfig:
     reconnect_delay: float = 0.5
     """First pause before a lost bootstrap peer is dialled again; doubles each time."""
     reconnect_delay_limit: float = 30.0
+    exchange_dial_timeout: float = 30.0
+    """Until a peer named in peer exchange must be connected, over all its addresses."""
 
     max_connections: int = 1024
     max_connections_per_peer: int = 4
@@ -44,6 +46,13 @@ class HostConfig:
     """Inbound connections in handshake at one time; more are closed at once."""
     max_inbound_streams: int = 64
     """Streams one connection's peer may have open; more are reset."""
+    exchange_queue: int = 128
+    """Peers named in peer exchange that wait to be dialled; when full, new ones are dropped."""
+    exchange_dials: int = 8
+    """Such peers that are dialled at one time."""
+    exchange_public_only: bool = False
+    """Hand on a peer's record in peer exchange only where it lists a public address; of other
+    peers the id alone. For networks that must not learn of each other's private addresses."""
 
     max_rpc_bytes: int = 1 << 20
     """Largest pubsub RPC accepted or sent (gossipsub's usual 1 MiB)."""
@@ -62,6 +71,10 @@ class HostConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.type == "bool":
+                if not isinstance(value, bool):
+                    raise LocalProtocolError(f"{field.name} must be True or False: {value!r}")
+                continue
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not value > 0:
                 raise LocalProtocolError(f"{field.name} must be a positive number: {value!r}")

@@ -32,6 +32,7 @@ from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.ping_service import PingService
 from gossipsub.pubsub import PubSub
+from gossipsub.reachability import has_public_address
 from gossipsub.router.effects import TopicPeer
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score_explanation import ScoreExplanation
@@ -71,7 +72,9 @@ class Host:
     `listen` is one multiaddr or several; none given means a random port on the loopback
     interface, an empty list means not to listen. `key` is a `PrivateKey` or the path of a key
     file, which is created if it does not exist; without it the identity is new each time.
-    `bootstrap` peers are dialled and kept connected. Wrong values raise LocalProtocolError (or
+    `bootstrap` peers are dialled and kept connected. `direct_peers` are so, too, and get every
+    message of their topics outside of the mesh, whatever their score: for nodes whose operators
+    trust each other, which each name the other. Wrong values raise LocalProtocolError (or
     ValueError from the parameter classes) here, before anything is opened.
     """
 
@@ -81,6 +84,7 @@ class Host:
         listen: str | Sequence[str] = LOOPBACK,
         key: PrivateKey | str | os.PathLike[str] | None = None,
         bootstrap: str | Iterable[str] = (),
+        direct_peers: str | Iterable[str] = (),
         params: GossipParams | None = None,
         config: HostConfig | None = None,
         agent_version: str = AGENT_VERSION,
@@ -89,12 +93,12 @@ class Host:
         self._listen = [
             Address.parse(text) for text in ([listen] if isinstance(listen, str) else listen)
         ]
-        self._bootstrap = [
-            Address.parse(text)
-            for text in ([bootstrap] if isinstance(bootstrap, str) else bootstrap)
-        ]
-        _require_peers(self._bootstrap)
+        self._bootstrap = _read_peers("bootstrap", bootstrap)
+        self._direct = _read_peers("direct peer's", direct_peers)
         self._key = _identity(key)
+        for address in self._direct:
+            if address.peer == self.peer_id:
+                raise AddressError(f"a host is no direct peer of itself: {address}")
         self._params = params or GossipParams()
         self._config = config or HostConfig()
         self._introduction = Introduction(self._key, agent_version, self._params.protocols)
@@ -175,6 +179,7 @@ class Host:
             timers=self._timers,
             rng=self._rng,
             first_seqno=time.time_ns(),
+            direct_peers=[address.peer for address in self._direct if address.peer],
             connect=lambda wanted: self._dialing.connect_wanted(wanted),
             topic_peer=self._topic_peer_changed,
         )
@@ -188,6 +193,7 @@ class Host:
             closed=self._connection_closed,
         )
         self._dialing = Dialing(self._connections, config=self._config, rng=self._rng)
+        self._dialing.add_direct(self._direct)
         self._identify = IdentifyService(self._describe, self._peer_identified)
         self._ping = PingService()
         self._identify.serve(self._protocols)
@@ -244,6 +250,27 @@ class Host:
         with anyio.move_on_after(self._config.close_timeout):
             while peer in self._connections.by_peer:
                 await anyio.sleep(0.005)
+
+    def add_direct_peer(self, address: str) -> PeerId:
+        """Make a peer a direct one, as `direct_peers` does at the start, and dial it; returns its
+        id. Called again for the peer, one more address of it is known.
+
+        AddressError for a bad address, one that does not end in /p2p/PEER, and our own.
+        """
+        self._require_running()
+        (parsed,) = _read_peers("direct peer's", address)
+        if parsed.peer is None or parsed.peer == self.peer_id:
+            raise AddressError(f"a host is no direct peer of itself: {address}")
+        self._dialing.add_direct([parsed])
+        self._pubsub.add_direct_peer(parsed.peer)
+        return parsed.peer
+
+    def remove_direct_peer(self, peer: PeerId | str) -> None:
+        """Make it an ordinary peer again; harmless when it is one. Connections stay."""
+        self._require_running()
+        peer = _peer_id(peer)
+        self._dialing.remove_direct(peer)
+        self._pubsub.remove_direct_peer(peer)
 
     def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
@@ -319,7 +346,9 @@ class Host:
     def statistics(self) -> HostStatistics:
         """What has happened since the host was opened, in numbers."""
         self._require_running()
-        return self._pubsub.statistics(len(self._connections))
+        return self._pubsub.statistics(
+            connections=len(self._connections), dials_dropped=self._dialing.dropped
+        )
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -349,7 +378,12 @@ class Host:
 
     def _peer_identified(self, connection: Connection, details: PeerDetails) -> None:
         self._details[connection.peer] = details
-        self._pubsub.peer_identified(connection.peer, details.protocols)
+        record, is_listed = details.signed_record, True
+        if self._config.exchange_public_only and details.record is not None:
+            is_listed = has_public_address(details.record.addresses)
+        self._pubsub.peer_identified(
+            connection.peer, details.protocols, record if is_listed else None
+        )
 
     def _describe(self, connection: Connection) -> Identify:
         return self._introduction.describe(
@@ -361,10 +395,14 @@ def _peer_id(peer: PeerId | str) -> PeerId:
     return PeerId.parse(peer) if isinstance(peer, str) else peer
 
 
-def _require_peers(addresses: Iterable[Address]) -> None:
-    for address in addresses:
+def _read_peers(whose: str, addresses: str | Iterable[str]) -> list[Address]:
+    """Addresses that say whose they are."""
+    texts = [addresses] if isinstance(addresses, str) else addresses
+    parsed = [Address.parse(text) for text in texts]
+    for address in parsed:
         if address.peer is None:
-            raise AddressError(f"a bootstrap address ends in /p2p/PEER: {address}")
+            raise AddressError(f"a {whose} address ends in /p2p/PEER: {address}")
+    return parsed
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -81,6 +81,7 @@ class PubSub:
         timers: Timers,
         rng: random.Random,
         first_seqno: int,
+        direct_peers: Iterable[bytes],
         connect: Callable[[Connect], None],
         topic_peer: Callable[[TopicPeer], None],
     ) -> None:
@@ -91,7 +92,9 @@ class PubSub:
         self.protocols = params.protocols
         self.rpc_limits = RpcLimits()
         self._undivided_bytes = min(config.max_rpc_bytes, UNDIVIDED_BYTES)
-        self.router = Router(params, me=self.me, rng=rng, now=timers.now())
+        self.router = Router(
+            params, me=self.me, rng=rng, now=timers.now(), direct_peers=direct_peers
+        )
         self._counters = Counters()
         self.topics: dict[str, Topic] = {}
         self.peers: dict[bytes, PubsubPeer] = {}
@@ -127,12 +130,14 @@ class PubSub:
             del self.peers[connection.peer]
         self.flush()
 
-    def peer_identified(self, peer: PeerId, protocols: Iterable[str]) -> None:
-        """Identify told which protocols the peer speaks."""
+    def peer_identified(self, peer: PeerId, protocols: Iterable[str], record: bytes | None) -> None:
+        """Identify told which protocols the peer speaks, and its signed record to be handed on."""
         known = self.peers.get(peer)
-        if known is not None and any(
-            self.speaks(ours, theirs) for ours in self.protocols for theirs in protocols
-        ):
+        if known is None:
+            return
+        known.signed_record = record
+        self.router.peer_record(peer, record)
+        if any(self.speaks(ours, theirs) for ours in self.protocols for theirs in protocols):
             known.speaks_pubsub()
 
     def speaks(self, ours: str, theirs: str) -> bool:
@@ -148,6 +153,14 @@ class PubSub:
         self._counters.rpc_in += 1
         self.router.receive_rpc(peer, rpc, now=self.timers.now())
         # Perform at once: verdicts of cheap messages and full queues must not pile up.
+        self.flush()
+
+    def add_direct_peer(self, peer: PeerId) -> None:
+        self.router.add_direct_peer(peer, now=self.timers.now())
+        self.flush()
+
+    def remove_direct_peer(self, peer: PeerId) -> None:
+        self.router.remove_direct_peer(peer, now=self.timers.now())
         self.flush()
 
     # -- what the application asks ---------------------------------------------------------
@@ -274,7 +287,7 @@ class PubSub:
         snapshots = self.router.score_snapshots()
         return {PeerId(peer): snapshot for peer, snapshot in snapshots.items()}
 
-    def statistics(self, connections: int) -> HostStatistics:
+    def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
         counters = self._counters
         undelivered = self.router.undelivered()
         counts = {_REASONS.get(reason, reason): n for reason, n in undelivered.items()}
@@ -287,6 +300,7 @@ class PubSub:
             duplicates=counts.pop("duplicate", 0),
             rejections=counts,
             connections=connections,
+            dials_dropped=dials_dropped,
             validation_waiting=len(self.pipeline),
         )
 

@@ -43,6 +43,8 @@ class PubsubPeer:
         self.outbound: PubsubOutbound | None = None
         self.inbound: PubsubInbound | None = None
         self.is_registered = False
+        self.signed_record: bytes | None = None
+        """Its addresses, signed by it, to be handed on in peer exchange."""
         self._inbound_protocol: str | None = None
         self._speaks_pubsub = False
         self._opening = False
@@ -175,6 +177,7 @@ class PubsubPeer:
             router.peer_connected(
                 self.peer, protocol=protocol, outbound=self.is_outbound(), ip=self.ip(), now=now
             )
+            router.peer_record(self.peer, self.signed_record)
         if self.inbound is not None and self.inbound.held:
             self.inbound.resume()
         self.pubsub.flush()

@@ -32,4 +32,6 @@ class HostStatistics:
     rejections: Mapping[str, int]
     """Messages not delivered for another reason, by go's names for the reasons."""
     connections: int
+    dials_dropped: int
+    """Peers named in peer exchange that were not dialled, because too many waited."""
     validation_waiting: int

@@ -50,6 +50,7 @@ async def _run(options: PeerOptions) -> None:
         key=options.key,
         params=options.params,
         config=options.config,
+        direct_peers=options.direct,
     )
     writer = LineWriter(STDOUT)
     failure: DriverFailed | None = None

@@ -51,7 +51,8 @@ _ROUTER_MS = {
     "heartbeatInitialDelayMs": "heartbeat_initial_delay",
     "fanoutTTLMs": "fanout_ttl",
 }
-_FLOOD = {"floodPublish": "flood_publish"}
+_SWITCHES = {"floodPublish": "flood_publish", "doPX": "peer_exchange"}
+_ROUTER_COUNTS = {"prunePeers": "exchange_peers"}
 _SEEN_MS = {"seenTTLMs": "seen_ttl"}
 _CONFIG = {
     "maxMessageSize": "max_rpc_bytes",
@@ -61,9 +62,12 @@ _CONFIG = {
     "validateWorkers": "validation_workers",
     "subBuffer": "subscription_buffer",
 }
-_GOSSIP = {*_MESH, *_LAZY, *_LAZY_MS, *_FACTOR, *_BACKOFF_MS, *_ROUTER_MS, *_FLOOD}
+_GOSSIP = {
+    *(*_MESH, *_LAZY, *_LAZY_MS, *_FACTOR, *_BACKOFF_MS, *_ROUTER_MS, *_SWITCHES),
+    *(*_ROUTER_COUNTS, "direct"),
+}
 """What means nothing to a floodsub node."""
-_NONE_HERE = {"prunePeers", "doPX", "direct", "validate", "metrics"}
+_NONE_HERE = {"validate", "metrics"}
 _KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 _SIGN = {"strict": SignaturePolicy.STRICT_SIGN, "none": SignaturePolicy.STRICT_NO_SIGN}
 
@@ -78,6 +82,8 @@ class PeerOptions:
     key: PrivateKey
     params: GossipParams
     config: HostConfig
+    direct: tuple[str, ...]
+    """Addresses of direct peers."""
     quiet: bool
     app_scores: AppScores | None
     """None: peers are not scored."""
@@ -142,6 +148,14 @@ def _address(text: str) -> str:
     return text
 
 
+def _peer_addresses(value: Any) -> tuple[str, ...]:
+    addresses = texts(value) if value != [] else ()
+    for text in addresses:
+        if Address.parse(text).peer is None:
+            raise ValueError(f"must end in /p2p/PEER: {text!r}")
+    return addresses
+
+
 def _read_score(flags: argparse.Namespace) -> Scoring | None:
     if flags.score is None:
         return None
@@ -164,6 +178,7 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
     try:
         params = _gossip_params(Values(wanted), flags.sign, flags.msgid, is_floodsub)
         config = replace(HostConfig(), **Values(wanted).pick(_CONFIG, whole))
+        direct = Values(wanted).pick({"direct": "it"}, _peer_addresses).get("it", ())
     except (ValueError, GossipSubError) as error:
         raise OptionError(f"--params: {error}") from error
     if scoring is not None:
@@ -171,6 +186,7 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
     return {
         "params": params,
         "config": config,
+        "direct": direct,
         "unsupported": tuple(sorted(set(given) & unsupported)),
     }
 
@@ -191,7 +207,8 @@ def _gossip_params(given: Values, sign: str, msgid: str, is_floodsub: bool) -> G
         signature_policy=policy,
         message_id=content_id if by_content else origin_id,
         protocols=given.pick({"protocols": "it"}, texts).get("it", default),
-        **given.pick(_FLOOD, switch),
+        **given.pick(_SWITCHES, switch),
+        **given.pick(_ROUTER_COUNTS, whole),
         **given.pick({**_ROUTER_MS, **_SEEN_MS}, seconds),
     )
 

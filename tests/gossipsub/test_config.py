@@ -11,9 +11,20 @@ COUNTS = [field.name for field in fields(HostConfig) if field.type == "int"]
 SECONDS = [field.name for field in fields(HostConfig) if field.type == "float"]
 
 
-def test_every_field_is_a_count_or_a_time():
-    assert len(COUNTS) + len(SECONDS) == len(fields(HostConfig))
+SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
+
+
+def test_every_field_is_a_count_a_time_or_a_switch():
+    assert len(COUNTS) + len(SECONDS) + len(SWITCHES) == len(fields(HostConfig))
     HostConfig()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_on_or_off(name):
+    assert getattr(HostConfig(**{name: True}), name) is True
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: 1})
+    assert str(refused.value) == f"{name} must be True or False: 1"
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *SECONDS])

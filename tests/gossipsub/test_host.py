@@ -60,6 +60,15 @@ WRONG = {
     "listen": ({"listen": "127.0.0.1:4001"}, AddressError, "begins with '/'"),
     "listen_list": ({"listen": ["/ip4/127.0.0.1/udp/1"]}, AddressError, "/tcp/PORT"),
     "bootstrap": ({"bootstrap": [NOBODY]}, AddressError, "ends in /p2p/PEER"),
+    "direct_peers": ({"direct_peers": NOBODY}, AddressError, "direct peer's address ends in /p2p"),
+    "direct_to_itself": (
+        {
+            "direct_peers": [f"{NOBODY}/p2p/{PEER}"],
+            "key": PrivateKey.from_seed(bytes(31) + b"\x01"),
+        },
+        AddressError,
+        "no direct peer of itself",
+    ),
     "bootstrap_text": ({"bootstrap": NOBODY}, AddressError, "ends in /p2p/PEER"),
     "key": ({"key": bytes(32)}, LocalProtocolError, "key is a PrivateKey or a path: bytes"),
     "agent_not_text": ({"agent_version": 5}, LocalProtocolError, "agent version is a text: 5"),

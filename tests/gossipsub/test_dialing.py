@@ -1,0 +1,256 @@
+"""Peers dialled on the router's behalf: in what number, where, and whom not."""
+
+from __future__ import annotations
+
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from gossipsub.address import Address
+from gossipsub.config import HostConfig
+from gossipsub.connections import DialError
+from gossipsub.crypto.envelope import SignedEnvelope
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.peer_record import DOMAIN, PAYLOAD_TYPE, PeerRecord
+from gossipsub.dialing import Dialing
+from gossipsub.router.effects import Connect
+
+pytestmark = pytest.mark.anyio
+
+SOURCE = b"the peer that names others"
+HERE = Address.parse("/ip4/127.0.0.1/tcp/1")
+
+
+def key(number: int) -> PrivateKey:
+    return PrivateKey.from_node_number(number)
+
+
+def peer(number: int) -> bytes:
+    return bytes(key(number).peer_id())
+
+
+def record(number: int, *texts: str) -> bytes:
+    addresses = [
+        Address.parse(text).encode() for text in texts or (f"/ip4/127.0.0.1/tcp/{number}",)
+    ]
+    return PeerRecord(key(number).peer_id(), 1, addresses).seal(key(number))
+
+
+def named(number: int, *texts: str) -> Connect:
+    return Connect(peer(number), record(number, *texts), SOURCE)
+
+
+@dataclass
+class Connected:
+    remote_address: Address | None
+
+
+class FakeConnections:
+    """Dials end when they are told to."""
+
+    def __init__(self, *, source: Address | None = HERE) -> None:
+        self.known = {SOURCE: Connected(source)}
+        self.dialled: list[Address] = []
+        self.under_way: dict[Address, anyio.Event] = {}
+        self.fails = False
+
+    def get(self, wanted: bytes) -> Connected | None:
+        return self.known.get(wanted)
+
+    async def dial(self, address: Address) -> None:
+        self.dialled.append(address)
+        self.under_way[address] = anyio.Event()
+        try:
+            if not self.fails:
+                await self.under_way[address].wait()
+        finally:
+            del self.under_way[address]
+        if self.fails:
+            raise DialError("nobody there")
+
+    @property
+    def ports(self) -> list[int]:
+        return [address.port for address in self.dialled]
+
+    def end(self, count: int = 1) -> None:
+        for event in list(self.under_way.values())[:count]:
+            event.set()
+
+
+@asynccontextmanager
+async def dialing(connections: FakeConnections, **config):
+    async with anyio.create_task_group() as tasks:
+        made = Dialing(connections, config=HostConfig(**config), rng=random.Random(1))
+        made.tasks = tasks
+        yield made
+        tasks.cancel_scope.cancel()
+
+
+async def settle():
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.rule("PX-07")
+async def test_eight_are_dialled_at_one_time_and_128_wait_in_order():
+    connections = FakeConnections()
+    async with dialing(connections) as made:
+        for number in range(1, 151):
+            made.connect_wanted(named(number))
+        await settle()
+        assert sorted(connections.ports) == list(range(1, 9))
+        # Nothing ran before all were named: those that are dialled had waited as well.
+        assert made.dropped == 150 - 128
+        connections.end(3)
+        await settle()
+        assert sorted(connections.ports) == list(range(1, 12))
+        assert len(connections.under_way) == 8
+        while connections.under_way:
+            connections.end(8)
+            await settle()
+        assert sorted(connections.ports) == list(range(1, 129))
+        made.connect_wanted(named(200))
+        await settle()
+        assert connections.ports[-1] == 200
+
+
+async def test_a_peer_is_not_dialled_twice_at_one_time():
+    connections = FakeConnections()
+    async with dialing(connections, exchange_dials=1, exchange_queue=2) as made:
+        made.connect_wanted(named(1))
+        await settle()
+        for number in (1, 2, 2, 1):
+            made.connect_wanted(named(number))
+        connections.end()
+        await settle()
+        connections.end()
+        await settle()
+        assert connections.ports == [1, 2]
+        assert made.dropped == 0
+        made.connect_wanted(named(1))
+        await settle()
+        assert connections.ports == [1, 2, 1]
+
+
+@pytest.mark.rule("PX-07")
+async def test_a_dial_ends_when_its_time_is_over():
+    assert HostConfig().exchange_dial_timeout == 30.0
+    connections = FakeConnections()
+    async with dialing(connections, exchange_dials=1, exchange_dial_timeout=0.05) as made:
+        made.connect_wanted(named(1, "/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"))
+        made.connect_wanted(named(3))
+        with anyio.fail_after(5):
+            while connections.ports != [1, 3]:  # the second address has no time left
+                await anyio.sleep(0.005)
+
+
+async def test_the_addresses_of_a_record_are_tried_in_turn_and_name_the_peer():
+    connections = FakeConnections()
+    connections.fails = True
+    async with dialing(connections) as made:
+        made.connect_wanted(named(1, "/ip4/127.0.0.1/tcp/7", "/ip4/127.0.0.1/tcp/8"))
+        await settle()
+    assert connections.dialled == [
+        Address("ip4", "127.0.0.1", port, key(1).peer_id()) for port in (7, 8)
+    ]
+
+
+async def test_the_address_of_another_peer_in_a_record_is_left_out():
+    connections = FakeConnections()
+    connections.fails = True
+    own, other = key(1).peer_id(), key(2).peer_id()
+    async with dialing(connections) as made:
+        made.connect_wanted(
+            named(1, f"/ip4/127.0.0.1/tcp/7/p2p/{other}", f"/ip4/127.0.0.1/tcp/8/p2p/{own}")
+        )
+        await settle()
+    assert connections.ports == [8]
+
+
+def _of_another_type() -> bytes:
+    payload = PeerRecord(key(1).peer_id(), 1, [HERE.encode()]).encode()
+    return SignedEnvelope.seal(
+        key(1), domain=DOMAIN, payload_type=b"\x03\x02", payload=payload
+    ).encode()
+
+
+def _signed_by_another() -> bytes:
+    payload = PeerRecord(key(1).peer_id(), 1, [HERE.encode()]).encode()
+    return SignedEnvelope.seal(
+        key(2), domain=DOMAIN, payload_type=PAYLOAD_TYPE, payload=payload
+    ).encode()
+
+
+DEFECTS = {
+    "empty": b"",
+    "broken": record(1)[:-1],
+    "changed": record(1)[:-1] + bytes([record(1)[-1] ^ 1]),
+    "no peer record": _of_another_type(),
+    "about another peer": record(2),
+    "signed by another peer": _signed_by_another(),
+    "without an address": PeerRecord(key(1).peer_id(), 1).seal(key(1)),
+}
+
+
+@pytest.mark.rule("PX-08")
+@pytest.mark.parametrize("defective", DEFECTS.values(), ids=DEFECTS)
+async def test_a_record_that_is_not_the_peers_own_leads_to_no_dial(defective):
+    connections = FakeConnections()
+    async with dialing(connections) as made:
+        made.connect_wanted(Connect(peer(1), defective, SOURCE))
+        made.connect_wanted(named(3))
+        await settle()
+    assert connections.ports == [3]
+
+
+async def test_a_peer_named_without_a_record_is_left():
+    connections = FakeConnections()
+    async with dialing(connections, exchange_queue=1) as made:
+        made.connect_wanted(Connect(peer(1), None, SOURCE))
+        made.connect_wanted(named(2))
+        await settle()
+        assert connections.ports == [2]
+        assert made.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "ports"),
+    [("/ip4/127.0.0.1/tcp/1", [2, 1]), ("/ip4/8.8.8.8/tcp/1", [1]), (None, [1])],
+)
+async def test_what_is_dialled_depends_on_where_the_one_who_names_it_is(source, ports):
+    connections = FakeConnections(source=None if source is None else Address.parse(source))
+    connections.fails = True
+    async with dialing(connections) as made:
+        made.connect_wanted(named(1, "/ip4/9.9.9.9/tcp/1", "/ip4/127.0.0.1/tcp/2"))
+        connections.known.clear()  # where it was counts, not that it is gone
+        await settle()
+    assert connections.ports == ports
+
+
+@pytest.mark.rule("DIR-01")
+async def test_direct_peers_do_not_wait_for_those_named_in_exchange():
+    connections = FakeConnections()
+    direct = Address.parse(f"/ip4/127.0.0.1/tcp/1000/p2p/{key(50).peer_id()}")
+    second = Address.parse(f"/ip4/127.0.0.1/tcp/1001/p2p/{key(50).peer_id()}")
+    async with dialing(connections, exchange_dials=1, exchange_queue=1) as made:
+        made.add_direct([direct, second])
+        made.connect_wanted(named(1))
+        made.connect_wanted(named(2))
+        made.connect_wanted(Connect(peer(50)))
+        made.connect_wanted(Connect(peer(50)))
+        made.connect_wanted(Connect(peer(51)))  # direct by its id alone: it will dial us
+        await settle()
+        assert sorted(connections.ports) == [1, 1000]
+        connections.fails = True
+        connections.end(2)
+        await settle()
+        assert connections.ports[-1] == 1001
+        made.remove_direct(peer(50))
+        made.remove_direct(peer(50))
+        made.connect_wanted(Connect(peer(50)))
+        await settle()
+        assert connections.ports[-1] == 1001
