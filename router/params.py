@@ -277,7 +277,8 @@ class GossipParams:
     accept_peer_exchange: bool = True
     """Dial peers that others name so: where peers are scored, only those from `accept_px` on."""
     exchange_peers: int = 16
-    """How many peers are named in a PRUNE, and taken of those that one names, at most."""
+    """How many peers are named in a PRUNE, and taken of those that one names, at most. Not more
+    than 16: js and this library refuse a PRUNE that names more."""
     direct_connect_delay: float = 1.0
     """Seconds after the start until direct peers are dialled."""
     direct_connect_ticks: int = 300
@@ -299,7 +300,9 @@ class GossipParams:
         _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")
         _require_positive(self, "direct_connect_ticks")
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
-        _require_not_negative(self, "exchange_peers", "direct_connect_delay")
+        _require_not_negative(self, "direct_connect_delay")
+        if not 0 <= self.exchange_peers <= 16:
+            raise ValueError(f"exchange_peers must be in 0..16: {self.exchange_peers}")
         if not self.protocols:
             raise ValueError("protocols must name at least one protocol id")
         self.settings(TopicParams())

@@ -50,9 +50,9 @@ class PeerExchange:
         peer.signed_record = record if is_usable else None
 
     def offer(self, peer: Peer, topic: str) -> tuple[PeerInfo, ...]:
-        """Random others of a topic, for the PRUNE of a peer in good standing that knows peer
-        exchange. Those of bad standing, direct and floodsub peers are not named."""
-        if not self._offers or not peer.features.peer_exchange or self._score(peer.id) < 0.0:
+        """Random others of a topic, for the PRUNE of a peer in good standing. Those of bad
+        standing, direct and floodsub peers are not named."""
+        if not self._offers or self._score(peer.id) < 0.0:
             return ()
         others = [
             other

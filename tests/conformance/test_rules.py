@@ -26,7 +26,7 @@ from gossipsub.conformance.rules import __file__ as rules_file
 
 TESTS = Path(__file__).resolve().parent.parent
 
-GATED_AREAS = ("NOI", "KEY", "ENV", "MSS", "YMX", "IDY", "PNG", "WIRE", "SPL", "T")
+GATED_AREAS = ("NOI", "KEY", "ENV", "MSS", "YMX", "IDY", "PNG", "WIRE", "SPL", "PX", "DIR", "T")
 """Areas whose MUST and SHOULD rules each have a test, or a reason for having none."""
 
 

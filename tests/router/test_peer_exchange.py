@@ -69,6 +69,9 @@ def test_the_last_messages_of_a_topic_left_name_others(make_node: MakeNode) -> N
 
 
 def test_the_number_of_peers_named_is_a_parameter(make_node: MakeNode) -> None:
+    for number in (-1, 17):
+        with pytest.raises(ValueError, match=rf"^exchange_peers must be in 0\.\.16: {number}$"):
+            GossipParams(exchange_peers=number)
     node = exchanging(make_node, exchange_peers=3)
     node.connect(node.peers(30), outbound=True, graft=("t",))
     assert {len(others) for others in offered(node.tick(), make_node).values()} == {3}
