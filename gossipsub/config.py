@@ -50,6 +50,10 @@ class HostConfig:
     """Peers named in peer exchange that wait to be dialled; when full, new ones are dropped."""
     exchange_dials: int = 8
     """Such peers that are dialled at one time."""
+    exchange_private_dials: bool = False
+    """Dial private addresses named in peer exchange whoever names them, not only peers in a
+    private network themselves. For nodes of one private network that know each other by public
+    addresses; anybody believed in peer exchange can then make this host connect there."""
     exchange_public_only: bool = False
     """Hand on a peer's record in peer exchange only where it lists a public address; of other
     peers the id alone. For networks that must not learn of each other's private addresses."""

@@ -106,11 +106,22 @@ class Dialing:
                 self._dialling[peer] = None
                 try:
                     with anyio.move_on_after(self._config.exchange_dial_timeout):
-                        await self._try_each(_addresses(PeerId(peer), record, told_over))
+                        await self._try_each(self._addresses(PeerId(peer), record, told_over))
                 finally:
                     del self._dialling[peer]
         finally:
             self._workers -= 1
+
+    def _addresses(self, peer: PeerId, record: bytes, told_over: Address | None) -> list[Address]:
+        """Where to dial a peer named in exchange; nowhere unless it signed the record itself."""
+        try:
+            opened = PeerRecord.open(record, peer=peer)
+        except RemoteProtocolError as error:
+            logger.debug("bad peer record in peer exchange error=%s", error)
+            return []
+        private = self._config.exchange_private_dials
+        found = dialable(opened.addresses, told_over=told_over, private=private)
+        return [each.with_peer(opened.peer_id) for each in found if each.peer in (None, peer)]
 
     async def _try_each(self, addresses: Iterable[Address]) -> None:
         await anyio.lowlevel.checkpoint()  # others have their turn, whatever came in the records
@@ -125,14 +136,3 @@ class Dialing:
             logger.debug("dial failed error=%s", error)
             return False
         return True
-
-
-def _addresses(peer: PeerId, record: bytes, told_over: Address | None) -> list[Address]:
-    """Where to dial a peer named in exchange; nowhere unless it signed the record itself."""
-    try:
-        opened = PeerRecord.open(record, peer=peer)
-    except RemoteProtocolError as error:
-        logger.debug("bad peer record in peer exchange error=%s", error)
-        return []
-    found = dialable(opened.addresses, told_over=told_over)
-    return [each.with_peer(opened.peer_id) for each in found if each.peer in (None, peer)]

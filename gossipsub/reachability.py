@@ -47,12 +47,17 @@ def scope_of(address: Address) -> Scope | None:
     return Scope.PUBLIC if ip.is_global else Scope.PRIVATE
 
 
-def dialable(encoded: Sequence[bytes], *, told_over: Address | None) -> list[Address]:
+def dialable(
+    encoded: Sequence[bytes], *, told_over: Address | None, private: bool = False
+) -> list[Address]:
     """The addresses to dial of those a record lists, in the order to try them. `told_over` is the
-    address of the peer that named them; None: it is not known, and counts as public."""
+    address of the peer that named them; None: it is not known, and counts as public. With
+    `private`, private addresses are dialled whoever named them."""
     told = None if told_over is None else scope_of(told_over)
     if told is None:
         told = Scope.PUBLIC
+    if private:
+        told = min(told, Scope.PRIVATE)
     found = [(scope, address) for scope, address in _judged(encoded) if scope >= told]
     # What is as near as the one who named it is most likely to answer.
     found.sort(key=lambda entry: entry[0])

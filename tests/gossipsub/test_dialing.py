@@ -231,6 +231,15 @@ async def test_what_is_dialled_depends_on_where_the_one_who_names_it_is(source, 
     assert connections.ports == ports
 
 
+async def test_private_addresses_are_dialled_for_strangers_where_the_config_says_so():
+    for private, ports in ((False, []), (True, [2])):
+        connections = FakeConnections(source=Address.parse("/ip4/8.8.8.8/tcp/1"))
+        async with dialing(connections, exchange_private_dials=private) as made:
+            made.connect_wanted(named(1, "/ip4/10.0.0.1/tcp/2"))
+            await settle()
+            assert connections.ports == ports
+
+
 @pytest.mark.rule("DIR-01")
 async def test_direct_peers_do_not_wait_for_those_named_in_exchange():
     connections = FakeConnections()

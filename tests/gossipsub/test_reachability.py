@@ -66,6 +66,18 @@ def test_only_what_the_one_who_names_it_can_reach_is_dialled_the_nearest_first(t
     assert [address.host for address in dialable(ENCODED, told_over=source)] == dialled
 
 
+@pytest.mark.parametrize(
+    ("told_over", "hosts"),
+    [
+        ("/ip4/1.1.1.1/tcp/9", ["10.0.0.1", "8.8.8.8", "9.9.9.9"]),
+        ("/ip4/127.0.0.1/tcp/9", ["127.0.0.1", "10.0.0.1", "8.8.8.8", "9.9.9.9"]),
+    ],
+)
+def test_private_addresses_may_be_dialled_whoever_names_them(told_over, hosts):
+    found = dialable(ENCODED, told_over=Address.parse(told_over), private=True)
+    assert [address.host for address in found] == hosts
+
+
 DAMAGED = {
     "nothing": b"",
     "no multiaddr": b"\xff\xff\xff",
