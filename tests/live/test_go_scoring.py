@@ -329,10 +329,8 @@ async def test_what_is_offered_and_not_delivered_costs_the_same(target: str) -> 
         # Kept, by another; kept, with a message that has another fault; and not kept.
         await other.send_rpc(Rpc(publish=[signed(w, "t", 1001)]))
         await w.send_rpc(Rpc(publish=[signed(w, "t", 1002, b"bad"), *flipped(w, peer, 1003)]))
-        penalty = 0.0
-        while penalty == 0:
-            await anyio.sleep(0.02)
-            penalty = (await told(peer, w))["P7"]
+        name = str(w.peer_id)
+        await peer.wait_answer("scores", lambda got: got["scores"][name]["behaviour_penalty"] > 0)
         assert anyio.current_time() - began >= 1
         await told(peer, w, P7=4, P4=2)
 
