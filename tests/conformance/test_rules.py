@@ -26,7 +26,10 @@ from gossipsub.conformance.rules import __file__ as rules_file
 
 TESTS = Path(__file__).resolve().parent.parent
 
-GATED_AREAS = ("NOI", "KEY", "ENV", "MSS", "YMX", "IDY", "PNG", "WIRE", "SPL", "PX", "DIR", "T")
+GATED_AREAS = (
+    *("NOI", "KEY", "ENV", "MSS", "YMX", "IDY", "PNG", "WIRE", "SPL", "T"),
+    *("GOS", "BACK", "SCORE", "THR", "SPAM", "IDW", "PX", "DIR"),
+)
 """Areas whose MUST and SHOULD rules each have a test, or a reason for having none."""
 
 
