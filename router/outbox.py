@@ -67,8 +67,16 @@ class Outbox:
         """Send what was gathered: one RPC per peer."""
         if self._batches:
             batches, self._batches = self._batches, {}
+            gossip, told = Rpc(), list[IHave]()
             for peer, batch in batches.items():
-                self._send_control(peer, batch)
+                if batch.mesh or batch.iwant or peer in self._dropped:
+                    self._send_control(peer, batch)
+                elif batch.ihave:
+                    # Peers in a row are often told the same: one object, counted and encoded once.
+                    if batch.ihave != told:
+                        told = batch.ihave
+                        gossip = Rpc(control=Control(ihave=tuple(told)))
+                    self.effects.append(SendRpc(peer, gossip, Lane.FORWARDED))
 
     def flush_with_dropped(self) -> None:
         """As `flush`, and to every peer what it is still owed."""
