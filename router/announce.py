@@ -56,7 +56,9 @@ class Announcements:
             retry.topics[option.topic] = option.subscribe
 
     def next_deadline(self) -> float:
-        return min((retry.due for retry in self._retries.values()), default=math.inf)
+        if not self._retries:
+            return math.inf
+        return min(retry.due for retry in self._retries.values())
 
     def retry_due(self, now: float) -> None:
         """Send what is due, as far as it still says the truth."""

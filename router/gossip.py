@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from itertools import islice
 from random import Random
 
 from gossipsub.router.effects import Lane
@@ -87,13 +86,12 @@ class Gossip:
         if peer.ihave_rpcs > params.max_ihave_messages or budget <= 0:
             return
         is_known = self._messages.is_known
-        unknown = {
-            message_id: ihave.topic
-            for ihave in ihaves
-            if ihave.topic in joined
-            for message_id in islice(ihave.message_ids, params.max_ihave_length)
-            if not is_known(message_id, now)
-        }
+        unknown: dict[bytes, str] = {}
+        for ihave in ihaves:
+            if ihave.topic in joined:
+                for message_id in ihave.message_ids[: params.max_ihave_length]:
+                    if not is_known(message_id, now):
+                        unknown[message_id] = ihave.topic
         if unknown:
             # Random order: where the budget or the peer cuts the list, no id always loses.
             ids = self._rng.sample(list(unknown), min(len(unknown), budget))

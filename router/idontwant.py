@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain, islice, takewhile
+from itertools import takewhile
 
 from gossipsub.router.asked import Asked
 from gossipsub.router.effects import Lane, Unqueue
@@ -90,12 +90,14 @@ class IDontWants:
         refusals.rpcs += 1
         if refusals.rpcs > self._params.max_idontwant_messages:
             return
-        ids = chain.from_iterable(entry.message_ids for entry in idontwants)
-        for message_id in islice(ids, self._params.max_idontwant_length):
-            self._refuse(peer.id, refusals, _key(message_id))
-            message = self._mcache.get(message_id)
-            if message is not None:
-                self._outbox.effects.append(Unqueue(peer.id, message))
+        room = self._params.max_idontwant_length
+        for entry in idontwants:
+            for message_id in entry.message_ids[:room]:
+                self._refuse(peer.id, refusals, _key(message_id))
+                message = self._mcache.get(message_id)
+                if message is not None:
+                    self._outbox.effects.append(Unqueue(peer.id, message))
+            room -= min(room, len(entry.message_ids))
 
     def asked(self, peer: bytes, message_ids: Iterable[bytes]) -> None:
         """The peer is sent an IWANT for these."""
@@ -114,9 +116,11 @@ class IDontWants:
         self._heartbeat += 1
         for peer, refusals in self._by_peer.items():
             refusals.rpcs = 0
-            for key in self._ended(refusals.until):
-                del refusals.until[key]
-                self._unlist(key, peer)
+            until = refusals.until
+            if until and next(iter(until.values())) <= self._heartbeat:
+                for key in self._ended(until):
+                    del until[key]
+                    self._unlist(key, peer)
 
     def forget(self, peer: bytes) -> None:
         """The peer, or the stream on which it told us, is gone."""
@@ -130,7 +134,11 @@ class IDontWants:
         if until.pop(key, None) is None:  # popped, to come last again
             if len(until) >= self._max_refusals:
                 return
-            self._by_key.setdefault(key, {})[peer] = None
+            peers = self._by_key.get(key)
+            if peers is None:
+                self._by_key[key] = {peer: None}
+            else:
+                peers[peer] = None
         until[key] = self._heartbeat + self._params.idontwant_heartbeats
 
     def _ended(self, until: dict[bytes, int]) -> list[bytes]:

@@ -153,7 +153,8 @@ class Mesh:
             for peer in [peer for peer in mesh if peer not in keepers]:
                 self._prune(peer, topic, now)
         if len(mesh) >= params.d_low:
-            missing = params.d_out - sum(self._is_outbound(peer) for peer in mesh)
+            connected = self._peers.connected
+            missing = params.d_out - sum([connected[peer].outbound for peer in mesh])
             if missing > 0:
                 outbound = [peer.id for peer in self._candidates(topic, now) if peer.outbound]
                 self._graft_random(outbound, topic, len(mesh) + missing, now)

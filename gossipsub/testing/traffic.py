@@ -29,27 +29,35 @@ class Traffic:
 
 
 class TrafficCounter:
-    """Adds RPCs up. RPCs dropped at the sender are counted apart, by their number."""
+    """Adds RPCs up. RPCs dropped at the sender are counted apart, by their number.
+
+    One RPC object goes to many peers in a row: it is looked at once, and added up at the end.
+    `last` and `repeats` are open to the transport, which counts the same RPC again without a call.
+    """
 
     def __init__(self) -> None:
-        self.rpcs = 0
         self.dropped = 0
+        self.last: Rpc | None = None
+        self.repeats = 0
+        """How often `last` was sent since it was first seen."""
+        self._rpcs = 0
         self._by_kind = {kind: Traffic() for kind in KINDS}
-        # One RPC object goes to many peers in a row: it is looked at once, and added up at the end.
-        self._last: Rpc | None = None
         self._last_bytes = 0
-        self._last_times = 0
         self._last_parts: list[_Part] = []
+
+    @property
+    def rpcs(self) -> int:
+        """RPCs sent."""
+        return self._rpcs + self.repeats
 
     def count(self, rpc: Rpc) -> int:
         """Count an RPC sent; returns its estimated bytes."""
-        self.rpcs += 1
-        if rpc is not self._last:
+        if rpc is not self.last:
             self._add_last()
-            self._last = rpc
+            self.last = rpc
             self._last_parts = _parts_of(rpc)
             self._last_bytes = sum(part[3] for part in self._last_parts)
-        self._last_times += 1
+        self.repeats += 1
         return self._last_bytes
 
     def by_kind(self) -> dict[str, Traffic]:
@@ -58,7 +66,8 @@ class TrafficCounter:
         return {kind: replace(traffic) for kind, traffic in self._by_kind.items()}
 
     def _add_last(self) -> None:
-        times, self._last_times = self._last_times, 0
+        times, self.repeats = self.repeats, 0
+        self._rpcs += times
         for kind, count, ids, size in self._last_parts:
             traffic = self._by_kind[kind]
             traffic.count += count * times

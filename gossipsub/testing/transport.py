@@ -21,7 +21,7 @@ class Transport:
     def __init__(self, agenda: Agenda, *, rng: Random, observer: Observer | None) -> None:
         self.traffic = TrafficCounter()
         self._agenda = agenda
-        self._rng = rng
+        self._random = rng.random
         self._observer = observer
 
     def new_pipe(self, sender: Node, receiver: Node, link: Link) -> Pipe:
@@ -49,11 +49,14 @@ class Transport:
             if changed is None:
                 return
             rpc = changed
-        agenda = self._agenda
         if self._observer is not None:
-            self._observer.sent(agenda.now, node, pipe.receiver, rpc)
+            self._observer.sent(self._agenda.now, node, pipe.receiver, rpc)
         if pipe.is_instant:
-            self.traffic.count(rpc)
+            traffic = self.traffic
+            if rpc is traffic.last:  # as in `count`, without a call per RPC
+                traffic.repeats += 1
+            else:
+                traffic.count(rpc)
             self._depart(pipe, rpc)
         else:
             self._queue(pipe, rpc, effect)
@@ -61,7 +64,7 @@ class Transport:
     def _queue(self, pipe: Pipe, rpc: Rpc, effect: SendRpc) -> None:
         """Through a link with loss or bandwidth."""
         link, queue = pipe.link, pipe.queue
-        if link.loss and self._rng.random() < link.loss:
+        if link.loss and self._random() < link.loss:
             self._drop(pipe, rpc)
             return
         size = self.traffic.count(rpc)
@@ -93,7 +96,7 @@ class Transport:
         agenda = self._agenda
         delay = pipe.delay_ticks
         if pipe.jitter_ticks:
-            delay += pipe.jitter_ticks * (2.0 * self._rng.random() - 1.0)
+            delay += pipe.jitter_ticks * (2.0 * self._random() - 1.0)
         tick = agenda.tick + int(delay + 0.5)
         if tick < pipe.last_arrival:  # behind the RPC ahead of it: a stream is ordered
             tick = pipe.last_arrival
