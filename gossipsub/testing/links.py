@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gossipsub.router.effects import Lane
-from gossipsub.wire.rpc import Rpc
+from gossipsub.wire.rpc import Message, Rpc
 
 if TYPE_CHECKING:
     from gossipsub.testing.nodes import Node
@@ -106,6 +106,19 @@ class SendQueue:
                 self._bytes -= size
                 return rpc, size
         return None
+
+    def remove(self, message: Message) -> bool:
+        """Take out the RPC that carries this message and nothing else; False if none does."""
+        wanted = Rpc(publish=(message,))
+        for lane in self._lanes:
+            for item in lane:
+                rpc, size = item
+                if rpc == wanted:
+                    lane.remove(item)
+                    self._rpcs -= 1
+                    self._bytes -= size
+                    return True
+        return False
 
     def _take_newest_below(self, lane: Lane) -> Rpc | None:
         for lower in reversed(self._lanes[lane + 1 :]):

@@ -22,6 +22,7 @@ from gossipsub.router.effects import (
     Effect,
     PublishReceipt,
     SendRpc,
+    Unqueue,
     Validate,
     Verdict,
 )
@@ -321,6 +322,8 @@ class Network:
             for effect in effects:
                 if isinstance(effect, SendRpc):
                     self._transport.send(node, effect)
+                elif isinstance(effect, Unqueue):
+                    self._transport.unqueue(node, effect)
                 elif isinstance(effect, Validate):
                     self._validate(node, effect, now)
                 elif isinstance(effect, Deliver):

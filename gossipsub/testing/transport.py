@@ -6,7 +6,7 @@ from functools import partial
 from heapq import heappush
 from random import Random
 
-from gossipsub.router.effects import SendRpc
+from gossipsub.router.effects import SendRpc, Unqueue
 from gossipsub.testing.agenda import Agenda
 from gossipsub.testing.links import Link, Pipe, SendQueue
 from gossipsub.testing.nodes import Node
@@ -60,6 +60,13 @@ class Transport:
             self._depart(pipe, rpc)
         else:
             self._queue(pipe, rpc, effect)
+
+    def unqueue(self, node: Node, effect: Unqueue) -> None:
+        """Take a message back that a peer refused, if it still waits in the queue of a link with
+        bandwidth. It stays counted as sent, like those a full queue gives up."""
+        pipe = node.pipes.get(effect.peer)
+        if pipe is not None and pipe.queue is not None:
+            pipe.queue.remove(effect.message)
 
     def _queue(self, pipe: Pipe, rpc: Rpc, effect: SendRpc) -> None:
         """Through a link with loss or bandwidth."""

@@ -9,7 +9,7 @@ import pytest
 from gossipsub.router.effects import Lane
 from gossipsub.testing import Link, Network, Node, Observer, connect_line
 from gossipsub.testing.links import SendQueue
-from gossipsub.wire.rpc import Message, Rpc
+from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
 
 TOPIC = "t"
 
@@ -165,3 +165,29 @@ def test_a_queue_full_of_bytes_gives_up_as_many_as_it_takes() -> None:
         queue.push(item, 30, Lane.FORWARDED)
     big = rpc("big")
     assert queue.push(big, 60, Lane.OWN) == [small[2], small[1]]
+
+
+def test_a_refused_message_is_taken_out_of_the_queue() -> None:
+    queue = SendQueue(max_rpcs=2, max_bytes=100)
+    one, other = Message(TOPIC, b"1"), Message(TOPIC, b"2")
+    queue.push(Rpc(publish=(one,)), 60, Lane.FORWARDED)
+    both = Rpc(publish=(one, other))
+    queue.push(both, 40, Lane.FORWARDED)
+    assert queue.remove(one)
+    assert not queue.remove(one)
+    assert not queue.remove(other)
+    assert queue.push(Rpc(), 60, Lane.FORWARDED) == []
+    assert queue.pop() == (both, 40)
+
+
+def test_a_message_that_waits_for_a_slow_link_is_not_sent_to_a_peer_that_refused_it() -> None:
+    network, arrivals = two_nodes(Link(latency=0.01, bandwidth=1000.0))
+    sender, receiver = network.nodes
+    network.publish(sender, TOPIC, 5000)
+    network.publish(sender, TOPIC, 5000)  # waits for about five seconds
+    second = sender.id + (2).to_bytes(8, "big")
+    sender.router.receive_rpc(
+        receiver.id, Rpc(control=Control(idontwant=(IDontWant((second,)),))), now=network.now
+    )
+    network.run_for(30.0)
+    assert [seqno for _, seqno in arrivals.messages] == [1]
