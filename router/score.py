@@ -27,8 +27,8 @@ class _PeerCounters:
     lost_sends: float = 0.0
     events: ScoreEvents | None = None
     """None while nothing cost the peer anything."""
-    colocation: float | None = None
-    """P6, unweighted; None: to be computed anew."""
+    penalties: float | None = None
+    """What does not come from topics, without P5; None: to be computed anew."""
     value: float | None = None
     """The score without P5; None: to be computed anew."""
 
@@ -73,7 +73,7 @@ class PeerScores:
         if counters is not None:
             self._clear_addresses(peer, counters)
             counters.addresses = self._addresses.add(peer, ips)
-            counters.value = counters.colocation = None
+            counters.value = counters.penalties = None
             self._addresses_changed(counters.addresses)
 
     def remove_peer(self, peer: bytes, now: float) -> None:
@@ -153,7 +153,7 @@ class PeerScores:
             before = self._misdeeds(counters)
             counters.behaviour_penalty += count
             cost = self._params.behaviour_penalty_weight * (self._misdeeds(counters) - before)
-            counters.value = None
+            counters.value = counters.penalties = None
             self._note(counters, "P7", None, reason, count, cost)
 
     def send_lost(self, peer: bytes, count: int) -> None:
@@ -163,7 +163,7 @@ class PeerScores:
             before = self._slowness(counters)
             counters.lost_sends += count
             cost = self._params.slow_peer_weight * (self._slowness(counters) - before)
-            counters.value = None
+            counters.value = counters.penalties = None
             self._note(counters, "slow peer", None, "its queue was full", count, cost)
 
     # Time and parameters
@@ -294,7 +294,13 @@ class PeerScores:
         value = math.fsum(parts.values())
         if params.topic_score_cap:
             value = min(value, params.topic_score_cap)
-        value += params.ip_colocation_factor_weight * self._ip_colocation(counters)
+        if counters.penalties is None:
+            counters.penalties = self._penalties(counters)
+        return value + counters.penalties
+
+    def _penalties(self, counters: _PeerCounters) -> float:
+        params = self._params
+        value = params.ip_colocation_factor_weight * self._ip_colocation(counters)
         value += params.behaviour_penalty_weight * self._misdeeds(counters)
         return value + params.slow_peer_weight * self._slowness(counters)
 
@@ -327,11 +333,8 @@ class PeerScores:
             record.events.note(self._time, component, topic, reason, count, cost)
 
     def _ip_colocation(self, counters: _PeerCounters) -> float:
-        value = counters.colocation
-        if value is None:
-            threshold = self._params.ip_colocation_factor_threshold
-            value = counters.colocation = self._addresses.surplus(counters.addresses, threshold)
-        return value
+        threshold = self._params.ip_colocation_factor_threshold
+        return self._addresses.surplus(counters.addresses, threshold)
 
     def _app_score(self, peer: bytes) -> float:
         if self._params.app_specific_score is None:
@@ -359,7 +362,7 @@ class PeerScores:
         counters.behaviour_penalty = 0.0 if penalty < to_zero else penalty
         lost = counters.lost_sends * params.slow_peer_decay
         counters.lost_sends = 0.0 if lost < to_zero else lost
-        counters.value = None
+        counters.value = counters.penalties = None
 
     def _forget(self, peer: bytes) -> None:
         self._clear_addresses(peer, self._peers.pop(peer))
@@ -374,7 +377,7 @@ class PeerScores:
         for key in keys:
             for peer in self._addresses.peers_at(key):
                 counters = self._peers[peer]
-                counters.value = counters.colocation = None
+                counters.value = counters.penalties = None
 
 
 def _topic_snapshot(topic: TopicCounters) -> TopicScoreSnapshot:

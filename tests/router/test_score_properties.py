@@ -231,7 +231,12 @@ def test_what_is_remembered_of_a_score_is_what_it_would_be_anew(
     topic: TopicScoreParams, happened: Events
 ) -> None:
     one, other = (
-        engine(topic, ip_colocation_factor_weight=-1.0, ip_colocation_factor_threshold=1)
+        engine(
+            topic,
+            behaviour_penalty_weight=-1.0,
+            ip_colocation_factor_weight=-1.0,
+            ip_colocation_factor_threshold=1,
+        )
         for _ in range(2)
     )
     play(one, happened)
