@@ -57,6 +57,11 @@ class Report:
         """Times a message was sent for each delivery; 1 is the least possible."""
         return self.traffic["message"].count / self.deliveries if self.deliveries else 0.0
 
+    @property
+    def duplicates_per_delivery(self) -> float:
+        """Copies beyond the one that is needed."""
+        return max(self.copies_per_delivery - 1.0, 0.0)
+
     def __str__(self) -> str:
         lines = [
             f"{self.nodes} nodes, {self.simulated_seconds:.1f} s simulated, {self.events} events",

@@ -5,8 +5,9 @@ All nodes are in one topic and connected at random. Reports leave out the warm-u
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gossipsub.router.effects import Lane, SendRpc
@@ -68,18 +69,29 @@ def build(setup: Setup, *, link: LinkChoice = None) -> Network:
     return network
 
 
-def load(network: Network, setup: Setup, publishers: Sequence[Node]) -> None:
+def load(network: Network, setup: Setup, publishers: Sequence[Node]) -> list[bytes]:
     """Schedule the messages, from now on, each from a random one of the publishers; where that
-    is stopped, from the next that runs."""
+    is stopped, from the next that runs. Returns a list to which each message's id is appended
+    when it is published."""
+    published: list[bytes] = []
     for number in range(setup.messages):
         first = network.rng.randrange(len(publishers))
-        publish = partial(_publish, network, publishers, first, setup.size)
+        publish = partial(_publish, network, publishers, first, setup.size, published)
         network.at(network.now + number / setup.rate, publish)
+    return published
 
 
-def _publish(network: Network, publishers: Sequence[Node], first: int, size: int) -> None:
+def _publish(
+    network: Network,
+    publishers: Sequence[Node],
+    first: int,
+    size: int,
+    published: list[bytes],
+) -> None:
     for node in (*publishers[first:], *publishers[:first]):
-        if network.publish(node, TOPIC, size) is not None:
+        receipt = network.publish(node, TOPIC, size)
+        if receipt is not None:
+            published.append(receipt.message_id)
             return
 
 
@@ -152,6 +164,14 @@ def peers_not_forwarding(setup: Setup, *, fraction: float = 0.8) -> Report:
     network.run_for(setup.warm_up)
     keep = dict.fromkeys(silent)
     return _run(network, setup, [node for node in network.nodes if node not in keep])
+
+
+def with_and_without_idontwant(setup: Setup) -> tuple[Report, Report]:
+    """The same load twice: large messages announced with IDONTWANT, and not; see
+    `Report.duplicates_per_delivery`."""
+    lazy = replace(setup.params.lazy, idontwant_threshold=sys.maxsize)
+    without = replace(setup, params=replace(setup.params, lazy=lazy))
+    return steady_state(setup), steady_state(without)
 
 
 def without_forwarding(effect: SendRpc) -> Rpc | None:

@@ -5,6 +5,7 @@ Some nodes' messages are rejected by all others, so that scores fall below zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -30,7 +31,16 @@ from gossipsub.testing.scenarios import Setup, load
 from gossipsub.wire.rpc import Prune, Rpc
 
 TOPIC = "simulation"
-MESH = MeshParams(d=4, d_low=3, d_high=6, d_out=1, d_score=2)
+OPPORTUNISTIC_PEERS = 2
+MESH = MeshParams(
+    d=4,
+    d_low=3,
+    d_high=6,
+    d_out=1,
+    d_score=2,
+    opportunistic_graft_ticks=3,
+    opportunistic_graft_peers=OPPORTUNISTIC_PEERS,
+)
 SCORE = PeerScoreParams(
     topics={
         TOPIC: TopicScoreParams(
@@ -44,7 +54,6 @@ SCORE = PeerScoreParams(
     behaviour_penalty_decay=0.9,
 )
 PARAMS = GossipParams(mesh=MESH, score=SCORE)
-OPPORTUNISTIC_PEERS = 2
 DIRECT_PAIRS = ((3, 9), (4, 10), (5, 22))
 """Nodes that are direct peers of each other, one of them a floodsub node; the first pair from the
 start, the others when meshes have formed."""
@@ -82,12 +91,17 @@ class Invariants(Observer):
             if not set(mesh).isdisjoint(direct):
                 self.wrong.append(f"{now} {node} has a direct peer in its mesh")
             for peer in mesh:
-                if peer not in connected:
-                    self.wrong.append(f"{now} {node} has a mesh peer that is not connected")
-                elif router.score(peer) < 0.0:
-                    self.wrong.append(f"{now} {node} has a mesh peer of score below 0")
-                if self.by_id[peer].protocols == (FLOODSUB,):
-                    self.wrong.append(f"{now} {node} has a floodsub peer in its mesh")
+                for fault in self._faults(router, peer, connected):
+                    self.wrong.append(f"{now} {node} has a mesh peer that {fault}")
+
+    def _faults(self, router: Router, peer: bytes, connected: list[bytes]) -> Iterator[str]:
+        """What must not be true of a mesh peer."""
+        if peer not in connected:
+            yield "is not connected"
+        if router.score(peer) < 0.0:
+            yield "has a score below 0"
+        if self.by_id[peer].protocols == (FLOODSUB,):
+            yield "speaks floodsub only"
 
     def sent(self, now: float, sender: Node, receiver: Node, rpc: Rpc) -> None:
         if rpc.control is None:

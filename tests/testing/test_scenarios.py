@@ -26,6 +26,7 @@ from gossipsub.testing.scenarios import (
     peers_not_forwarding,
     slow_peers,
     steady_state,
+    with_and_without_idontwant,
     without_forwarding,
 )
 from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Message, Rpc
@@ -98,6 +99,25 @@ def test_without_gossip_a_fifth_of_the_nodes_cannot_serve_all() -> None:
     params = GossipParams(lazy=LazyParams(history_gossip=0))
     report = peers_not_forwarding(Setup(size=64, params=params), fraction=0.8)
     assert report.delivery_ratio < 0.99
+
+
+@pytest.mark.rule("SIM-06")
+@pytest.mark.parametrize("seed", range(3))
+def test_idontwant_saves_copies_of_large_messages(seed: int) -> None:
+    mesh = MeshParams(d=8, d_low=6, d_high=12, d_out=3)
+    # 50 ms each way and 100 Mbit/s; 5 ms to validate, in which refusals overtake messages.
+    link = Link(latency=0.05, jitter=0.01, bandwidth=12.5e6)
+    setup = Setup(
+        nodes=50, messages=20, rate=2.0, size=100 * 1024, seed=seed, link=link,
+        validation_delay=0.005, params=GossipParams(mesh=mesh),
+    )  # fmt: skip
+    with_it, without = with_and_without_idontwant(setup)
+    assert with_it.delivery_ratio == without.delivery_ratio == 1.0
+    assert with_it.traffic["idontwant"].count > 0
+    assert without.traffic["idontwant"].count == 0
+    # About 6.7 duplicates against 8.0.
+    assert with_it.duplicates_per_delivery < 0.9 * without.duplicates_per_delivery
+    assert with_it.latency_p50 <= 1.1 * without.latency_p50
 
 
 # Shapes
