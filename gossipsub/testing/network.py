@@ -191,6 +191,12 @@ class Network:
             node.router.add_direct_peer(other.id, now=self.now)
             self._after_input(node)
 
+    def change_link(self, one: Node, other: Node, link: Link) -> None:
+        """Give a connection other properties. What is under way arrives as it would have, and
+        before what is sent from now on. ValueError without a connection, or with a bandwidth
+        before or after: queues cannot change."""
+        self._transport.change_link(one, other, link)
+
     def _open(self, dialler: Node, listener: Node, link: Link) -> None:
         dialler.pipes[listener.id] = self._transport.new_pipe(dialler, listener, link)
         listener.pipes[dialler.id] = self._transport.new_pipe(listener, dialler, link)

@@ -38,6 +38,21 @@ class Transport:
             pipe.queue = SendQueue(max_rpcs=link.queue_rpcs, max_bytes=link.queue_bytes)
         return pipe
 
+    def change_link(self, one: Node, other: Node, link: Link) -> None:
+        """As `Network.change_link`."""
+        old = one.links.get(other)
+        if old is None:
+            raise ValueError(f"{one!r} is not connected to {other!r}")
+        if old.bandwidth is not None or link.bandwidth is not None:
+            raise ValueError("a link with a bandwidth cannot change")
+        one.links[other] = other.links[one] = link
+        for node, peer in ((one, other), (other, one)):
+            pipe = node.pipes.get(peer.id)
+            if pipe is not None:
+                new = self.new_pipe(node, peer, link)
+                pipe.link, pipe.is_instant = link, new.is_instant
+                pipe.delay_ticks, pipe.jitter_ticks = new.delay_ticks, new.jitter_ticks
+
     def send(self, node: Node, effect: SendRpc) -> None:
         """Send what a router wants sent; nothing where the connection is gone meanwhile."""
         pipe = node.pipes.get(effect.peer)

@@ -59,6 +59,7 @@ DIRECT_PAIRS = ((3, 9), (4, 10), (5, 22))
 start, the others when meshes have formed."""
 BAD_NODES = 3
 """The first of them publish what the others reject."""
+HUB = 10
 
 
 class Invariants(Observer):
@@ -144,7 +145,12 @@ def simulate(seed: int, *, loss: float, restarts: float) -> Invariants:
     for index in range(24):
         protocols = (FLOODSUB,) if index >= 22 else None
         network.add_node(protocols=protocols, verdict=reject_the_bad)
-    connect_random(network, network.nodes, links=12)
+    connect_random(network, network.nodes, links=8)
+    # One dials all the others: whoever grafts it is let in, however full its mesh is.
+    hub = network.nodes[HUB]
+    for other in network.nodes:
+        if other is not hub and other not in hub.links:
+            network.connect(hub, other)
     for node in network.nodes:
         network.subscribe(node, TOPIC)
         for _ in range(network.rng.randrange(3)):  # leave for a while, now and then

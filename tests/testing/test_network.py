@@ -409,3 +409,47 @@ def test_leaves_that_know_only_the_centre_of_a_star_build_a_mesh_of_their_own() 
     network.run_for(3.0)
     assert network.missed_by(receipt.message_id) == []
     assert len(network.delivered_to(receipt.message_id)) == 20
+
+
+# Links that change
+
+
+def test_a_connection_gets_another_link_while_it_is_open() -> None:
+    network = line(2)
+    one, other = network.nodes
+    network.change_link(other, one, Link(latency=0.2))
+    assert delays(network) == {0: 0, 1: 200}
+    network.change_link(one, other, Link(latency=0.05, loss=1.0))
+    assert delays(network) == {0: 0}
+    network.change_link(one, other, Link(latency=0.05))
+    assert delays(network) == {0: 0, 1: 50}
+
+
+def test_what_is_under_way_stays_ahead_of_what_comes_by_the_new_link() -> None:
+    network = line(2)
+    one, other = network.nodes
+    network.change_link(one, other, Link(latency=0.5))
+    receipts = [network.publish(one, TOPIC)]
+    network.change_link(one, other, Link(latency=0.05))
+    receipts.append(network.publish(one, TOPIC))
+    network.run_for(1.0)
+    times = [network.delivered_to(each.message_id)[other] for each in receipts if each]
+    assert times == [3.5, 3.5]
+
+
+def test_a_link_of_a_stopped_node_changes_for_its_start() -> None:
+    network = line(2)
+    network.stop(network.nodes[1])
+    network.change_link(*network.nodes, Link(latency=0.3))
+    network.start(network.nodes[1])
+    network.run_for(3.0)
+    assert delays(network) == {0: 0, 1: 300}
+
+
+def test_links_that_cannot_change_are_refused() -> None:
+    network = line(3)
+    one, _, last = network.nodes
+    with pytest.raises(ValueError, match="is not connected to"):
+        network.change_link(one, last, Link())
+    with pytest.raises(ValueError, match="a link with a bandwidth cannot change"):
+        network.change_link(one, network.nodes[1], Link(bandwidth=1000.0))
