@@ -191,7 +191,9 @@ class WireWatch(Observer):
             return
         self.counts["heartbeats"] += 1
         router, mesh = node.router, self._params.mesh
-        most = mesh.d_high + mesh.d_out + mesh.opportunistic_graft_peers
+        most = mesh.d_high + mesh.d_out
+        if self._params.score is not None:
+            most += mesh.opportunistic_graft_peers
         scores = {peer: router.score(peer) for peer in router.peers()}
         for topic in router.topics():
             members = router.mesh(topic)
