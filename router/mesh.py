@@ -82,7 +82,7 @@ class Mesh:
         mesh = self.meshes.get(topic)
         if mesh is None or len(mesh) >= self._topics.of(topic).mesh.d_low:
             return
-        if not self._peers.is_mesh_capable(peer) or peer.id in mesh:
+        if not peer.in_meshes or peer.id in mesh:
             return
         if self._is_eligible(peer, topic, now):
             self._graft(peer.id, topic, now)

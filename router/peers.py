@@ -22,6 +22,9 @@ class Peer:
     """Outside of all meshes by agreement; gets every message."""
     signed_record: bytes | None = None
     """Its addresses, signed by itself: handed on in peer exchange."""
+    in_meshes: bool = False
+    """Whether it can be grafted and gossiped to at all. The table's own, and looked at more often
+    than anything else here."""
     topics: dict[str, None] = field(default_factory=dict)
     ihave_rpcs: int = 0
     """RPCs with IHAVE since the last heartbeat."""
@@ -44,6 +47,7 @@ class PeerTable:
 
     def add(self, peer: Peer) -> None:
         self.connected[peer.id] = peer
+        self._relist(peer)
 
     def remove(self, peer: bytes) -> None:
         """Forget the peer with all it announced."""
@@ -69,7 +73,7 @@ class PeerTable:
             return False
         peer.topics[topic] = None
         self._topics.setdefault(topic, {})[peer.id] = peer
-        if not self.is_mesh_capable(peer):
+        if not peer.in_meshes:
             self._flooded.setdefault(topic, {})[peer.id] = peer
         return True
 
@@ -88,12 +92,7 @@ class PeerTable:
 
     def mesh_capable(self, topic: str) -> Iterable[Peer]:
         """Those subscribed that can be grafted and gossiped to."""
-        return [peer for peer in self.in_topic(topic).values() if self.is_mesh_capable(peer)]
-
-    @staticmethod
-    def is_mesh_capable(peer: Peer) -> bool:
-        """Whether it can be in meshes at all."""
-        return peer.features.mesh and not peer.direct
+        return [peer for peer in self.in_topic(topic).values() if peer.in_meshes]
 
     def flooded_in(self, topic: str) -> Mapping[bytes, Peer] | None:
         """Those subscribed that get every message, mesh or not: direct peers and those that speak
@@ -105,9 +104,10 @@ class PeerTable:
         return len(self._topics)
 
     def _relist(self, peer: Peer) -> None:
+        peer.in_meshes = peer.features.mesh and not peer.direct
         for topic in peer.topics:
             self._unlist(self._flooded, topic, peer)
-            if not self.is_mesh_capable(peer):
+            if not peer.in_meshes:
                 self._flooded.setdefault(topic, {})[peer.id] = peer
 
     @staticmethod

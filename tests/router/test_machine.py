@@ -147,6 +147,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.refused: dict[bytes, dict[bytes, int]] = {}
         self.refusing_rpcs: dict[bytes, int] = {}
         self.source: bytes | None = None
+        self.prunes_to_come: set[tuple[str, bytes]] = set()
 
     def score_params(self) -> PeerScoreParams | None:
         return None
@@ -352,7 +353,15 @@ class RouterMachine(RuleBasedStateMachine):
         self.refusing_rpcs.pop(peer, None)
 
     def check(self) -> None:
-        for effect in self.router.effects():
+        effects = self.router.effects()
+        # A timer may send a GRAFT that was owed, and then prune the peer in its heartbeat.
+        self.prunes_to_come = {
+            (prune.topic, effect.peer)
+            for effect in effects
+            if isinstance(effect, SendRpc) and effect.rpc.control is not None
+            for prune in effect.rpc.control.prune
+        }
+        for effect in effects:
             self.check_effect(effect)
 
     def check_effect(self, effect: Effect) -> None:
@@ -400,10 +409,11 @@ class RouterMachine(RuleBasedStateMachine):
         assert len({*grafts, *prunes}) == len(grafts) + len(prunes)
         assert not (peer in self.direct and (grafts or control.ihave))
         for topic in grafts:
-            assert peer in self.router.mesh(topic)
+            assert peer in self.router.mesh(topic) or (topic, peer) in self.prunes_to_come
             assert self.now >= self.backoffs.get((topic, peer), 0.0)
         for prune in control.prune:
             assert peer not in self.router.mesh(prune.topic)
+            self.prunes_to_come.discard((prune.topic, peer))
             self.check_offer(peer, prune)
             assert (prune.backoff is None) is (self.protocols[peer] == "/meshsub/1.0.0")
             if (prune.topic, peer) in self.owed:
