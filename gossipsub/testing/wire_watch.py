@@ -5,6 +5,7 @@ The watcher knows of the routers what crossed the wire, and their topics, meshes
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -15,8 +16,8 @@ from gossipsub.testing.nodes import Node
 from gossipsub.testing.observer import Observer
 from gossipsub.wire.rpc import Control, Message, Prune, Rpc
 
-TICK = 0.0015
-"""A tick of the simulation, and a little."""
+TICK = 0.001
+"""A tick of the simulation, as networks have it by default."""
 
 
 @dataclass(slots=True)
@@ -52,6 +53,9 @@ class WireWatch(Observer):
         """By router, topic and peer: until when it must not graft."""
         self._params = params
         self._id_of = params.message_id
+        # It lasts so many heartbeats, the first of which may be at once.
+        heartbeats = params.lazy.idontwant_heartbeats - 1
+        self._refusal_seconds = heartbeats * params.heartbeat_interval
         self._sides: dict[tuple[Router, bytes], _Side] = defaultdict(_Side)
         self._delivered: set[tuple[Router, bytes]] = set()
 
@@ -93,8 +97,7 @@ class WireWatch(Observer):
         faults = []
         if message.topic not in side.told:
             faults.append("a message of a topic that the peer did not ask for")
-        # A refusal lasts three heartbeats, the first of which may be at once.
-        if now < side.refused.get(message_id, -9.0) + 2.0 - TICK:
+        if now < side.refused.get(message_id, -math.inf) + self._refusal_seconds - 2 * TICK:
             faults.append("a message that the peer refused")
         if side.asked[message_id]:  # whoever asks is answered, be it the author
             side.asked[message_id] -= 1
@@ -187,8 +190,9 @@ class WireWatch(Observer):
 
     def timer_handled(self, now: float, node: Node) -> None:
         since_first = now - node.started - node.params.heartbeat_initial_delay
-        if abs(since_first - round(since_first)) > TICK:
-            return
+        beats = since_first / self._params.heartbeat_interval
+        if not -1e-9 < (beats - round(beats)) * self._params.heartbeat_interval < TICK - 1e-9:
+            return  # another timer: heartbeats are served at the tick at or behind their time
         self.counts["heartbeats"] += 1
         router, mesh = node.router, self._params.mesh
         most = mesh.d_high + mesh.d_out
