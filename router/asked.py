@@ -32,6 +32,10 @@ class Asked:
         """Those asked for a message that has come; each may be listed more than once."""
         return [peer for window in self._windows for peer in window.pop(message_id, ())]
 
+    def includes(self, peer: bytes, message_id: bytes) -> bool:
+        """Whether this peer was asked for this message."""
+        return any(peer in window.get(message_id, ()) for window in self._windows)
+
     def age(self) -> None:
         """A heartbeat passed."""
         self._windows.pop()

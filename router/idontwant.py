@@ -103,6 +103,10 @@ class IDontWants:
         """The peer is sent an IWANT for these."""
         self._asked.put(peer, map(_key, message_ids))
 
+    def has_asked(self, peer: bytes, message_id: bytes) -> bool:
+        """Whether the peer was sent an IWANT for this not long ago."""
+        return self._asked.includes(peer, _key(message_id))
+
     def refusing(self, message_id: bytes) -> Mapping[bytes, None]:
         """The peers that asked not to be sent this message."""
         return self._by_key.get(_key(message_id), _NOBODY)

@@ -88,8 +88,9 @@ class Messages:
             self._count("duplicate")
             if self._scoring is not None:
                 self._scoring.records.duplicate(peer, message_id, message, now)
-        elif message.from_peer == self._me:
-            # An honest echo is seen already; this one carries our name and is not ours.
+        elif message.from_peer == self._me and not self._idontwant.has_asked(peer, message_id):
+            # An honest echo is seen already; this one carries our name and is not ours. But what
+            # was published before a restart may be offered, and we ask: its signature tells then.
             self._refuse(peer, message, SELF_ORIGIN)
         else:
             self._validate(peer, message, message_id, expiry_of(message, settings, now), now)
@@ -117,6 +118,8 @@ class Messages:
         pending = self._pending.take(ticket)
         if pending is None:
             return False
+        if verdict is Verdict.ACCEPT and pending.message.from_peer == self._me:
+            verdict = Verdict.IGNORE  # ours, from before a restart
         if self._scoring is not None:
             self._scoring.judged(pending, verdict, now)
         if verdict is Verdict.ACCEPT:

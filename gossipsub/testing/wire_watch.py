@@ -206,9 +206,7 @@ class WireWatch(Observer):
             for peer in members:
                 if peer not in scores or scores[peer] < 0.0:
                     self.wrong.append(f"{now:.3f} {node}: a bad peer, or a lost one, in the mesh")
-        # Who restarts, asks for its own messages, and blames those who answer (SIGN-12).
-        has_own_back = "self originated message" in router.undelivered()
-        if self.expects_good_scores and not has_own_back and min(scores.values(), default=0) < 0:
+        if self.expects_good_scores and min(scores.values(), default=0) < 0:
             self.wrong.append(f"{now:.3f} {node}: an honest peer has a score below 0")
 
 

@@ -14,6 +14,7 @@ from gossipsub.router.effects import Deliver, Effect, SendRpc, Validate, Verdict
 from gossipsub.router.message_id import content_id
 from gossipsub.router.params import (
     GossipParams,
+    LazyParams,
     MeshParams,
     RouterLimits,
     SignaturePolicy,
@@ -278,6 +279,25 @@ def test_a_forged_copy_costs_only_those_who_sent_it(make: Callable[..., Any]) ->
     node.verdict(again)
     assert invalid(node, A, B, C) == [1, 1, 0]
     assert [counters(node, peer).first_message_deliveries for peer in (A, B, C)] == [0, 0, 1]
+
+
+def test_who_answers_with_what_we_published_before_a_restart_is_not_blamed(
+    make: Callable[..., Any],
+) -> None:
+    node = make(lazy=LazyParams(iwant_patience=0.0))
+    before, forged = node.message(1, author=node.ME), node.message(2, author=node.ME)
+    for peer, message in ((A, before), (B, forged)):
+        number = int.from_bytes(message.seqno or b"")
+        node.receive(peer, ihave=[IHave("t", [node.message_id(number, author=node.ME)])])
+    (ours,) = node.receive(A, publish=[before])
+    (theirs,) = node.receive(B, publish=[forged])
+    assert node.verdict(ours) == []
+    assert node.verdict(theirs, Verdict.INVALID_SIGNATURE) == []
+    assert invalid(node, A, B) == [0, 1]
+    node.wait(5.0)  # nor is a promise broken
+    assert node.router.score_snapshot(A).behaviour_penalty == 0.0
+    assert counters(node, A).first_message_deliveries == 0
+    assert node.receive(A, publish=[before]) == []  # it is known now
 
 
 @pytest.mark.rule("POL-06", "SIGN-12")

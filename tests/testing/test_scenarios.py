@@ -115,7 +115,7 @@ def test_idontwant_saves_copies_of_large_messages(seed: int) -> None:
     assert with_it.delivery_ratio == without.delivery_ratio == 1.0
     assert with_it.traffic["idontwant"].count > 0
     assert without.traffic["idontwant"].count == 0
-    # About 6.7 duplicates against 8.0.
+    # 6.5 to 7.0 duplicates against 7.4 to 8.1.
     assert with_it.duplicates_per_delivery < 0.9 * without.duplicates_per_delivery
     assert with_it.latency_p50 <= 1.1 * without.latency_p50
 
