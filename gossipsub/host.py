@@ -28,6 +28,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.dialing import Dialing
 from gossipsub.identify_service import IdentifyService, PeerDetails
 from gossipsub.introduction import AGENT_VERSION, Introduction
+from gossipsub.lax_signing import warn_of_lax_signing
 from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.ping_service import PingService
@@ -100,6 +101,9 @@ class Host:
             if address.peer == self.peer_id:
                 raise AddressError(f"a host is no direct peer of itself: {address}")
         self._params = params or GossipParams()
+        own = (topic.signature_policy for topic in self._params.topics.values())
+        for policy in (self._params.signature_policy, *own):
+            warn_of_lax_signing(policy)
         self._config = config or HostConfig()
         self._introduction = Introduction(self._key, agent_version, self._params.protocols)
         self._rng = rng or random.Random(secrets.randbits(64))

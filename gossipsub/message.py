@@ -16,7 +16,7 @@ class ReceivedMessage:
     topic: str
     data: bytes
     sender: PeerId | None
-    """Who published it; verified under StrictSign, None where messages are anonymous."""
+    """Who published it, proved by its signature; None where messages are unsigned."""
     received_from: PeerId
     """Who handed it to this node: a neighbour, or this node itself."""
     message_id: bytes

@@ -19,6 +19,7 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.lax_signing import warn_of_lax_signing
 from gossipsub.message import PublishResult, Validator
 from gossipsub.pubsub_peer import PubsubPeer
 from gossipsub.pubsub_streams import PubsubInbound
@@ -35,7 +36,6 @@ from gossipsub.router.effects import (
     Verdict,
 )
 from gossipsub.router.params import GossipParams, TopicParams
-from gossipsub.router.policy import SignaturePolicy
 from gossipsub.router.router import Router
 from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.statistics import Counters, HostStatistics
@@ -176,6 +176,7 @@ class PubSub:
 
     def set_topic_params(self, name: str, params: TopicParams) -> None:
         self._check_topic(name)
+        warn_of_lax_signing(params.signature_policy)
         self.router.set_topic_params(name, params, now=self.timers.now())
         self.flush()
 
@@ -228,8 +229,9 @@ class PubSub:
         if limit is not None and len(data) > limit:
             raise LocalProtocolError(f"{len(data)} bytes of data, the limit of {topic} is {limit}")
         message = Message(topic, data)
-        if settings.signature_policy is SignaturePolicy.STRICT_SIGN:
+        if settings.signature_policy.has_origin:
             message.from_peer, message.seqno = self.me, self._seqnos.next()
+        if settings.signature_policy.signs:
             message = sign_message(message, self._key)
         size = len(encode_message(message)) + RPC_OVERHEAD
         if size > self.config.max_rpc_bytes:

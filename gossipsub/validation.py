@@ -39,7 +39,8 @@ def received_message(message: Message, message_id: bytes, received_from: bytes) 
     return ReceivedMessage(
         topic=message.topic,
         data=message.data or b"",
-        sender=None if message.from_peer is None else PeerId(message.from_peer),
+        # An author that no signature proves is hearsay (lax policies).
+        sender=PeerId(message.from_peer) if message.from_peer and message.signature else None,
         received_from=PeerId(received_from),
         message_id=message_id,
         seqno=message.seqno,
@@ -165,7 +166,7 @@ class ValidationPipeline:
             verified = iter(
                 await anyio.to_thread.run_sync(verify_batch, signed, limiter=self._limiter)
             )
-        # Unsigned messages come this far only where the signature policy wants none.
+        # Unsigned messages come this far only where the signature policy allows them.
         return [message.signature is None or next(verified) for message in messages]
 
     def _judge(self, effect: Validate, tasks: TaskGroup) -> None:

@@ -18,12 +18,35 @@ from gossipsub.wire.rpc import Message
 
 
 class SignaturePolicy(Enum):
-    """Both policies the spec recommends; a network uses one of them throughout."""
+    """How messages are signed; a network uses one policy throughout.
+
+    The spec recommends the strict ones. The lax ones are legacy: whoever forges an unsigned
+    message in somebody's name is believed, and can keep the genuine message out.
+    """
 
     STRICT_SIGN = "StrictSign"
     """Every message is signed and carries its origin and an 8-byte sequence number."""
     STRICT_NO_SIGN = "StrictNoSign"
     """No message carries signature, key, from or seqno."""
+    LAX_SIGN = "LaxSign"
+    """Own messages are signed; unsigned ones are taken too, a wrong signature is refused."""
+    LAX_NO_SIGN = "LaxNoSign"
+    """Own messages carry from and seqno but no signature; received ones are judged as in
+    LAX_SIGN."""
+
+    @property
+    def is_lax(self) -> bool:
+        return self is SignaturePolicy.LAX_SIGN or self is SignaturePolicy.LAX_NO_SIGN
+
+    @property
+    def signs(self) -> bool:
+        """Whether own messages are signed."""
+        return self is SignaturePolicy.STRICT_SIGN or self is SignaturePolicy.LAX_SIGN
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether own messages carry from and seqno."""
+        return self is not SignaturePolicy.STRICT_NO_SIGN
 
 
 def _require_positive(owner: object, *names: str) -> None:

@@ -16,7 +16,9 @@ UNEXPECTED_AUTH_INFO = "unexpected auth info"
 
 def refusal(policy: SignaturePolicy, message: Message) -> str | None:
     """Why `policy` refuses a received message, or None; the reasons bear go's names."""
-    if policy is SignaturePolicy.STRICT_SIGN:
+    if policy.is_lax and message.signature is None:
+        return None
+    if policy is not SignaturePolicy.STRICT_NO_SIGN:  # a signed one is held to StrictSign
         if not message.signature or not message.from_peer:
             return MISSING_SIGNATURE
         # The spec has a 64-bit number; rust, js and nim refuse other lengths, go does not look.

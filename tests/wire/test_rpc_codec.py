@@ -282,6 +282,7 @@ def test_an_announcement_without_topic_is_left_out() -> None:
     assert decode_rpc(frame, LIMITS) == Rpc(subscriptions=(SubOpts(""),))
 
 
+@pytest.mark.rule("SUB-05")
 def test_an_announcement_that_does_not_say_subscribe_withdraws() -> None:
     assert decode_rpc(field(1, field(2, b"t")), LIMITS) == Rpc(subscriptions=(SubOpts("t", False),))
 
