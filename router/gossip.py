@@ -102,6 +102,10 @@ class Gossip:
         """Send what is cached and not refused, each message once per RPC and not too often."""
         if not iwants or self._score(peer.id) < self._threshold:
             return
+        peer.iwant_rpcs += 1
+        limit = self._params.max_iwant_messages
+        if limit is not None and peer.iwant_rpcs > limit:
+            return
         wanted = {message_id: None for iwant in iwants for message_id in iwant.message_ids}
         messages: list[Message] = []
         for message_id in wanted:
@@ -116,4 +120,4 @@ class Gossip:
     def reset_budgets(self) -> None:
         """A heartbeat passed."""
         for peer in self._peers.connected.values():
-            peer.ihave_rpcs = peer.ids_asked = 0
+            peer.ihave_rpcs = peer.ids_asked = peer.iwant_rpcs = 0

@@ -10,12 +10,12 @@ from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
-from gossipsub.router.params import GossipParams
+from gossipsub.router.params import GossipParams, SeenStrategy
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
 from gossipsub.router.scoring import Scoring
-from gossipsub.router.seen import SeenCache
+from gossipsub.router.seen import LastSeenCache, SeenCache
 from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
@@ -60,7 +60,9 @@ class Messages:
         self._idontwant = idontwant
         self._score = score
         self._scoring = scoring
-        self._seen = SeenCache(ttl=params.seen_ttl, limit=limits.max_seen)
+        is_last_seen = params.seen_strategy is SeenStrategy.LAST_SEEN
+        cache = LastSeenCache if is_last_seen else SeenCache
+        self._seen = cache(ttl=params.seen_ttl, limit=limits.max_seen)
         self._pending = PendingTable(limit=limits.max_pending, max_copies=limits.max_copies)
         self._counts: dict[str, int] = {}
 
@@ -191,9 +193,15 @@ class Messages:
         message_id: bytes,
         targets: Callable[[], Iterable[bytes]],
         now: float,
+        *,
+        local_only: bool = False,
+        cache: bool = True,
     ) -> PublishReceipt:
         """Deliver and send an own message; `targets` says to whom, besides direct and floodsub
         peers.
+
+        With `local_only` it is only delivered here. Without `cache` it is sent, but neither
+        gossiped about nor sent to who asks for it.
 
         An id that was only ignored or rejected before is published all the same (VAL-19): the
         driver validated this message.
@@ -207,14 +215,18 @@ class Messages:
             self._scoring.published(message_id)
         if message.from_peer is not None:
             have_it[message.from_peer] = None
-        if pending is None:
+        if pending is None and not local_only:
             self._idontwant.announce(message, message_id, have_it)
         have_it.update(self._idontwant.refusing(message_id))
         self._seen.put(message_id, now, accepted=True)
-        lifetime = self._topics.of(message.topic).message_lifetime
-        self._mcache.put(message_id, message, math.inf if lifetime is None else now + lifetime)
+        if cache and not local_only:
+            lifetime = self._topics.of(message.topic).message_lifetime
+            expiry = math.inf if lifetime is None else now + lifetime
+            self._mcache.put(message_id, message, expiry)
         if self._joined.get(message.topic):
             self._outbox.effects.append(Deliver(message, message_id, None))
+        if local_only:
+            return PublishReceipt(message_id, ())
         chosen = dict.fromkeys(targets())
         chosen.update(dict.fromkeys(self._flooded_targets(message.topic, have_it)))
         peers = tuple(peer for peer in chosen if peer not in have_it)

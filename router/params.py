@@ -17,6 +17,15 @@ from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, 
 from gossipsub.wire.rpc import Message
 
 
+class SeenStrategy(Enum):
+    """From when on the time runs for which a message id counts as seen."""
+
+    FIRST_SEEN = "first seen"
+    """From its verdict."""
+    LAST_SEEN = "last seen"
+    """From its last copy, or the last IHAVE that offered it."""
+
+
 class SignaturePolicy(Enum):
     """How messages are signed; a network uses one policy throughout.
 
@@ -126,6 +135,9 @@ class LazyParams:
     asked. 0: whoever offers is asked at once, without `iwant_delay` (as in go, js and nim)."""
     iwant_followup: float = 3.0
     """Seconds a peer has to deliver what it offered and was asked for, where peers are scored."""
+    max_iwant_messages: int | None = None
+    """RPCs with IWANT that are answered per peer and heartbeat (js: 10); None: all, each message
+    `gossip_retransmission` times."""
     idontwant_threshold: int = 1024
     """Bytes of data from which on a message is announced with IDONTWANT; above the largest
     message: none is."""
@@ -147,6 +159,8 @@ class LazyParams:
             "max_idontwant_length",
             "max_idontwant_messages",
         )
+        if self.max_iwant_messages is not None:
+            _require_positive(self, "max_iwant_messages")
         _require_not_negative(
             self,
             "d_lazy",
@@ -281,6 +295,9 @@ class GossipParams:
     score: PeerScoreParams | None = None
     """How peers are scored; None: all scores are 0."""
     thresholds: PeerScoreThresholds = field(default_factory=PeerScoreThresholds)
+    disconnect_graylisted: bool = False
+    """At each heartbeat disconnect peers whose score is below the graylist threshold, but never
+    direct peers."""
     limits: RouterLimits = field(default_factory=RouterLimits)
     topics: Mapping[str, TopicParams] = field(default_factory=dict)
     """Topics with parameters of their own."""
@@ -291,7 +308,8 @@ class GossipParams:
     fanout_ttl: float = 60.0
     """Seconds after the last publish for which fanout peers of a topic are kept."""
     seen_ttl: float = 120.0
-    """Seconds a message id counts as seen after its verdict."""
+    """Seconds a message id counts as seen, by `seen_strategy`."""
+    seen_strategy: SeenStrategy = SeenStrategy.FIRST_SEEN
     flood_publish: bool = True
     """Send own messages to all peers of the topic, not only to the mesh (go: off; spec: on)."""
     peer_exchange: bool = False

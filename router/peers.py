@@ -30,6 +30,8 @@ class Peer:
     """RPCs with IHAVE since the last heartbeat."""
     ids_asked: int = 0
     """Ids asked for with IWANT since the last heartbeat."""
+    iwant_rpcs: int = 0
+    """RPCs with IWANT from it since the last heartbeat."""
 
 
 class PeerTable:

@@ -36,6 +36,20 @@ class Queries:
         """Peers subscribed to a topic, whether or not it is joined here."""
         return list(self._parts.peers.in_topic(topic))
 
+    def has_enough_peers(self, topic: str, wanted: int | None = None) -> bool:
+        """Whether a message published now would go to `wanted` peers (D_low where not given):
+        floodsub peers and those of the mesh, or where the topic is not joined those the fanout
+        can take. D_high mesh peers are enough in any case."""
+        parts = self._parts
+        mesh = parts.mesh.meshes.get(topic)
+        members = parts.peers.mesh_capable(topic) if mesh is None else mesh
+        degrees = parts.topics.of(topic).mesh
+        reached = sum(1 for _ in members)
+        if reached >= degrees.d_high:
+            return True
+        floodsub = parts.peers.floodsub_in(topic) or ()
+        return reached + len(floodsub) >= (degrees.d_low if wanted is None else wanted)
+
     def topics(self) -> list[str]:
         """Topics joined here, relays included."""
         return list(self._parts.joined)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from random import Random
 
 from gossipsub.router.assembly import Parts
-from gossipsub.router.effects import Connect, Effect, PublishReceipt, TopicPeer, Verdict
+from gossipsub.router.effects import (
+    Connect,
+    Disconnect,
+    Effect,
+    PublishReceipt,
+    TopicPeer,
+    Verdict,
+)
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.peers import Peer
+from gossipsub.router.publishing import in_turns
 from gossipsub.router.queries import Queries
 from gossipsub.router.score_params import TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
@@ -183,20 +191,53 @@ class Router(Queries):
         return self._messages.own_id(message)
 
     def publish(
-        self, message: Message, *, message_id: bytes | None = None, now: float
+        self,
+        message: Message,
+        *,
+        message_id: bytes | None = None,
+        local_only: bool = False,
+        cache: bool = True,
+        now: float,
     ) -> PublishReceipt:
         """Send an own message, built, signed and validated by the driver.
 
         `message_id` is its id, where the driver has asked for it already.
 
         With flood publishing to every peer of the topic, else to the mesh, or to the fanout
-        where the topic is not joined; to direct and floodsub peers always. Nobody to send
-        to is no error: the message is kept for IWANT. LocalProtocolError where it has no id.
+        where the topic is not joined; to direct and floodsub peers always. Nobody to send to is
+        no error: the message is kept for IWANT, unless `cache` is False. With `local_only` it is
+        delivered here and not sent. LocalProtocolError where it has no id.
         """
         if message_id is None:
             message_id = self.message_id(message)
         targets = partial(self._own_targets, message.topic, now)
-        return self._messages.publish(message, message_id, targets, now)
+        return self._messages.publish(
+            message, message_id, targets, now, local_only=local_only, cache=cache
+        )
+
+    def publish_batch(
+        self,
+        messages: Sequence[Message],
+        *,
+        message_ids: Sequence[bytes] | None = None,
+        local_only: bool = False,
+        cache: bool = True,
+        now: float,
+    ) -> list[PublishReceipt]:
+        """As `publish` for each, but the RPCs leave in turns, one of each message, so that the
+        first copies of all are out early. LocalProtocolError where one has no id: then none is
+        published."""
+        if message_ids is None:
+            message_ids = [self.message_id(message) for message in messages]
+        before = self._outbox.drain()
+        receipts = [
+            self.publish(
+                message, message_id=message_id, local_only=local_only, cache=cache, now=now
+            )
+            for message, message_id in zip(messages, message_ids, strict=True)
+        ]
+        self._outbox.effects = [*before, *in_turns(self._outbox.drain())]
+        return receipts
 
     # Inputs: the network, the driver, time
 
@@ -352,6 +393,8 @@ class Router(Queries):
         self._messages.sweep(now)
         self._ticks += 1
         self._direct.check(self._ticks)
+        if self._params.disconnect_graylisted:
+            self._disconnect_graylisted()
         for topic, mesh in self._mesh.meshes.items():
             self._mesh.maintain(topic, now=now)
             if self._ticks % self._topics.of(topic).mesh.opportunistic_graft_ticks == 0:
@@ -363,3 +406,8 @@ class Router(Queries):
             self._gossip.emit(topic, peers)
         self._outbox.flush_with_dropped()
         self._mcache.shift()
+
+    def _disconnect_graylisted(self) -> None:
+        for peer, record in self._peers.connected.items():
+            if not record.direct and self.score(peer) < self._params.thresholds.graylist:
+                self._outbox.effects.append(Disconnect(peer, "its score is below the graylist"))

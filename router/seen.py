@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 
 class SeenCache:
@@ -54,4 +54,40 @@ class SeenCache:
     def _forget_oldest(self) -> None:
         message_id = self._order.popleft()
         del self._expiry[message_id]
+        self._unaccepted.pop(message_id, None)
+
+
+class LastSeenCache(SeenCache):
+    """The same, but an id is remembered for `ttl` seconds from when it was last asked about: who
+    goes on sending a message cannot make it new by waiting. It needs some more memory."""
+
+    def __init__(self, *, ttl: float, limit: int) -> None:
+        super().__init__(ttl=ttl, limit=limit)
+        self._expiry: OrderedDict[bytes, float] = OrderedDict()
+
+    def contains(self, message_id: bytes, now: float) -> bool:
+        if not super().contains(message_id, now):
+            return False
+        self._expiry[message_id] = now + self._ttl
+        self._expiry.move_to_end(message_id)
+        return True
+
+    def put(self, message_id: bytes, now: float, *, accepted: bool) -> None:
+        self.sweep(now)
+        if message_id not in self._expiry:
+            if len(self._expiry) >= self._limit:
+                self._forget_oldest()
+            if not accepted:
+                self._unaccepted[message_id] = None
+        elif accepted:
+            self._unaccepted.pop(message_id, None)
+        self._expiry[message_id] = now + self._ttl
+        self._expiry.move_to_end(message_id)
+
+    def sweep(self, now: float) -> None:
+        while self._expiry and next(iter(self._expiry.values())) <= now:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        message_id, _ = self._expiry.popitem(last=False)
         self._unaccepted.pop(message_id, None)

@@ -229,6 +229,24 @@ def test_ten_rpcs_with_ihave_are_considered_per_peer_and_heartbeat(node: Node) -
     assert len(node.receive(b"w", ihave=(IHave("t", (b"x",)),))) == 1
 
 
+@pytest.mark.rule("SPAM-08")
+def test_rpcs_with_iwant_can_be_limited_per_peer_and_heartbeat(
+    make_node: Callable[..., Node],
+) -> None:
+    node = make_node(lazy=LazyParams(max_iwant_messages=10))
+    node.join("t")
+    node.tick()
+    ids = [node.message_id(number, author=node.ME) for number in range(20)]
+    for number in range(20):
+        node.publish(node.message(number, author=node.ME))
+    node.connect([b"w", b"v"], topics=())
+    answers = [len(node.receive(b"w", iwant=(IWant((one,)),))) for one in ids]
+    assert answers == [1] * 10 + [0] * 10
+    assert len(node.receive(b"v", iwant=(IWant(tuple(ids)),))) == 1
+    node.tick()
+    assert len(node.receive(b"w", iwant=(IWant((ids[19],)),))) == 1
+
+
 @pytest.mark.rule("SPAM-02", "GOS-17")
 def test_5000_ids_are_asked_for_per_peer_and_heartbeat(node: Node) -> None:
     node.join("t")

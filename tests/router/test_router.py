@@ -12,6 +12,8 @@ import pytest
 
 from gossipsub.router.effects import Lane, SendRpc, Validate
 from gossipsub.router.features import Features
+from gossipsub.router.params import LazyParams, MeshParams
+from gossipsub.router.score_params import PeerScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Prune, Rpc, SubOpts
 
@@ -235,3 +237,40 @@ def test_validate_names_the_peer_and_the_id(node: Node) -> None:
         Validate(1, b"w", node.message(1), node.message_id(1)),
         Validate(2, b"w", node.message(2), node.message_id(2)),
     ]
+
+
+@pytest.mark.rule("MESH-09")
+def test_a_heartbeat_does_one_thing_after_the_other(make_node: Callable[..., Node]) -> None:
+    node = make_node(
+        mesh=MeshParams(d=2, d_low=2, d_high=4, d_score=1, d_out=0),
+        lazy=LazyParams(history_gossip=1),
+        score=PeerScoreParams(behaviour_penalty_weight=-1.0, behaviour_penalty_decay=0.99),
+        flood_publish=False,
+    )
+    node.join("t")
+    node.wait(0.2)
+    node.connect([b"liar", b"good"], graft=["t"])
+    node.connect([b"back"], topics=())
+    node.receive(b"back", prune=[Prune("t", (), 1)])  # may be grafted from 3.2 on
+    node.receive(b"back", subscribe=["t"])
+    node.receive(b"liar", ihave=[IHave("t", [b"promised"])])  # to come until 3.2
+    node.connect([b"fan1"], topics=["f"])
+    node.publish(node.message(1, topic="f", author=node.ME))
+    node.wait(3.0)
+    node.connect([b"fan2"], topics=["f"])
+    node.publish(node.message(2, topic="f", author=node.ME))
+    node.publish(node.message(3, author=node.ME))
+    assert node.router.snapshot().backoffs == 1
+    effects = node.wait(1.0)
+    # The broken promise costs the liar its place, which goes to the one whose backoff is over.
+    # The liar hears gossip with its PRUNE; who is in mesh or fanout by now does not; and the
+    # window is shifted last, or there would be nothing to gossip about.
+    ihave = (IHave("t", (node.message_id(3, author=node.ME),)),)
+    pruned = Control(ihave=ihave, prune=(Prune("t", (), 60),))
+    assert effects == [
+        SendRpc(b"liar", Rpc(control=pruned), Lane.CONTROL),
+        SendRpc(b"back", Rpc(control=Control(graft=(Graft("t"),))), Lane.CONTROL),
+    ]
+    assert node.router.snapshot().fanout == {"f": (b"fan1", b"fan2")}
+    assert node.router.mesh("t") == [b"good", b"back"]
+    assert node.controls(node.wait(1.0), "ihave") == {}

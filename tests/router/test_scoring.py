@@ -10,7 +10,7 @@ import pytest
 
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message, verify_message
-from gossipsub.router.effects import Deliver, Effect, SendRpc, Validate, Verdict
+from gossipsub.router.effects import Deliver, Disconnect, Effect, SendRpc, Validate, Verdict
 from gossipsub.router.message_id import content_id
 from gossipsub.router.params import (
     GossipParams,
@@ -716,6 +716,26 @@ def test_below_the_graylist_threshold_nothing_but_subscriptions_is_heard(
     assert node.receive(A, **rpc) == []
     assert (A in node.router.mesh("t")) is not heard
     assert misdeeds(node) == 0.0
+
+
+@pytest.mark.rule("THR-06")
+def test_a_score_counts_for_the_very_next_rpc(make: Callable[..., Any]) -> None:
+    node = make()
+    for number in range(200):
+        node.receive(A, publish=[node.message(number)])
+    node.scores[A] = -80.001
+    assert node.receive(A, publish=[node.message(200)]) == []
+    node.scores[A] = -80.0
+    assert len(node.receive(A, publish=[node.message(200)])) == 1
+
+
+@pytest.mark.rule("THR-08")
+@pytest.mark.parametrize("option", [True, False])
+def test_graylisted_peers_can_be_disconnected(make: Callable[..., Any], option: bool) -> None:
+    node = make(disconnect_graylisted=option)
+    node.scores |= {A: -80.001, B: -80.0}
+    told = [effect for effect in node.tick() if isinstance(effect, Disconnect)]
+    assert told == ([Disconnect(A, "its score is below the graylist")] if option else [])
 
 
 @pytest.mark.rule("THR-01", "THR-03")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from gossipsub.router.seen import SeenCache
+from gossipsub.router.params import SeenStrategy
+from gossipsub.router.seen import LastSeenCache, SeenCache
 
 
 @pytest.mark.rule("CACHE-05")
@@ -49,3 +53,47 @@ def test_seen_and_accepted_are_kept_apart() -> None:
     assert seen.was_accepted(b"ignored", 2.0)
     assert not seen.was_accepted(b"ignored", 120.0)
     assert not seen.was_accepted(b"unknown", 2.0)
+
+
+@pytest.mark.rule("CACHE-06")
+def test_by_the_last_seen_strategy_each_look_restarts_the_time() -> None:
+    seen = LastSeenCache(ttl=120.0, limit=10)
+    seen.put(b"asked about", 0.0, accepted=True)
+    seen.put(b"left alone", 0.0, accepted=False)
+    for minute in range(1, 11):
+        assert seen.contains(b"asked about", minute * 60.0)
+    assert seen.was_accepted(b"asked about", 719.9)
+    seen.sweep(719.9)
+    assert len(seen) == 1
+    assert not seen.contains(b"left alone", 719.9)
+    assert not seen.contains(b"asked about", 839.9)
+    seen.sweep(839.9)
+    assert len(seen) == 0
+
+
+def test_by_the_last_seen_strategy_the_one_not_asked_about_for_longest_gives_way() -> None:
+    seen = LastSeenCache(ttl=120.0, limit=2)
+    seen.put(b"1", 0.0, accepted=False)
+    seen.put(b"2", 1.0, accepted=True)
+    assert seen.contains(b"1", 2.0)
+    seen.put(b"3", 3.0, accepted=True)
+    assert [seen.contains(each, 4.0) for each in (b"1", b"2", b"3")] == [True, False, True]
+    assert not seen.was_accepted(b"1", 5.0)
+    seen.put(b"1", 6.0, accepted=True)
+    assert seen.was_accepted(b"1", 7.0)
+
+
+@pytest.mark.rule("CACHE-06")
+@pytest.mark.parametrize("strategy", SeenStrategy)
+def test_a_message_that_comes_again_every_minute_stays_seen_if_the_strategy_says_so(
+    make_node: Callable[..., Any], strategy: SeenStrategy
+) -> None:
+    node = make_node(seen_strategy=strategy)
+    node.join("t")
+    node.connect([b"w"], topics=())
+    node.accept(b"w", node.message())
+    new = []
+    for minute in range(1, 11):
+        node.now = minute * 60.0
+        new += node.receive(b"w", publish=[node.message()])
+    assert bool(new) is (strategy is SeenStrategy.FIRST_SEEN)
