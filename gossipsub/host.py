@@ -322,14 +322,18 @@ class Host:
 
     # -- topics ----------------------------------------------------------------------------
 
-    async def join(self, topic: str, params: TopicParams | None = None) -> Topic:
+    async def join(
+        self, topic: str, params: TopicParams | None = None, *, fanout_only: bool = False
+    ) -> Topic:
         """A handle to publish to and subscribe to a topic, with parameters of its own if given.
 
+        With `fanout_only` the host never takes part in the topic: it publishes, and subscriptions
+        hear what was published here and nothing else.
         LocalProtocolError when it is joined already, or its name is not a non-empty text;
         ValueError for parameters that cannot work together with the router's.
         """
         self._require_running()
-        return self._pubsub.join(topic, params)
+        return self._pubsub.join(topic, params, fanout_only=fanout_only)
 
     def set_topic_params(self, topic: str, params: TopicParams) -> None:
         """Give a topic, joined or not, other parameters of its own from now on; errors as in

@@ -28,6 +28,7 @@ from gossipsub.router.effects import (
     Deliver,
     Disconnect,
     Effect,
+    PublishReceipt,
     SendRpc,
     TopicPeer,
     Trace,
@@ -165,13 +166,15 @@ class PubSub:
 
     # -- what the application asks ---------------------------------------------------------
 
-    def join(self, name: str, params: TopicParams | None) -> Topic:
+    def join(
+        self, name: str, params: TopicParams | None = None, *, fanout_only: bool = False
+    ) -> Topic:
         self._check_topic(name)
         if name in self.topics:
             raise LocalProtocolError(f"the topic is joined already: {name}")
         if params is not None:
             self.set_topic_params(name, params)
-        topic = self.topics[name] = Topic(self, name)
+        topic = self.topics[name] = Topic(self, name, fanout_only=fanout_only)
         return topic
 
     def set_topic_params(self, name: str, params: TopicParams) -> None:
@@ -195,33 +198,52 @@ class PubSub:
         self._check_topic(topic)
         self.pipeline.set_validator(topic, validator)
 
-    async def publish(self, topic: str, data: bytes) -> PublishResult:
-        """Build, sign, validate and send. LocalProtocolError when it is too large or refused."""
-        message = self._build(topic, data)
-        message_id = self.router.message_id(message)
-        verdict = await self.pipeline.validate_own(message, message_id, self.me)
-        if verdict is not Verdict.ACCEPT:
-            raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
+    async def publish(
+        self, topic: str, batch: Sequence[bytes], *, local_only: bool, cache: bool
+    ) -> list[PublishResult]:
+        """Build, sign, validate and send; all or none. LocalProtocolError when one is too large
+        or refused."""
+        messages, ids = self._build_batch(topic, batch)
+        for message, message_id in zip(messages, ids, strict=True):
+            verdict = await self.pipeline.validate_own(message, message_id, self.me)
+            if verdict is not Verdict.ACCEPT:
+                raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
         if topic not in self.topics:
             raise LocalProtocolError(f"the topic was closed: {topic}")
-        if message.seqno is not None and int.from_bytes(message.seqno) != self._seqnos.last:
-            # Others overtook it while the validator thought. Sequence numbers must leave in
-            # order: peers with a sequence number validator would ignore this message.
-            message = self._build(topic, data)
-            message_id = self.router.message_id(message)
-        receipt = self.router.publish(message, message_id=message_id, now=self.timers.now())
+        seqno = messages[-1].seqno if messages else None
+        if seqno is not None and int.from_bytes(seqno) != self._seqnos.last:
+            # Others overtook them while the validator thought. Sequence numbers must leave in
+            # order: peers with a sequence number validator would ignore these messages.
+            messages, ids = self._build_batch(topic, batch)
+        receipts = self.router.publish_batch(
+            messages, message_ids=ids, local_only=local_only, cache=cache, now=self.timers.now()
+        )
         drops: list[tuple[bytes, Rpc]] = []
         self._drops = drops
         try:
             self.flush()
         finally:
             self._drops = None
-        self._counters.published += 1
+        self._counters.published += len(messages)
+        return [
+            self._published(message, receipt, drops)
+            for message, receipt in zip(messages, receipts, strict=True)
+        ]
+
+    def _published(
+        self, message: Message, receipt: PublishReceipt, drops: list[tuple[bytes, Rpc]]
+    ) -> PublishResult:
+        if self.topics[message.topic].fanout_only and not receipt.duplicate:
+            self._deliver(message, receipt.message_id, None)  # the router has not joined it
         dropped = tuple(
             PeerId(peer) for peer, rpc in drops if any(sent is message for sent in rpc.publish)
         )
         queued = tuple(PeerId(peer) for peer in receipt.peers if peer not in dropped)
         return PublishResult(receipt.message_id, queued, dropped)
+
+    def _build_batch(self, topic: str, batch: Sequence[bytes]) -> tuple[list[Message], list[bytes]]:
+        messages = [self._build(topic, data) for data in batch]
+        return messages, [self.router.message_id(message) for message in messages]
 
     def _build(self, topic: str, data: bytes) -> Message:
         settings = self.router.topic_settings(topic)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from gossipsub.inbox import Inbox
 from gossipsub.message import ReceivedMessage
+
+logger = logging.getLogger("gossipsub.subscription")
+
+MessageFilter = Callable[[ReceivedMessage], bool]
+"""Whether a subscription wants a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +29,27 @@ class SubscriptionStatistics:
 class Subscription(Inbox[ReceivedMessage]):
     """`async with topic.subscribe() as messages: async for message in messages: …`"""
 
+    def __init__(
+        self,
+        *,
+        buffer: int,
+        opened: Callable[[Self], None],
+        closed: Callable[[Self], None],
+        message_filter: MessageFilter | None = None,
+    ) -> None:
+        super().__init__(buffer=buffer, opened=opened, closed=closed)
+        self._filter = message_filter
+
+    def push(self, message: ReceivedMessage) -> None:
+        if self._filter is None or self._wants(message, self._filter):
+            super().push(message)
+
     def statistics(self) -> SubscriptionStatistics:
         return SubscriptionStatistics(self.delivered, self.dropped, len(self))
+
+    def _wants(self, message: ReceivedMessage, message_filter: MessageFilter) -> bool:
+        try:
+            return bool(message_filter(message))
+        except Exception:
+            logger.exception("a message filter failed topic=%s", message.topic)
+            return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -9,7 +11,7 @@ import anyio.lowlevel
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.message import PublishResult, ReceivedMessage
-from gossipsub.subscription import Subscription
+from gossipsub.subscription import MessageFilter, Subscription
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -19,42 +21,91 @@ if TYPE_CHECKING:
 
 class Topic:
     """One per topic and host, from `host.join(name)`. Joining announces nothing; the first
-    subscription does."""
+    subscription does, unless the handle is `fanout_only`."""
 
-    def __init__(self, pubsub: PubSub, name: str) -> None:
+    def __init__(self, pubsub: PubSub, name: str, *, fanout_only: bool = False) -> None:
         self.name = name
+        self.fanout_only = fanout_only
         self._pubsub = pubsub
         self._subscriptions: dict[Subscription, None] = {}
         self._watchers: list[Wake] = []
         self._is_open = True
 
-    def subscribe(self, *, buffer: int | None = None) -> Subscription:
-        """A new subscription, to be opened with `async with`; `buffer` is in messages."""
+    def subscribe(
+        self, *, buffer: int | None = None, message_filter: MessageFilter | None = None
+    ) -> Subscription:
+        """A new subscription, to be opened with `async with`; `buffer` is in messages.
+
+        What `message_filter` answers False for is not put into the buffer; nor is that for which
+        it fails, which is logged. It runs where messages are delivered and must be quick.
+        """
         return Subscription(
             buffer=self._pubsub.config.subscription_buffer if buffer is None else buffer,
+            message_filter=message_filter,
             opened=self._opened,
             closed=self._closed,
         )
 
-    async def publish(self, data: bytes) -> PublishResult:
+    async def publish(
+        self,
+        data: bytes,
+        *,
+        local_only: bool = False,
+        cache: bool = True,
+        wait_for: int = 0,
+        timeout: float = math.inf,
+    ) -> PublishResult:
         """Sign and send `data`; also delivered to this host's own subscriptions.
+
+        With `local_only` to these alone. Without `cache` peers are neither told of the message
+        later nor sent it when they ask. With `wait_for` nothing happens until so many peers are
+        subscribed to the topic; TimeoutError where that takes longer than `timeout` seconds.
 
         Waits while every peer it went to is behind with what was sent before, at most a second.
         A message whose id was delivered before is not sent again: the result names no peers then.
         LocalProtocolError: the topic was closed, `data` is not bytes or too large, or the topic's
         validator refuses it; nothing was sent then.
         """
+        (result,) = await self.publish_batch(
+            (data,), local_only=local_only, cache=cache, wait_for=wait_for, timeout=timeout
+        )
+        return result
+
+    async def publish_batch(
+        self,
+        batch: Iterable[bytes],
+        *,
+        local_only: bool = False,
+        cache: bool = True,
+        wait_for: int = 0,
+        timeout: float = math.inf,
+    ) -> tuple[PublishResult, ...]:
+        """Publish several messages together, all or, where one is refused, none.
+
+        They leave in turns, each message to one peer after the other, so that the first copies of
+        all of them are out early. Everything else is as in `publish`.
+        """
+        batch = tuple(batch)
         if not self._is_open:
             raise LocalProtocolError(f"the topic was closed: {self.name}")
-        if not isinstance(data, bytes):
-            raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")
-        result = await self._pubsub.publish(self.name, data)
-        await self._pubsub.wait_for_room(result.queued_to)
-        return result
+        for data in batch:
+            if not isinstance(data, bytes):
+                raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")
+        if wait_for > 0:
+            await self.wait_for_peers(wait_for, timeout=timeout)
+        results = await self._pubsub.publish(self.name, batch, local_only=local_only, cache=cache)
+        queued_to = dict.fromkeys(peer for result in results for peer in result.queued_to)
+        await self._pubsub.wait_for_room(tuple(queued_to))
+        return tuple(results)
 
     def peers(self) -> tuple[PeerId, ...]:
         """Connected peers that are subscribed to the topic."""
         return self._pubsub.topic_peers(self.name)
+
+    def has_enough_peers(self, wanted: int | None = None) -> bool:
+        """Whether the mesh, or the fanout where nobody subscribes here, can reach `wanted` peers
+        (D_low where not given); floodsub peers count."""
+        return self._pubsub.router.has_enough_peers(self.name, wanted)
 
     def mesh(self) -> tuple[PeerId, ...]:
         """Peers this host exchanges the topic's messages with directly."""
@@ -108,7 +159,7 @@ class Topic:
     def _opened(self, subscription: Subscription) -> None:
         if not self._is_open:
             raise LocalProtocolError(f"the topic was closed: {self.name}")
-        if not self._subscriptions:
+        if not self._subscriptions and not self.fanout_only:
             self._pubsub.subscribe(self.name)
         self._subscriptions[subscription] = None
 

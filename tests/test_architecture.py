@@ -54,6 +54,7 @@ CATCHES_ALL = {
     "gossipsub/chorus/handlers.py": "the user's handlers",
     "gossipsub/connection.py": "the task that isolates one peer",
     "gossipsub/connections.py": "the task that isolates one handshake",
+    "gossipsub/subscription.py": "the user's message filters",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/validation.py": "the user's validators",
     "router/lifetime.py": "the user's function that tells a message's age",
