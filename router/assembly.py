@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
+from gossipsub.router.acceptance import Acceptance
 from gossipsub.router.announce import Announcements
 from gossipsub.router.backoff import Backoffs
+from gossipsub.router.blacklist import Blacklist
+from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.direct import DirectPeers
 from gossipsub.router.fanout import Fanout
+from gossipsub.router.gater import PeerGater
 from gossipsub.router.gossip import Gossip
 from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.idontwant import IDontWants
@@ -49,6 +53,13 @@ class Parts:
         )
         self.scoring = None if params.score is None else Scoring(params.score, params, now=now)
         """None while scoring is off."""
+        self.blacklist = Blacklist()
+        self.callbacks = Callbacks()
+        self.gater = None if params.gater is None else PeerGater(params.gater, rng=rng, now=now)
+        """None while it is off."""
+        self.acceptance = Acceptance(
+            params, score=score, gater=self.gater, callbacks=self.callbacks
+        )
         self.outbox = Outbox(self.meshes)
         self.announcements = Announcements(
             self.joined, self.outbox, rng, retry_max=params.announce_retry_max
@@ -75,7 +86,10 @@ class Parts:
     def _make_tables(self) -> None:
         params, limits, lazy = self._params, self._params.limits, self._params.lazy
         self.peers = PeerTable(
-            max_topics=limits.max_topics_per_peer, max_topic_length=limits.max_topic_length
+            max_topics=limits.max_topics_per_peer,
+            max_topic_length=limits.max_topic_length,
+            peer_filter=params.peer_filter,
+            callbacks=self.callbacks,
         )
         self.backoffs = Backoffs(
             params.backoff,
@@ -152,4 +166,6 @@ class Parts:
             idontwant=self.idontwant,
             score=self._score,
             scoring=self.scoring,
+            gater=self.gater,
+            blacklist=self.blacklist,
         )

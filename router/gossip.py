@@ -88,7 +88,7 @@ class Gossip:
         is_known = self._messages.is_known
         unknown: dict[bytes, str] = {}
         for ihave in ihaves:
-            if ihave.topic in joined:
+            if ihave.topic in joined and self._peers.is_welcome(peer.id, ihave.topic):
                 for message_id in ihave.message_ids[: params.max_ihave_length]:
                     if not is_known(message_id, now):
                         unknown[message_id] = ihave.topic
@@ -112,7 +112,7 @@ class Gossip:
             if self._idontwant.is_refused(peer.id, message_id):
                 continue
             message = self._mcache.take_for(message_id, peer.id, self._params.gossip_retransmission)
-            if message is not None:
+            if message is not None and self._peers.is_welcome(peer.id, message.topic):
                 messages.append(message)
         if messages:
             self._outbox.send(peer.id, Rpc(publish=tuple(messages)), Lane.FORWARDED)

@@ -84,7 +84,7 @@ class Mesh:
             return
         if not peer.in_meshes or peer.id in mesh:
             return
-        if self._is_eligible(peer, topic, now):
+        if self._is_eligible(peer, topic, now) and self._peers.is_welcome(peer.id, topic):
             self._graft(peer.id, topic, now)
 
     def handle_graft(self, peer: Peer, grafts: Sequence[Graft], *, now: float) -> None:
@@ -101,7 +101,7 @@ class Mesh:
             mesh = self.meshes.get(topic)
             if mesh is None:
                 is_sound = False
-            elif peer.id in mesh:
+            elif peer.id in mesh or not self._peers.is_welcome(peer.id, topic):
                 continue
             elif self._finds_fault(peer, topic, now):
                 is_sound = False

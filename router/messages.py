@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from gossipsub.router.blacklist import Blacklist
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
+from gossipsub.router.gater import PeerGater
 from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
@@ -20,7 +22,10 @@ from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
 
+BLACKLISTED_PEER = "blacklisted peer"
+BLACKLISTED_SOURCE = "blacklisted source"
 NO_MESSAGE_ID = "no message id"
+PEER_THROTTLED = "peer throttled"
 SELF_ORIGIN = "self originated message"
 TOO_LARGE = "message too large"
 EXPIRED = "message expired"
@@ -47,6 +52,8 @@ class Messages:
         idontwant: IDontWants,
         score: Callable[[bytes], float],
         scoring: Scoring | None,
+        gater: PeerGater | None,
+        blacklist: Blacklist,
     ) -> None:
         limits = params.limits
         self._me = me
@@ -60,6 +67,8 @@ class Messages:
         self._idontwant = idontwant
         self._score = score
         self._scoring = scoring
+        self._gater = gater
+        self._blacklist = blacklist
         is_last_seen = params.seen_strategy is SeenStrategy.LAST_SEEN
         cache = LastSeenCache if is_last_seen else SeenCache
         self._seen = cache(ttl=params.seen_ttl, limit=limits.max_seen)
@@ -70,6 +79,9 @@ class Messages:
         """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
         if message.topic not in self._joined:
             return  # not marked seen either: after a join another copy may come
+        if self._blacklist.contains(message.from_peer, now):
+            self._count(BLACKLISTED_SOURCE)
+            return
         settings = self._topics.of(message.topic)
         reason = refusal(settings.signature_policy, message)
         if reason is None:
@@ -87,7 +99,7 @@ class Messages:
             self._count(NO_MESSAGE_ID)
             return
         if self._seen.contains(message_id, now):
-            self._count("duplicate")
+            self._duplicate(peer)
             if self._scoring is not None:
                 self._scoring.records.duplicate(peer, message_id, message, now)
         elif message.from_peer == self._me and not self._idontwant.has_asked(peer, message_id):
@@ -97,17 +109,25 @@ class Messages:
         else:
             self._validate(peer, message, message_id, expiry_of(message, settings, now), now)
 
+    def leave_out(self, messages: Iterable[Message], reason: str) -> None:
+        """Count what is dropped without a look, of topics joined here."""
+        for message in messages:
+            if message.topic in self._joined:
+                self._count(reason)
+
     def _validate(
         self, peer: bytes, message: Message, message_id: bytes, expiry: float, now: float
     ) -> None:
         pending = self._pending.by_id.get(message_id)
         if pending is not None:
-            self._count("duplicate")
+            self._duplicate(peer)
             self._pending.add_copy(pending, message, peer)
         elif expiry < now:
             self._count(EXPIRED)
         elif self._pending.is_full():
             self._count(Verdict.QUEUE_FULL.value)
+            if self._gater is not None:
+                self._gater.judged(peer, message.topic, Verdict.QUEUE_FULL, now)
             if self._scoring is not None:
                 self._scoring.promises.kept(message_id)
         else:
@@ -124,6 +144,8 @@ class Messages:
             verdict = Verdict.IGNORE  # ours, from before a restart
         if self._scoring is not None:
             self._scoring.judged(pending, verdict, now)
+        if self._gater is not None:
+            self._gater.judged(pending.peer, pending.message.topic, verdict, now)
         if verdict is Verdict.ACCEPT:
             self._accept(pending, now)
             return True
@@ -267,12 +289,20 @@ class Messages:
             for peer, record in flooded.items()
             if peer not in have_it
             and (record.direct or self._score(peer) >= self._publish_threshold)
+            and self._peers.is_welcome(peer, topic)
         ]
 
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
         self._count(reason)
         if self._scoring is not None:
             self._scoring.records.blame((peer,), message.topic, reason)
+        if self._gater is not None:
+            self._gater.refused(peer)
+
+    def _duplicate(self, peer: bytes) -> None:
+        self._count("duplicate")
+        if self._gater is not None:
+            self._gater.duplicate(peer)
 
     def _count(self, reason: str) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1

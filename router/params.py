@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gossipsub.router.features import Features, features_of, offered_protocols
+from gossipsub.router.gater import PeerGaterParams
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.wire.rpc import Message
+from gossipsub.router.subscription_filter import SubscriptionFilter
+from gossipsub.wire.rpc import Message, Rpc
 
 
 class SeenStrategy(Enum):
@@ -205,6 +207,10 @@ class RouterLimits:
 
     max_topics_per_peer: int = 1024
     """Topics remembered per peer; further subscriptions are ignored until one is withdrawn."""
+    max_subscriptions_per_rpc: int = 2048
+    """Subscriptions and withdrawals in one RPC; one with more is ignored as a whole. Generous:
+    twice the topics that are remembered of a peer, so that no honest hello suffers. rust, where
+    it filters, allows 100."""
     max_topic_length: int = 1024
     """Characters of a topic name a peer may subscribe to; longer ones are ignored."""
     max_seen: int = 1_000_000
@@ -295,6 +301,18 @@ class GossipParams:
     score: PeerScoreParams | None = None
     """How peers are scored; None: all scores are 0."""
     thresholds: PeerScoreThresholds = field(default_factory=PeerScoreThresholds)
+    gater: PeerGaterParams | None = None
+    """Drop messages of little-used peers while validation cannot keep up; None: never."""
+    inspector: Callable[[bytes, Rpc], bool] | None = None
+    """Asked with the peer and the RPC before anything else is done with it; False drops it. This
+    function and the two below must depend on nothing but their arguments where runs are to be
+    repeatable; one that raises counts as False, and in `Snapshot.callback_failures`."""
+    subscription_filter: SubscriptionFilter | None = None
+    """Topics peers may subscribe to as far as this node takes note, and this node itself: any
+    function of the topic, or `allow_topics`, `allow_matching`. None: all."""
+    peer_filter: Callable[[bytes, str], bool] | None = None
+    """Whether a peer may have to do with a topic; one that may not is left out of its mesh,
+    fanout, flood publishing and gossip, and its GRAFT, IHAVE and IWANT have no effect."""
     disconnect_graylisted: bool = False
     """At each heartbeat disconnect peers whose score is below the graylist threshold, but never
     direct peers."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.features import Features
 
 
@@ -40,7 +41,16 @@ class PeerTable:
     Topics without a subscriber have no entry. All orders are those of arrival.
     """
 
-    def __init__(self, *, max_topics: int, max_topic_length: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_topics: int,
+        max_topic_length: int,
+        peer_filter: Callable[[bytes, str], bool] | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> None:
+        self._peer_filter = peer_filter
+        self._callbacks = callbacks or Callbacks()
         self._max_topics = max_topics
         self._max_topic_length = max_topic_length
         self.connected: dict[bytes, Peer] = {}
@@ -94,7 +104,18 @@ class PeerTable:
 
     def mesh_capable(self, topic: str) -> Iterable[Peer]:
         """Those subscribed that can be grafted and gossiped to."""
-        return [peer for peer in self.in_topic(topic).values() if peer.in_meshes]
+        return [peer for peer in self.audience(topic) if peer.in_meshes]
+
+    def audience(self, topic: str) -> Iterable[Peer]:
+        """Those subscribed that the peer filter lets have to do with the topic."""
+        peers = self.in_topic(topic).values()
+        if self._peer_filter is None:
+            return peers
+        return [peer for peer in peers if self.is_welcome(peer.id, topic)]
+
+    def is_welcome(self, peer: bytes, topic: str) -> bool:
+        """What the peer filter says."""
+        return self._peer_filter is None or self._callbacks.allow(self._peer_filter, peer, topic)
 
     def flooded_in(self, topic: str) -> Mapping[bytes, Peer] | None:
         """Those subscribed that get every message, mesh or not: direct peers and those that speak

@@ -26,6 +26,7 @@ class Promises:
         self._limit = limit
         self._count = 0
         self._promises: dict[bytes, dict[bytes, _Promise]] = {}
+        self._forgiven: dict[bytes, float] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -52,6 +53,11 @@ class Promises:
                 if not promises:
                     del self._promises[_key(message_id)]
 
+    def forgive(self, peer: bytes, now: float) -> None:
+        """We dropped messages of the peer without a look, maybe promised ones: what it has
+        promised until now does not count. Carried out with the next `take_broken`."""
+        self._forgiven[peer] = now + self._follow_up
+
     def take_broken(
         self, *, joined: Container[str], pending: Iterable[bytes], now: float
     ) -> dict[bytes, int]:
@@ -60,6 +66,7 @@ class Promises:
         One of the `pending` messages, under validation, is waited for: only the verdict tells
         whether it is genuine. One of a topic we left was refused by ourselves.
         """
+        self._carry_out_forgiveness()
         broken: dict[bytes, int] = {}
         due = [
             (key, peer, promise.topic)
@@ -75,6 +82,18 @@ class Promises:
                     if topic in joined:
                         broken[peer] = broken.get(peer, 0) + 1
         return broken
+
+    def _carry_out_forgiveness(self) -> None:
+        forgiven, self._forgiven = self._forgiven, {}
+        if forgiven:
+            void = [
+                (key, peer)
+                for key, promises in self._promises.items()
+                for peer, promise in promises.items()
+                if peer in forgiven and promise.due <= forgiven[peer]
+            ]
+            for key, peer in void:
+                self.withdraw(peer, (key,))
 
 
 def _key(message_id: bytes) -> bytes:

@@ -12,13 +12,15 @@ def in_turns(effects: list[Effect]) -> list[Effect]:
     each single peer the messages still go in their order, as sequence numbers want it.
     """
     others: list[Effect] = []
-    by_message: dict[int, list[Effect]] = {}
+    queues: list[list[SendRpc]] = []
     for effect in effects:
         if isinstance(effect, SendRpc) and effect.lane is Lane.OWN:
-            by_message.setdefault(id(effect.rpc), []).append(effect)
+            if queues and queues[-1][0].rpc is effect.rpc:
+                queues[-1].append(effect)
+            else:
+                queues.append([effect])
         else:
             others.append(effect)
-    queues = list(by_message.values())
     longest = max(map(len, queues), default=0)
     turns = (queue[turn] for turn in range(longest) for queue in queues if turn < len(queue))
     return [*others, *turns]

@@ -26,6 +26,8 @@ class Queries:
         )
         if parts.scoring is not None:
             deadline = min(deadline, parts.scoring.scores.next_deadline())
+        if parts.gater is not None:
+            deadline = min(deadline, parts.gater.next_deadline())
         return deadline
 
     def mesh(self, topic: str) -> list[bytes]:
@@ -38,8 +40,8 @@ class Queries:
 
     def has_enough_peers(self, topic: str, wanted: int | None = None) -> bool:
         """Whether a message published now would go to `wanted` peers (D_low where not given):
-        floodsub peers and those of the mesh, or where the topic is not joined those the fanout
-        can take. D_high mesh peers are enough in any case."""
+        direct and floodsub peers and those of the mesh, or where the topic is not joined those
+        the fanout can take. D_high mesh peers are enough in any case."""
         parts = self._parts
         mesh = parts.mesh.meshes.get(topic)
         members = parts.peers.mesh_capable(topic) if mesh is None else mesh
@@ -47,8 +49,9 @@ class Queries:
         reached = sum(1 for _ in members)
         if reached >= degrees.d_high:
             return True
-        floodsub = parts.peers.floodsub_in(topic) or ()
-        return reached + len(floodsub) >= (degrees.d_low if wanted is None else wanted)
+        flooded = parts.peers.flooded_in(topic) or ()
+        reached += sum(parts.peers.is_welcome(peer, topic) for peer in flooded)
+        return reached >= (degrees.d_low if wanted is None else wanted)
 
     def topics(self) -> list[str]:
         """Topics joined here, relays included."""
@@ -93,6 +96,10 @@ class Queries:
         scoring = self._parts.scoring
         return {} if scoring is None else scoring.scores.snapshots()
 
+    def blacklisted(self, *, now: float) -> list[bytes]:
+        """Peers on the blacklist."""
+        return self._parts.blacklist.peers(now)
+
     def undelivered(self) -> dict[str, int]:
         """How many messages were not delivered, by reason."""
         return self._parts.messages.counts()
@@ -115,6 +122,9 @@ class Queries:
             delivery_records=0 if scoring is None else len(scoring.records),
             promises=0 if scoring is None else len(scoring.promises),
             app_score_failures=0 if scoring is None else scoring.scores.app_failures,
+            callback_failures=parts.callbacks.failures,
+            refused_rpcs=parts.acceptance.refused_rpcs,
+            gater_sources=0 if parts.gater is None else len(parts.gater),
             announcements_owed=len(parts.announcements),
             control_owed=parts.outbox.owed(),
             undelivered=self.undelivered(),

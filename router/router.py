@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from random import Random
 
+from gossipsub.router.acceptance import Access
 from gossipsub.router.assembly import Parts
 from gossipsub.router.effects import (
     Connect,
@@ -15,6 +16,7 @@ from gossipsub.router.effects import (
     TopicPeer,
     Verdict,
 )
+from gossipsub.router.messages import BLACKLISTED_PEER, PEER_THROTTLED
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.peers import Peer
 from gossipsub.router.publishing import in_turns
@@ -72,6 +74,9 @@ class Router(Queries):
         self._fanout = parts.fanout
         self._messages = parts.messages
         self._wanted = parts.wanted
+        self._blacklist = parts.blacklist
+        self._acceptance = parts.acceptance
+        self._gater = parts.gater
 
     # Inputs: peers
 
@@ -82,16 +87,21 @@ class Router(Queries):
 
         `protocol` is the id negotiated for that stream, `outbound` whether we dialled. RPCs the
         peer sent before are the driver's to hold back until now: go tells its subscriptions
-        only once. LocalProtocolError if the peer is connected already, or is this node.
+        only once. LocalProtocolError if the peer is connected already, or is this node. A
+        blacklisted peer stays unknown.
         """
         if peer in self._peers.connected or peer == self._me:
             raise LocalProtocolError(f"the peer is connected already: {peer.hex()}")
+        if self._blacklist.contains(peer, now):
+            return
         features = self._params.features(protocol)
         is_direct = peer in self._direct.peers
         self._peers.add(Peer(peer, protocol, features, outbound, ip, is_direct))
         self._announcements.hello(peer)
         if self._scoring is not None:
             self._scoring.scores.add_peer(peer, () if ip is None else (ip,))
+        if self._gater is not None:
+            self._gater.add_peer(peer, ip)
 
     def outbound_stream_reopened(self, peer: bytes, *, protocol: str, now: float) -> None:
         """Our stream to a connected peer broke and was opened again.
@@ -125,6 +135,8 @@ class Router(Queries):
         if record is not None:
             if self._scoring is not None:  # while it still is in meshes
                 self._scoring.scores.remove_peer(peer, now)
+            if self._gater is not None:
+                self._gater.remove_peer(peer, now)
             self._forget_ties(peer)
             self._announcements.forget(peer)
             self._idontwant.forget(peer)
@@ -167,7 +179,11 @@ class Router(Queries):
 
         With `deliver=False` messages are forwarded only (a relay). For a joined topic only
         `deliver` changes: counting local subscriptions is the driver's task.
+
+        LocalProtocolError where the subscription filter forbids the topic: nothing is announced.
         """
+        if not self._acceptance.may_subscribe(topic):
+            raise LocalProtocolError(f"the subscription filter forbids the topic: {topic}")
         is_new = topic not in self._joined
         self._joined[topic] = deliver
         if is_new:
@@ -244,19 +260,28 @@ class Router(Queries):
     def receive_rpc(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
         """Subscriptions, then messages, then control: IDONTWANT, IHAVE, IWANT, GRAFT, PRUNE.
 
-        A graylisted peer's subscriptions are noted and the rest ignored, as in go: the topic
-        table stays true until its score recovers. Direct peers are always heard.
+        The inspector comes before all of them. A graylisted peer's subscriptions are noted and
+        the rest ignored, as in go: the topic table stays true until its score recovers. Under
+        load the gater may leave out the messages. Direct peers are always heard.
         """
         record = self._peers.connected.get(peer)
         if record is None:
+            if self._blacklist.contains(peer, now):
+                self._messages.leave_out(rpc.publish, BLACKLISTED_PEER)
+            return
+        if not self._acceptance.admits(peer, rpc):
             return
         if rpc.subscriptions:
-            for option in rpc.subscriptions:
+            for option in self._acceptance.wanted(rpc.subscriptions):
                 self._handle_subscription(record, option, now)
-        if record.direct or self.score(peer) >= self._params.thresholds.graylist:
-            receive = self._messages.receive
-            for message in rpc.publish:
-                receive(peer, message, now)
+        access = self._acceptance.access(record, rpc, now)
+        if access is not Access.NONE:
+            if access is Access.ALL:
+                receive = self._messages.receive
+                for message in rpc.publish:
+                    receive(peer, message, now)
+            else:
+                self._throttle(peer, rpc, now)
             if rpc.control is not None and record.features.mesh:
                 self._handle_control(record, rpc.control, now)
         self._outbox.flush()
@@ -293,12 +318,26 @@ class Router(Queries):
         if self._scoring is not None:
             self._scoring.scores.refresh_if_due(now)
         self._wanted.ask_due(now)
+        if self._gater is not None:
+            self._gater.decay_if_due(now)
         if self._heartbeat_clock.is_due(now):
             self._heartbeat(now)
         else:
             self._outbox.flush()
 
-    # Inputs: parameters and scores
+    # Inputs: parameters, scores, blacklist
+
+    def blacklist(self, peer: bytes, *, until: float | None = None, now: float) -> None:
+        """Have nothing to do with a peer until that time, None: for ever. It is forgotten as if
+        it had disconnected, and connects in vain; messages by it are refused, whoever brings
+        them and without blame. When it is over the peer counts from its next connection on."""
+        self._blacklist.add(peer, until)
+        if self._blacklist.contains(peer, now):
+            self.peer_disconnected(peer, now=now)
+
+    def unblacklist(self, peer: bytes) -> bool:
+        """End that early; False where the peer is not blacklisted."""
+        return self._blacklist.remove(peer)
 
     def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
         """Give a topic, joined or not, other parameters of its own from now on. ValueError where
@@ -357,6 +396,12 @@ class Router(Queries):
         self._fanout.remove_peer(peer)
         self._outbox.forget(peer)
 
+    def _throttle(self, peer: bytes, rpc: Rpc, now: float) -> None:
+        """The gater drops the messages; what the peer promised may be among them (SPAM-05)."""
+        self._messages.leave_out(rpc.publish, PEER_THROTTLED)
+        if self._scoring is not None:
+            self._scoring.promises.forgive(peer, now)
+
     def _handle_control(self, peer: Peer, control: Control, now: float) -> None:
         if control.idontwant:
             self._idontwant.handle_idontwant(peer, control.idontwant)
@@ -378,7 +423,7 @@ class Router(Queries):
         mesh = self._mesh.meshes.get(topic)
         if self._params.flood_publish:
             threshold = self._params.thresholds.publish
-            everybody = [*(mesh or ()), *self._peers.in_topic(topic)]
+            everybody = [*(mesh or ()), *(peer.id for peer in self._peers.audience(topic))]
             return [peer for peer in everybody if self.score(peer) >= threshold]
         if mesh is None:
             return self._fanout.publish(topic, self._topics.of(topic).mesh.d, now=now)
@@ -393,8 +438,10 @@ class Router(Queries):
         self._messages.sweep(now)
         self._ticks += 1
         self._direct.check(self._ticks)
+        self._blacklist.sweep(now)
         if self._params.disconnect_graylisted:
-            self._disconnect_graylisted()
+            for peer in self._acceptance.graylisted(self._peers.connected.values()):
+                self._outbox.effects.append(Disconnect(peer, "its score is below the graylist"))
         for topic, mesh in self._mesh.meshes.items():
             self._mesh.maintain(topic, now=now)
             if self._ticks % self._topics.of(topic).mesh.opportunistic_graft_ticks == 0:
@@ -406,8 +453,3 @@ class Router(Queries):
             self._gossip.emit(topic, peers)
         self._outbox.flush_with_dropped()
         self._mcache.shift()
-
-    def _disconnect_graylisted(self) -> None:
-        for peer, record in self._peers.connected.items():
-            if not record.direct and self.score(peer) < self._params.thresholds.graylist:
-                self._outbox.effects.append(Disconnect(peer, "its score is below the graylist"))

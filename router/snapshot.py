@@ -30,6 +30,12 @@ class Snapshot:
     """Messages offered by peers, asked for and not come yet."""
     app_score_failures: int
     """How often the application's score function raised or gave no finite number."""
+    callback_failures: int
+    """How often the inspector or a filter of the application raised."""
+    refused_rpcs: int
+    """RPCs dropped as a whole, by the inspector or for too many subscriptions."""
+    gater_sources: int
+    """IP addresses the peer gater knows."""
     announcements_owed: int
     control_owed: int
     """Peers that still miss a GRAFT or PRUNE the driver could not queue."""

@@ -58,6 +58,7 @@ CATCHES_ALL = {
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/validation.py": "the user's validators",
     "router/lifetime.py": "the user's function that tells a message's age",
+    "router/callbacks.py": "the user's inspector and filters",
     "router/messages.py": "the user's message id function",
     "router/score.py": "the user's score function",
 }
