@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from gossipsub.message import PublishResult, ReceivedMessage
     from gossipsub.ping_service import PingFailed
     from gossipsub.router.effects import Verdict
-    from gossipsub.router.params import GossipParams, MeshParams, TopicParams
+    from gossipsub.router.gater import PeerGaterParams
+    from gossipsub.router.params import GossipParams, MeshParams, SeenStrategy, TopicParams
     from gossipsub.router.policy import SignaturePolicy
     from gossipsub.router.score_params import (
         PeerScoreParams,
         PeerScoreThresholds,
         TopicScoreParams,
     )
+    from gossipsub.router.subscription_filter import allow_matching, allow_topics
     from gossipsub.subscription import Subscription, SubscriptionStatistics
     from gossipsub.topic import Topic
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
@@ -40,6 +42,7 @@ _HOMES = {
     "HostConfig": "config",
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
+    "PeerGaterParams": "router.gater",
     "PeerId": "crypto.peer_id",
     "PeerInfo": "host",
     "PeerScoreParams": "router.score_params",
@@ -50,6 +53,7 @@ _HOMES = {
     "PublishResult": "message",
     "ReceivedMessage": "message",
     "RemoteProtocolError": "wire.errors",
+    "SeenStrategy": "router.params",
     "SignaturePolicy": "router.policy",
     "Subscription": "subscription",
     "SubscriptionStatistics": "subscription",
@@ -57,6 +61,8 @@ _HOMES = {
     "TopicParams": "router.params",
     "TopicScoreParams": "router.score_params",
     "Verdict": "router.effects",
+    "allow_matching": "router.subscription_filter",
+    "allow_topics": "router.subscription_filter",
 }
 
 __all__ = [
@@ -68,6 +74,7 @@ __all__ = [
     "HostConfig",
     "LocalProtocolError",
     "MeshParams",
+    "PeerGaterParams",
     "PeerId",
     "PeerInfo",
     "PeerScoreParams",
@@ -78,6 +85,7 @@ __all__ = [
     "PublishResult",
     "ReceivedMessage",
     "RemoteProtocolError",
+    "SeenStrategy",
     "SignaturePolicy",
     "Subscription",
     "SubscriptionStatistics",
@@ -85,6 +93,8 @@ __all__ = [
     "TopicParams",
     "TopicScoreParams",
     "Verdict",
+    "allow_matching",
+    "allow_topics",
 ]
 
 

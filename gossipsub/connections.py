@@ -57,6 +57,7 @@ class Connections:
         flush: Callable[[], None],
         opened: Callable[[Connection], None],
         closed: Callable[[Connection], None],
+        is_blocked: Callable[[bytes], bool],
     ) -> None:
         self.by_peer: dict[bytes, list[Connection]] = {}
         self._key = key
@@ -67,6 +68,7 @@ class Connections:
         self._flush = flush
         self._opened = opened
         self._closed = closed
+        self._is_blocked = is_blocked
         self._limits = YamuxLimits(max_inbound_streams=config.max_inbound_streams)
         self._dials: dict[anyio.CancelScope, None] = {}
         self._upgrading = 0
@@ -103,6 +105,8 @@ class Connections:
         if address.peer is not None:
             if address.peer == self._me:
                 raise DialError(f"{address} is this host itself")
+            if self._is_blocked(address.peer):
+                raise DialError(f"{address}: the peer is blocked")
             if self.get(address.peer) is not None:
                 return address.peer
         if self._total >= self._config.max_connections:
@@ -221,6 +225,8 @@ class Connections:
             return "the host is closing"
         if connection.peer == self._me:
             return "it leads to this host itself"
+        if self._is_blocked(connection.peer):
+            return "the peer is blocked"
         if self._total >= self._config.max_connections:
             return f"{self._total} connections are open, the limit"
         connections = self.by_peer.setdefault(connection.peer, [])

@@ -195,6 +195,7 @@ class Host:
             flush=self._pubsub.flush,
             opened=self._connection_opened,
             closed=self._connection_closed,
+            is_blocked=self._pubsub.is_blocked,
         )
         self._dialing = Dialing(self._connections, config=self._config, rng=self._rng)
         self._dialing.add_direct(self._direct)
@@ -285,6 +286,33 @@ class Host:
         """Peers that connect and disconnect, join and leave topics, from now on."""
         self._require_running()
         return self._watch.reader(buffer)
+
+    def block(self, peer: PeerId | str, *, seconds: float | None = None) -> None:
+        """Have nothing to do with a peer, for so many seconds or for good: its connections end,
+        new ones are refused, and messages it wrote are not taken from anybody, without blame.
+
+        Blocking it again replaces the time. ValueError for this host itself, or for a time that
+        is not positive.
+        """
+        self._require_running()
+        peer = _peer_id(peer)
+        if peer == self.peer_id:
+            raise ValueError("a host cannot block itself")
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"seconds must be positive: {seconds}")
+        self._pubsub.block(peer, seconds)
+        for connection in list(self._connections.by_peer.get(peer, ())):
+            connection.close("blocked by the application")
+
+    def unblock(self, peer: PeerId | str) -> bool:
+        """Let a peer connect again; False where it was not blocked."""
+        self._require_running()
+        return self._pubsub.router.unblacklist(_peer_id(peer))
+
+    def blocked(self) -> tuple[PeerId, ...]:
+        """The peers that are blocked now."""
+        self._require_running()
+        return self._pubsub.blocked()
 
     async def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
         """Seconds of one round trip. PingFailed without an echo, DialError if not connected."""

@@ -297,6 +297,17 @@ class PubSub:
         for waiter in self._room_waiters:
             waiter.set()
 
+    def block(self, peer: PeerId, seconds: float | None) -> None:
+        now = self.timers.now()
+        self.router.blacklist(peer, until=None if seconds is None else now + seconds, now=now)
+        self.flush()
+
+    def blocked(self) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.blacklisted(now=self.timers.now()))
+
+    def is_blocked(self, peer: bytes) -> bool:
+        return self.router.is_blacklisted(peer, now=self.timers.now())
+
     def topic_peers(self, topic: str) -> tuple[PeerId, ...]:
         return tuple(PeerId(peer) for peer in self.router.topic_peers(topic))
 

@@ -100,6 +100,9 @@ class Queries:
         """Peers on the blacklist."""
         return self._parts.blacklist.peers(now)
 
+    def is_blacklisted(self, peer: bytes, *, now: float) -> bool:
+        return self._parts.blacklist.contains(peer, now)
+
     def undelivered(self) -> dict[str, int]:
         """How many messages were not delivered, by reason."""
         return self._parts.messages.counts()
