@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from gossipsub.connections import DialError
     from gossipsub.crypto.keys import PrivateKey, PublicKey
     from gossipsub.crypto.peer_id import PeerId
-    from gossipsub.host import Host, PeerInfo
+    from gossipsub.host import Host
     from gossipsub.message import PublishResult, ReceivedMessage
+    from gossipsub.peer_info import PeerInfo
     from gossipsub.ping_service import PingFailed
     from gossipsub.router.effects import Verdict
     from gossipsub.router.gater import PeerGaterParams
@@ -44,7 +45,7 @@ _HOMES = {
     "MeshParams": "router.params",
     "PeerGaterParams": "router.gater",
     "PeerId": "crypto.peer_id",
-    "PeerInfo": "host",
+    "PeerInfo": "peer_info",
     "PeerScoreParams": "router.score_params",
     "PeerScoreThresholds": "router.score_params",
     "PingFailed": "ping_service",

@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self, cast
@@ -22,15 +21,16 @@ from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
 from gossipsub.connection import Connection, HandlerFactory
 from gossipsub.connections import Connections, DialError
-from gossipsub.crypto import key_file
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.dialing import Dialing
 from gossipsub.identify_service import IdentifyService, PeerDetails
+from gossipsub.identity import identity_of
 from gossipsub.introduction import AGENT_VERSION, Introduction
 from gossipsub.lax_signing import warn_of_lax_signing
 from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
+from gossipsub.peer_info import PeerInfo
 from gossipsub.ping_service import PingService
 from gossipsub.pubsub import PubSub
 from gossipsub.reachability import has_public_address
@@ -48,21 +48,6 @@ from gossipsub.wire.multistream import ProtocolTable
 logger = logging.getLogger("gossipsub.host")
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
-
-
-@dataclass(frozen=True, slots=True)
-class PeerInfo:
-    """A connected peer, for looking at."""
-
-    peer: PeerId
-    address: str | None
-    outbound: bool
-    agent_version: str | None
-    protocols: tuple[str, ...]
-    topics: tuple[str, ...]
-    """What it is subscribed to, whether or not this host is."""
-    pubsub_protocol: str | None
-    """What our pubsub stream to the peer speaks; None while there is none."""
 
 
 class Host:
@@ -96,7 +81,7 @@ class Host:
         ]
         self._bootstrap = _read_peers("bootstrap", bootstrap)
         self._direct = _read_peers("direct peer's", direct_peers)
-        self._key = _identity(key)
+        self._key = identity_of(key)
         for address in self._direct:
             if address.peer == self.peer_id:
                 raise AddressError(f"a host is no direct peer of itself: {address}")
@@ -446,13 +431,3 @@ def _is_cancellation(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(cancelled) is not None
     return isinstance(error, cancelled)
-
-
-def _identity(key: PrivateKey | str | os.PathLike[str] | None) -> PrivateKey:
-    if key is None:
-        return PrivateKey.generate()
-    if isinstance(key, PrivateKey):
-        return key
-    if not isinstance(key, (str, os.PathLike)):
-        raise LocalProtocolError(f"key is a PrivateKey or a path: {type(key).__name__}")
-    return key_file.load_or_create(key)

@@ -9,18 +9,15 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, assert_never
-
-import anyio
-import anyio.lowlevel
 
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
-from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.lax_signing import warn_of_lax_signing
-from gossipsub.message import PublishResult, Validator
+from gossipsub.message import Validator
+from gossipsub.publisher import Publisher
 from gossipsub.pubsub_peer import PubsubPeer
 from gossipsub.pubsub_streams import PubsubInbound
 from gossipsub.router.effects import (
@@ -28,7 +25,6 @@ from gossipsub.router.effects import (
     Deliver,
     Disconnect,
     Effect,
-    PublishReceipt,
     SendRpc,
     TopicPeer,
     Trace,
@@ -44,10 +40,9 @@ from gossipsub.stream import Stream, StreamHandler
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
 from gossipsub.validation import ValidationPipeline, received_message
-from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
-from gossipsub.wire.rpc_codec import RpcLimits, encode_message, encode_rpc
+from gossipsub.wire.rpc_codec import RpcLimits, encode_rpc
 from gossipsub.wire.rpc_split import split_rpc
 
 if TYPE_CHECKING:
@@ -56,8 +51,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gossipsub.pubsub")
 
-PUBLISH_PATIENCE = 1.0
-"""Seconds a publisher waits at most while every peer is behind."""
 _REASONS = {
     Verdict.REJECT.value: "validation failed",
     Verdict.IGNORE.value: "validation ignored",
@@ -66,8 +59,6 @@ UNDIVIDED_BYTES = 1024
 """An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
 TOGETHER_BYTES = 65536
 """Messages leave together only up to rust's default limit: it ignores larger RPCs silently."""
-RPC_OVERHEAD = 8
-"""Tag and length of a message inside its RPC."""
 
 
 class PubSub:
@@ -106,13 +97,10 @@ class PubSub:
             report=self._report_verdict,
             batch_done=self._batch_done,
         )
-        self._key = key
-        self._seqnos = SequenceNumbers(first_seqno)
+        self.publisher = Publisher(self, key, first_seqno=first_seqno)
         self._connect = connect
         self._topic_peer = topic_peer
         self._held: deque[PubsubInbound] = deque()
-        self._room_waiters: list[Wake] = []
-        self._drops: list[tuple[bytes, Rpc]] | None = None
         self._router_timer: Timer | None = None
         self._armed_for = float("inf")
 
@@ -198,71 +186,6 @@ class PubSub:
         self._check_topic(topic)
         self.pipeline.set_validator(topic, validator)
 
-    async def publish(
-        self, topic: str, batch: Sequence[bytes], *, local_only: bool, cache: bool
-    ) -> list[PublishResult]:
-        """Build, sign, validate and send; all or none. LocalProtocolError when one is too large
-        or refused."""
-        messages, ids = self._build_batch(topic, batch)
-        for message, message_id in zip(messages, ids, strict=True):
-            verdict = await self.pipeline.validate_own(message, message_id, self.me)
-            if verdict is not Verdict.ACCEPT:
-                raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
-        if topic not in self.topics:
-            raise LocalProtocolError(f"the topic was closed: {topic}")
-        seqno = messages[-1].seqno if messages else None
-        if seqno is not None and int.from_bytes(seqno) != self._seqnos.last:
-            # Others overtook them while the validator thought. Sequence numbers must leave in
-            # order: peers with a sequence number validator would ignore these messages.
-            messages, ids = self._build_batch(topic, batch)
-        receipts = self.router.publish_batch(
-            messages, message_ids=ids, local_only=local_only, cache=cache, now=self.timers.now()
-        )
-        drops: list[tuple[bytes, Rpc]] = []
-        self._drops = drops
-        try:
-            self.flush()
-        finally:
-            self._drops = None
-        self._counters.published += len(messages)
-        return [
-            self._published(message, receipt, drops)
-            for message, receipt in zip(messages, receipts, strict=True)
-        ]
-
-    def _published(
-        self, message: Message, receipt: PublishReceipt, drops: list[tuple[bytes, Rpc]]
-    ) -> PublishResult:
-        if self.topics[message.topic].fanout_only and not receipt.duplicate:
-            self._deliver(message, receipt.message_id, None)  # the router has not joined it
-        dropped = tuple(
-            PeerId(peer) for peer, rpc in drops if any(sent is message for sent in rpc.publish)
-        )
-        queued = tuple(PeerId(peer) for peer in receipt.peers if peer not in dropped)
-        return PublishResult(receipt.message_id, queued, dropped)
-
-    def _build_batch(self, topic: str, batch: Sequence[bytes]) -> tuple[list[Message], list[bytes]]:
-        messages = [self._build(topic, data) for data in batch]
-        return messages, [self.router.message_id(message) for message in messages]
-
-    def _build(self, topic: str, data: bytes) -> Message:
-        settings = self.router.topic_settings(topic)
-        limit = settings.max_data_bytes
-        if limit is not None and len(data) > limit:
-            raise LocalProtocolError(f"{len(data)} bytes of data, the limit of {topic} is {limit}")
-        message = Message(topic, data)
-        if settings.signature_policy.has_origin:
-            message.from_peer, message.seqno = self.me, self._seqnos.next()
-        if settings.signature_policy.signs:
-            message = sign_message(message, self._key)
-        size = len(encode_message(message)) + RPC_OVERHEAD
-        if size > self.config.max_rpc_bytes:
-            raise LocalProtocolError(
-                f"the message takes {size} bytes on the wire, the limit is "
-                f"{self.config.max_rpc_bytes}"
-            )
-        return message
-
     def _check_topic(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
@@ -273,29 +196,6 @@ class PubSub:
             name.encode()
         except UnicodeEncodeError as error:
             raise LocalProtocolError(f"a topic's name is Unicode text: {name!r}") from error
-
-    async def wait_for_room(self, peers: Sequence[PeerId]) -> None:
-        """Let the writers run; wait while all these peers are behind, at most a second."""
-        await anyio.lowlevel.checkpoint()
-        if not peers or not self._are_behind(peers):
-            return
-        wake = Wake()
-        self._room_waiters.append(wake)
-        try:
-            with anyio.move_on_after(PUBLISH_PATIENCE):
-                while self._are_behind(peers):
-                    await wake.wait()
-        finally:
-            self._room_waiters.remove(wake)
-
-    def _are_behind(self, peers: Sequence[PeerId]) -> bool:
-        known = [self.peers[peer] for peer in peers if peer in self.peers]
-        return bool(known) and all(peer.queue.is_behind() for peer in known)
-
-    def room_came(self) -> None:
-        """A peer's queue became shorter: publishers that wait look again."""
-        for waiter in self._room_waiters:
-            waiter.set()
 
     def block(self, peer: PeerId, seconds: float | None) -> None:
         now = self.timers.now()
@@ -330,7 +230,7 @@ class PubSub:
             rpc_in=counters.rpc_in,
             rpc_out=counters.rpc_out,
             rpc_dropped=counters.rpc_dropped,
-            published=counters.published,
+            published=self.publisher.published,
             delivered=counters.delivered,
             duplicates=counts.pop("duplicate", 0),
             rejections=counts,
@@ -359,7 +259,7 @@ class PubSub:
                 if not self.pipeline.submit(effect):
                     self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)
             case Deliver(message=message, message_id=message_id, received_from=received_from):
-                self._deliver(message, message_id, received_from)
+                self.deliver(message, message_id, received_from)
             case TopicPeer(topic=name):
                 if name in self.topics:
                     self.topics[name].peers_changed()
@@ -411,10 +311,9 @@ class PubSub:
 
     def _lost(self, peer: bytes, rpc: Rpc) -> None:
         self._counters.rpc_dropped += 1
-        if self._drops is not None:
-            self._drops.append((peer, rpc))
+        self.publisher.lost(peer, rpc)
 
-    def _deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
+    def deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
         topic = self.topics.get(message.topic)
         if topic is not None:
             self._counters.delivered += 1

@@ -113,7 +113,7 @@ class PubsubPeer:
 
     def _clear_queue(self) -> None:
         self.queue.clear()
-        self.pubsub.room_came()
+        self.pubsub.publisher.room_came()
 
     def _try_again(self) -> None:
         if not any(connection.is_open for connection in self.connections):

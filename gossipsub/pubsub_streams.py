@@ -90,7 +90,7 @@ class PubsubOutbound(StreamHandler):
 
     def produce(self, room: int) -> bytes:
         frames = self._peer.queue.take_frames(room)
-        self._peer.pubsub.room_came()
+        self._peer.pubsub.publisher.room_came()
         return frames
 
     def wake(self) -> None:

@@ -13,7 +13,6 @@ class Counters:
     rpc_in: int = 0
     rpc_out: int = 0
     rpc_dropped: int = 0
-    published: int = 0
     delivered: int = 0
 
 

@@ -93,9 +93,10 @@ class Topic:
                 raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")
         if wait_for > 0:
             await self.wait_for_peers(wait_for, timeout=timeout)
-        results = await self._pubsub.publish(self.name, batch, local_only=local_only, cache=cache)
+        publisher = self._pubsub.publisher
+        results = await publisher.publish(self.name, batch, local_only=local_only, cache=cache)
         queued_to = dict.fromkeys(peer for result in results for peer in result.queued_to)
-        await self._pubsub.wait_for_room(tuple(queued_to))
+        await publisher.wait_for_room(tuple(queued_to))
         return tuple(results)
 
     def peers(self) -> tuple[PeerId, ...]:
