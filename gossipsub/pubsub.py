@@ -174,8 +174,8 @@ class PubSub:
     def forget_topic(self, topic: Topic) -> None:
         self.topics.pop(topic.name, None)
 
-    def subscribe(self, topic: str) -> None:
-        self.router.subscribe(topic, now=self.timers.now())
+    def subscribe(self, topic: str, *, deliver: bool) -> None:
+        self.router.subscribe(topic, deliver=deliver, now=self.timers.now())
         self.flush()
 
     def unsubscribe(self, topic: str) -> None:

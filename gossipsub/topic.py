@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 class Topic:
     """One per topic and host, from `host.join(name)`. Joining announces nothing; the first
-    subscription does, unless the handle is `fanout_only`."""
+    subscription or relay does, unless the handle is `fanout_only`."""
 
     def __init__(self, pubsub: PubSub, name: str, *, fanout_only: bool = False) -> None:
         self.name = name
         self.fanout_only = fanout_only
         self._pubsub = pubsub
         self._subscriptions: dict[Subscription, None] = {}
+        self._relays = 0
         self._watchers: list[Wake] = []
         self._is_open = True
 
@@ -45,6 +47,25 @@ class Topic:
             opened=self._opened,
             closed=self._closed,
         )
+
+    @asynccontextmanager
+    async def relay(self) -> AsyncIterator[None]:
+        """Take part in the topic and pass its messages on, without reading them:
+        `async with topic.relay(): …`. Relays and subscriptions together count as one towards
+        peers. LocalProtocolError: the topic was closed, or is fanout-only.
+        """
+        if not self._is_open:
+            raise LocalProtocolError(f"the topic was closed: {self.name}")
+        if self.fanout_only:
+            raise LocalProtocolError(f"a fanout-only topic relays nothing: {self.name}")
+        if not self._relays and not self._subscriptions:
+            self._pubsub.subscribe(self.name, deliver=False)
+        self._relays += 1
+        try:
+            yield
+        finally:
+            self._relays -= 1
+            self._part_ended()
 
     async def publish(
         self,
@@ -131,7 +152,9 @@ class Topic:
             )
 
     def close(self) -> None:
-        """Give the handle back. LocalProtocolError while a subscription is open."""
+        """Give the handle back. LocalProtocolError while a subscription or relay is open."""
+        if self._relays:
+            raise LocalProtocolError(f"close the relays of {self.name} first")
         if self._subscriptions:
             raise LocalProtocolError(f"close the subscriptions of {self.name} first")
         if self._is_open:
@@ -161,10 +184,17 @@ class Topic:
         if not self._is_open:
             raise LocalProtocolError(f"the topic was closed: {self.name}")
         if not self._subscriptions and not self.fanout_only:
-            self._pubsub.subscribe(self.name)
+            self._pubsub.subscribe(self.name, deliver=True)
         self._subscriptions[subscription] = None
 
     def _closed(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription, None)
-        if not self._subscriptions and self._is_open:
-            self._pubsub.unsubscribe(self.name)
+        self._part_ended()
+
+    def _part_ended(self) -> None:
+        """A subscription or relay was closed: say what is left of our part in the topic."""
+        if self._is_open and not self._subscriptions and not self.fanout_only:
+            if self._relays:
+                self._pubsub.subscribe(self.name, deliver=False)
+            else:
+                self._pubsub.unsubscribe(self.name)

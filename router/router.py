@@ -182,9 +182,9 @@ class Router(Queries):
 
         LocalProtocolError where the subscription filter forbids the topic: nothing is announced.
         """
-        if not self._acceptance.may_subscribe(topic):
-            raise LocalProtocolError(f"the subscription filter forbids the topic: {topic}")
         is_new = topic not in self._joined
+        if is_new and not self._acceptance.may_subscribe(topic):
+            raise LocalProtocolError(f"the subscription filter forbids the topic: {topic}")
         self._joined[topic] = deliver
         if is_new:
             self._announcements.announce(self._peers.connected, topic, True)
