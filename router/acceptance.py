@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.gater import PeerGater
@@ -13,18 +12,9 @@ from gossipsub.router.subscription_filter import narrowed
 from gossipsub.wire.rpc import Rpc, SubOpts
 
 
-class Access(Enum):
-    """How much of an RPC counts, besides its subscriptions."""
-
-    ALL = "all"
-    CONTROL = "control"
-    """All but its messages."""
-    NONE = "none"
-
-
 class Acceptance:
-    """In this order: the application's inspector, the filter of subscriptions, and, when these
-    are noted, the score and the gater."""
+    """The questions the router asks, in this order: the inspector, the filter of subscriptions,
+    and, when these are noted, the score and the gater."""
 
     def __init__(
         self,
@@ -34,6 +24,8 @@ class Acceptance:
         gater: PeerGater | None,
         callbacks: Callbacks,
     ) -> None:
+        self.inspects = params.inspector is not None
+        """Whether the application looks at RPCs without subscriptions, too."""
         self._inspector = params.inspector
         self._filter = params.subscription_filter
         self._max_subscriptions = params.limits.max_subscriptions_per_rpc
@@ -67,21 +59,16 @@ class Acceptance:
         """What the subscription filter says."""
         return self._filter is None or self._callbacks.allow(self._filter, topic)
 
-    def access(self, peer: Peer, rpc: Rpc, now: float) -> Access:
-        """Direct peers pass; a graylisted one is ignored; of others the gater may drop messages.
+    def is_heeded(self, peer: Peer) -> bool:
+        """Whether more than its subscriptions counts: not where it is graylisted, unless it is a
+        direct peer."""
+        return peer.direct or self._score(peer.id) >= self._graylist
 
-        It is asked only where there are messages to drop (go asks for every RPC).
-        """
-        if peer.direct:
-            return Access.ALL
-        if self._score(peer.id) < self._graylist:
-            return Access.NONE
-        if self._gater is None or not rpc.publish or self._gater.accepts(peer.id, now):
-            return Access.ALL
-        return Access.CONTROL
+    def takes_messages(self, peer: Peer, now: float) -> bool:
+        """What the gater says, which direct peers bypass. To be asked only where there are
+        messages to drop (go asks for every RPC)."""
+        return peer.direct or self._gater is None or self._gater.accepts(peer.id, now)
 
     def graylisted(self, peers: Iterable[Peer]) -> list[bytes]:
         """Those whose score is below the threshold, without direct peers."""
-        return [
-            peer.id for peer in peers if not peer.direct and self._score(peer.id) < self._graylist
-        ]
+        return [peer.id for peer in peers if not self.is_heeded(peer)]

@@ -79,7 +79,8 @@ class Messages:
         """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
         if message.topic not in self._joined:
             return  # not marked seen either: after a join another copy may come
-        if self._blacklist.contains(message.from_peer, now):
+        # Mostly there is nobody on it, and hashing an author has its price.
+        if self._blacklist.until and self._blacklist.contains(message.from_peer, now):
             self._count(BLACKLISTED_SOURCE)
             return
         settings = self._topics.of(message.topic)
@@ -99,7 +100,9 @@ class Messages:
             self._count(NO_MESSAGE_ID)
             return
         if self._seen.contains(message_id, now):
-            self._duplicate(peer)
+            self._count("duplicate")
+            if self._gater is not None:
+                self._gater.duplicate(peer)
             if self._scoring is not None:
                 self._scoring.records.duplicate(peer, message_id, message, now)
         elif message.from_peer == self._me and not self._idontwant.has_asked(peer, message_id):
@@ -120,7 +123,9 @@ class Messages:
     ) -> None:
         pending = self._pending.by_id.get(message_id)
         if pending is not None:
-            self._duplicate(peer)
+            self._count("duplicate")
+            if self._gater is not None:
+                self._gater.duplicate(peer)
             self._pending.add_copy(pending, message, peer)
         elif expiry < now:
             self._count(EXPIRED)
@@ -298,11 +303,6 @@ class Messages:
             self._scoring.records.blame((peer,), message.topic, reason)
         if self._gater is not None:
             self._gater.refused(peer)
-
-    def _duplicate(self, peer: bytes) -> None:
-        self._count("duplicate")
-        if self._gater is not None:
-            self._gater.duplicate(peer)
 
     def _count(self, reason: str) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1

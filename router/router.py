@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from random import Random
 
-from gossipsub.router.acceptance import Access
 from gossipsub.router.assembly import Parts
 from gossipsub.router.effects import (
     Connect,
@@ -269,14 +268,14 @@ class Router(Queries):
             if self._blacklist.contains(peer, now):
                 self._messages.leave_out(rpc.publish, BLACKLISTED_PEER)
             return
-        if not self._acceptance.admits(peer, rpc):
-            return
-        if rpc.subscriptions:
-            for option in self._acceptance.wanted(rpc.subscriptions):
+        acceptance = self._acceptance
+        if rpc.subscriptions or acceptance.inspects:
+            if not acceptance.admits(peer, rpc):
+                return
+            for option in acceptance.wanted(rpc.subscriptions):
                 self._handle_subscription(record, option, now)
-        access = self._acceptance.access(record, rpc, now)
-        if access is not Access.NONE:
-            if access is Access.ALL:
+        if acceptance.is_heeded(record):
+            if self._gater is None or not rpc.publish or acceptance.takes_messages(record, now):
                 receive = self._messages.receive
                 for message in rpc.publish:
                     receive(peer, message, now)

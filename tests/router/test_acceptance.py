@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.acceptance import Acceptance, Access
+from gossipsub.router.acceptance import Acceptance
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.effects import Lane, SendRpc, TopicPeer, Validate, Verdict
 from gossipsub.router.features import Features
@@ -41,14 +41,14 @@ def test_direct_peers_pass_the_graylist_and_the_gater() -> None:
     for _ in range(10_000):
         gater.judged(W, "t", Verdict.REJECT, 0.0)
         gater.judged(W, "t", Verdict.QUEUE_FULL, 0.0)
-    no_message = Rpc(control=FULL.control)
-    assert acceptance.access(record, FULL, 0.0) is Access.CONTROL
-    assert acceptance.access(record, no_message, 0.0) is Access.ALL
+    assert acceptance.is_heeded(record)
+    assert not acceptance.takes_messages(record, 0.0)
     scores[W] = -80.001
-    assert acceptance.access(record, no_message, 0.0) is Access.NONE
+    assert not acceptance.is_heeded(record)
     assert acceptance.graylisted([record]) == [W]
     record.direct = True
-    assert acceptance.access(record, FULL, 0.0) is Access.ALL
+    assert acceptance.is_heeded(record)
+    assert acceptance.takes_messages(record, 0.0)
     assert acceptance.graylisted([record]) == []
 
 
