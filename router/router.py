@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from random import Random
 
+from gossipsub.router.adjustments import Adjustments
 from gossipsub.router.assembly import Parts
 from gossipsub.router.effects import (
     Connect,
@@ -16,16 +17,14 @@ from gossipsub.router.effects import (
     Verdict,
 )
 from gossipsub.router.messages import BLACKLISTED_PEER, PEER_THROTTLED
-from gossipsub.router.params import GossipParams, TopicParams
+from gossipsub.router.params import GossipParams
 from gossipsub.router.peers import Peer
 from gossipsub.router.publishing import in_turns
-from gossipsub.router.queries import Queries
-from gossipsub.router.score_params import TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
 
 
-class Router(Queries):
+class Router(Adjustments):
     """One node's view of the mesh (gossipsub v1.0, v1.1 and v1.2).
 
     Driven by RPCs received, by the local application, and by time. After any input drain
@@ -324,7 +323,7 @@ class Router(Queries):
         else:
             self._outbox.flush()
 
-    # Inputs: parameters, scores, blacklist
+    # Inputs: blacklist; parameters and scores are in adjustments.py
 
     def blacklist(self, peer: bytes, *, until: float | None = None, now: float) -> None:
         """Have nothing to do with a peer until that time, None: for ever. It is forgotten as if
@@ -337,36 +336,6 @@ class Router(Queries):
     def unblacklist(self, peer: bytes) -> bool:
         """End that early; False where the peer is not blacklisted."""
         return self._blacklist.remove(peer)
-
-    def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
-        """Give a topic, joined or not, other parameters of its own from now on. ValueError where
-        they cannot work together with the router's."""
-        self._topics.set(topic, params)
-        if params.score is not None:
-            self.set_topic_score_params(topic, params.score, now=now)
-
-    def set_peer_addresses(self, peer: bytes, ips: Iterable[str]) -> None:
-        """All IP addresses a connected peer has now, replacing what is known (P6); none for
-        relayed connections."""
-        if self._scoring is not None and peer in self._peers.connected:
-            self._scoring.scores.set_addresses(peer, ips)
-
-    def set_topic_score_params(self, topic: str, params: TopicScoreParams, *, now: float) -> None:
-        """Score a topic by other parameters from now on. LocalProtocolError if scoring is off."""
-        if self._scoring is None:
-            raise LocalProtocolError("scoring is off: no score parameters were given")
-        self._scoring.scores.set_topic_params(topic, params)
-        for peer in self._mesh.meshes.get(topic, ()):  # if it had none before, time begins now
-            self._scoring.scores.graft(peer, topic, now)
-
-    def report_delivery(self, peer: bytes, topic: str, *, useful: bool) -> None:
-        """The application's own judgement on a message a peer delivered in some other way: as if
-        it had been first to deliver a valid one (P2, P3), or had delivered an invalid one (P4)."""
-        if self._scoring is not None:
-            if useful:
-                self._scoring.scores.first_delivery(peer, topic)
-            else:
-                self._scoring.scores.invalid_delivery(peer, topic, "reported by the application")
 
     # Outputs
 
