@@ -53,13 +53,7 @@ class Parts:
         )
         self.scoring = None if params.score is None else Scoring(params.score, params, now=now)
         """None while scoring is off."""
-        self.blacklist = Blacklist()
-        self.callbacks = Callbacks()
-        self.gater = None if params.gater is None else PeerGater(params.gater, rng=rng, now=now)
-        """None while it is off."""
-        self.acceptance = Acceptance(
-            params, score=score, gater=self.gater, callbacks=self.callbacks
-        )
+        self._make_gates(now)
         self.outbox = Outbox(self.meshes)
         self.announcements = Announcements(
             self.joined, self.outbox, rng, retry_max=params.announce_retry_max
@@ -82,6 +76,16 @@ class Parts:
         self.messages = self._make_messages(me)
         self.wanted = self._make_wanted()
         self.gossip = self._make_gossip()
+
+    def _make_gates(self, now: float) -> None:
+        params, rng = self._params, self._rng
+        self.blacklist = Blacklist()
+        self.callbacks = Callbacks()
+        self.gater = None if params.gater is None else PeerGater(params.gater, rng=rng, now=now)
+        """None while it is off."""
+        self.acceptance = Acceptance(
+            params, score=self._score, gater=self.gater, callbacks=self.callbacks
+        )
 
     def _make_tables(self) -> None:
         params, limits, lazy = self._params, self._params.limits, self._params.lazy
