@@ -84,11 +84,9 @@ class Outbox:
             self._batch(peer)
         self.flush()
 
-    def retry(self, peer: bytes, control: Control, *, backoff: bool) -> None:
-        """Keep GRAFTs and PRUNEs that could not be queued, with or without the `backoff` that a
-        v1.0 peer does not know. Gossip is never retried."""
-        prunes = control.prune if backoff else [Prune(prune.topic) for prune in control.prune]
-        kept: list[Graft | Prune] = [*control.graft, *prunes]
+    def retry(self, peer: bytes, control: Control) -> None:
+        """Keep GRAFTs and PRUNEs that could not be queued. Gossip is never retried."""
+        kept: list[Graft | Prune] = [*control.graft, *control.prune]
         if kept:
             self._dropped.setdefault(peer, {}).update((item.topic, item) for item in kept)
 

@@ -290,7 +290,7 @@ class Router(Adjustments):
         return self._messages.validated(ticket, verdict, now)
 
     def rpc_dropped(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
-        """The driver could not queue (this part of) an RPC.
+        """The driver could not queue (this part of) an RPC on the peer's present stream.
 
         GRAFT and PRUNE go with the next RPC to that peer, subscriptions after a short random
         delay, both only while they are still true. Messages and gossip are not sent again.
@@ -301,8 +301,8 @@ class Router(Adjustments):
                 self._scoring.scores.send_lost(peer, len(rpc.publish))
             if rpc.subscriptions:
                 self._announcements.dropped(peer, rpc.subscriptions, now)
-            if rpc.control is not None and record.features.mesh:  # its stream may be a new one
-                self._outbox.retry(peer, rpc.control, backoff=record.features.peer_exchange)
+            if rpc.control is not None:
+                self._outbox.retry(peer, rpc.control)
                 self._mesh.prune_delayed(peer, rpc.control.prune, now=now)
                 if self._scoring is not None:
                     for iwant in rpc.control.iwant:

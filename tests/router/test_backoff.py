@@ -235,18 +235,3 @@ def test_expired_backoffs_are_forgotten_when_room_is_needed() -> None:
 @pytest.mark.parametrize(("seconds", "stated"), [(10.0, 10), (10.1, 11), (0.2, 1)])
 def test_a_stated_backoff_is_never_shorter_than_meant(seconds: float, stated: int) -> None:
     assert wire_seconds(seconds) == stated
-
-
-def test_a_prune_that_was_dropped_reaches_a_stream_of_an_older_protocol_without_backoff(
-    node: Node,
-) -> None:
-    node.join("t")
-    node.connect([b"w"], protocol="/meshsub/1.1.0")
-    (pruned, *_) = node.leave("t")
-    assert isinstance(pruned, SendRpc)
-    node.router.outbound_stream_reopened(b"w", protocol="/meshsub/1.0.0", now=node.now)
-    node.router.rpc_dropped(b"w", pruned.rpc, now=node.now)
-    assert node.tick() == [node.prune(b"w", "t", None)]
-    node.router.outbound_stream_reopened(b"w", protocol="/floodsub/1.0.0", now=node.now)
-    node.router.rpc_dropped(b"w", pruned.rpc, now=node.now)
-    assert node.tick() == []

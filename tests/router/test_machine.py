@@ -347,6 +347,7 @@ class RouterMachine(RuleBasedStateMachine):
 
     def forget_grafts(self, peer: bytes) -> None:
         self.grafted = {entry for entry in self.grafted if entry[1] != peer}
+        self.sent = [effect for effect in self.sent if effect.peer != peer]  # the queue was emptied
 
     def forget_refusals(self, peer: bytes) -> None:
         self.refused.pop(peer, None)
