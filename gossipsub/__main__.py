@@ -11,6 +11,7 @@ _COMMANDS = {
     "demo": ("gossipsub.cli.demo", "five agents (and a go peer) work through tasks"),
     "demo-agent": ("gossipsub.demo.agent", "one agent of the demo"),
     "peer": ("gossipsub.peer.command", "a node steered by JSON lines, for other languages"),
+    "replay": ("gossipsub.cli.replay", "replay the recording of a host's router"),
     "rules": ("gossipsub.conformance.rules", "which conformance rules the tests cover"),
 }
 

@@ -41,6 +41,7 @@ from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
+from gossipsub.watching import TraceTarget, Watching
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.identify import Identify
 from gossipsub.wire.multistream import ProtocolTable
@@ -60,8 +61,11 @@ class Host:
     file, which is created if it does not exist; without it the identity is new each time.
     `bootstrap` peers are dialled and kept connected. `direct_peers` are so, too, and get every
     message of their topics outside of the mesh, whatever their score: for nodes whose operators
-    trust each other, which each name the other. Wrong values raise LocalProtocolError (or
-    ValueError from the parameter classes) here, before anything is opened.
+    trust each other, which each name the other. `trace` is a file for events in go's format
+    (`.json` or `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what
+    `gossipsub replay` replays. Both are overwritten; OSError on opening where they cannot be.
+    Wrong values raise LocalProtocolError (or ValueError from the parameter classes) here, before
+    anything is opened.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class Host:
         config: HostConfig | None = None,
         agent_version: str = AGENT_VERSION,
         rng: random.Random | None = None,
+        trace: TraceTarget | None = None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         self._listen = [
             Address.parse(text) for text in ([listen] if isinstance(listen, str) else listen)
@@ -90,6 +96,9 @@ class Host:
         for policy in (self._params.signature_policy, *own):
             warn_of_lax_signing(policy)
         self._config = config or HostConfig()
+        self._watching = Watching(
+            trace=trace, record=record, close_timeout=self._config.close_timeout
+        )
         self._introduction = Introduction(self._key, agent_version, self._params.protocols)
         self._rng = rng or random.Random(secrets.randbits(64))
         self._details: dict[bytes, PeerDetails] = {}
@@ -103,8 +112,9 @@ class Host:
         if self._was_opened:
             raise LocalProtocolError("a host is opened once; make another")
         self._was_opened = True
-        self._assemble()
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._watching)
+            self._assemble()
             bound = [
                 await stack.enter_async_context(await self._bind(address))
                 for address in self._listen
@@ -171,6 +181,7 @@ class Host:
             direct_peers=[address.peer for address in self._direct if address.peer],
             connect=lambda wanted: self._dialing.connect_wanted(wanted),
             topic_peer=self._topic_peer_changed,
+            watching=self._watching,
         )
         self._connections = Connections(
             self._key,

@@ -33,13 +33,13 @@ from gossipsub.router.effects import (
     Verdict,
 )
 from gossipsub.router.params import GossipParams, TopicParams
-from gossipsub.router.router import Router
 from gossipsub.router.score_snapshot import PeerScoreSnapshot
 from gossipsub.statistics import Counters, HostStatistics
 from gossipsub.stream import Stream, StreamHandler
 from gossipsub.timers import Timers
 from gossipsub.topic import Topic
 from gossipsub.validation import ValidationPipeline, received_message
+from gossipsub.watching import Watching
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
 from gossipsub.wire.rpc_codec import RpcLimits, encode_rpc
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gossipsub.pubsub")
 
-_REASONS = {
-    Verdict.REJECT.value: "validation failed",
-    Verdict.IGNORE.value: "validation ignored",
-}
 UNDIVIDED_BYTES = 1024
 """An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
 TOGETHER_BYTES = 65536
@@ -76,6 +72,7 @@ class PubSub:
         direct_peers: Iterable[bytes],
         connect: Callable[[Connect], None],
         topic_peer: Callable[[TopicPeer], None],
+        watching: Watching,
     ) -> None:
         self.config = config
         self.params = params
@@ -84,9 +81,10 @@ class PubSub:
         self.protocols = params.protocols
         self.rpc_limits = RpcLimits()
         self._undivided_bytes = min(config.max_rpc_bytes, UNDIVIDED_BYTES)
-        self.router = Router(
+        self.router = watching.new_router(
             params, me=self.me, rng=rng, now=timers.now(), direct_peers=direct_peers
         )
+        self._trace = watching.host_trace(self.me, self.router.message_id)
         self._counters = Counters()
         self.topics: dict[str, Topic] = {}
         self.peers: dict[bytes, PubsubPeer] = {}
@@ -224,8 +222,7 @@ class PubSub:
 
     def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
         counters = self._counters
-        undelivered = self.router.undelivered()
-        counts = {_REASONS.get(reason, reason): n for reason, n in undelivered.items()}
+        counts = self.router.undelivered()
         return HostStatistics(
             rpc_in=counters.rpc_in,
             rpc_out=counters.rpc_out,
@@ -271,7 +268,8 @@ class PubSub:
                     for connection in self.peers[peer].connections:
                         connection.close(reason)
             case Trace():
-                logger.debug("trace %s", effect)
+                if self._trace is not None:
+                    self._trace.happened(effect)
             case _:
                 assert_never(effect)
 
@@ -302,7 +300,10 @@ class PubSub:
 
     def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
         self._counters.rpc_out += 1
-        for dropped in peer.queue.push(rpc, body, effect.lane):
+        drops = peer.queue.push(rpc, body, effect.lane)
+        if self._trace is not None and not any(dropped is rpc for dropped in drops):
+            self._trace.sent(effect.peer, rpc)
+        for dropped in drops:
             self._dropped(effect.peer, dropped)
 
     def _dropped(self, peer: bytes, rpc: Rpc) -> None:
@@ -311,6 +312,8 @@ class PubSub:
 
     def _lost(self, peer: bytes, rpc: Rpc) -> None:
         self._counters.rpc_dropped += 1
+        if self._trace is not None:
+            self._trace.dropped(peer, rpc)
         self.publisher.lost(peer, rpc)
 
     def deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:

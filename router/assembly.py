@@ -25,6 +25,7 @@ from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.scoring import Scoring
 from gossipsub.router.topic_table import TopicTable
+from gossipsub.router.tracing import Tracer
 from gossipsub.router.wanted import WantedMessages
 
 
@@ -55,6 +56,8 @@ class Parts:
         """None while scoring is off."""
         self._make_gates(now)
         self.outbox = Outbox(self.meshes)
+        if params.tracing:
+            self.outbox.tracer = Tracer(self.outbox)
         self.announcements = Announcements(
             self.joined, self.outbox, rng, retry_max=params.announce_retry_max
         )

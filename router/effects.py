@@ -26,13 +26,13 @@ class Lane(IntEnum):
 
 
 class Verdict(Enum):
-    """What became of a message handed out with `Validate`."""
+    """What became of a message handed out with `Validate`; the values are go's names."""
 
-    ACCEPT = "accept"
+    ACCEPT = "accepted"
     """Genuine and wanted: delivered and forwarded."""
-    REJECT = "reject"
+    REJECT = "validation failed"
     """Genuine but invalid: dropped, and copies of it too."""
-    IGNORE = "ignore"
+    IGNORE = "validation ignored"
     """Genuine, of no use: dropped without blame, and copies of it too."""
     INVALID_SIGNATURE = "invalid signature"
     """Not genuine: dropped; another copy with the same id may still be genuine."""
@@ -105,15 +105,41 @@ class TopicPeer:
     joined: bool
 
 
+class TraceKind(IntEnum):
+    """What a trace tells; the numbers are those of go's `TraceEvent.Type`."""
+
+    PUBLISH_MESSAGE = 0
+    REJECT_MESSAGE = 1
+    DUPLICATE_MESSAGE = 2
+    DELIVER_MESSAGE = 3
+    ADD_PEER = 4
+    REMOVE_PEER = 5
+    RECV_RPC = 6
+    SEND_RPC = 7
+    """Queued. The router emits neither this nor the next: only its driver knows."""
+    DROP_RPC = 8
+    JOIN = 9
+    LEAVE = 10
+    GRAFT = 11
+    PRUNE = 12
+    THROTTLE_PEER = 100
+    """The gater ignored what the peer sent; go's trace files have no such event, nor have ours."""
+
+
 @dataclass(slots=True)
 class Trace:
-    """Something that happened, for whoever watches; changes nothing."""
+    """Something that happened, for whoever watches; changes nothing. Only with
+    `GossipParams.tracing`."""
 
-    event: str
+    kind: TraceKind
     peer: bytes | None = None
+    """The peer it happened with: the sender, the one added, grafted, ... None: this node."""
     topic: str | None = None
     message_id: bytes | None = None
-    reason: str | None = None
+    """None also where a message was refused before its id was known."""
+    detail: str | None = None
+    """REJECT_MESSAGE: the reason, by go's name. ADD_PEER: the protocol."""
+    rpc: Rpc | None = None
 
 
 Effect = SendRpc | Unqueue | Validate | Deliver | Connect | Disconnect | TopicPeer | Trace

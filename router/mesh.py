@@ -232,11 +232,15 @@ class Mesh:
 
     def _enter(self, peer: bytes, topic: str, now: float) -> None:
         self.meshes[topic][peer] = None
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.grafted(peer, topic)
         if self._scores is not None:
             self._scores.graft(peer, topic, now)
 
     def _exit(self, peer: bytes, topic: str) -> None:
         del self.meshes[topic][peer]
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.pruned(peer, topic)
         if self._scores is not None:
             self._scores.prune(peer, topic)
 

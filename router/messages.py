@@ -81,7 +81,7 @@ class Messages:
             return  # not marked seen either: after a join another copy may come
         # Mostly there is nobody on it, and hashing an author has its price.
         if self._blacklist.until and self._blacklist.contains(message.from_peer, now):
-            self._count(BLACKLISTED_SOURCE)
+            self._drop_unread(peer, message, BLACKLISTED_SOURCE)
             return
         settings = self._topics.of(message.topic)
         reason = refusal(settings.signature_policy, message)
@@ -97,10 +97,10 @@ class Messages:
         except Exception:  # the application's function, or no id to be had: contained (VAL-18)
             message_id = None
         if not isinstance(message_id, bytes):
-            self._count(NO_MESSAGE_ID)
+            self._drop(peer, message, NO_MESSAGE_ID)
             return
         if self._seen.contains(message_id, now):
-            self._count("duplicate")
+            self._duplicate(peer, message, message_id)
             if self._gater is not None:
                 self._gater.duplicate(peer)
             if self._scoring is not None:
@@ -112,25 +112,25 @@ class Messages:
         else:
             self._validate(peer, message, message_id, expiry_of(message, settings, now), now)
 
-    def leave_out(self, messages: Iterable[Message], reason: str) -> None:
+    def leave_out(self, peer: bytes, messages: Iterable[Message], reason: str) -> None:
         """Count what is dropped without a look, of topics joined here."""
         for message in messages:
             if message.topic in self._joined:
-                self._count(reason)
+                self._drop_unread(peer, message, reason)
 
     def _validate(
         self, peer: bytes, message: Message, message_id: bytes, expiry: float, now: float
     ) -> None:
         pending = self._pending.by_id.get(message_id)
         if pending is not None:
-            self._count("duplicate")
+            self._duplicate(peer, message, message_id)
             if self._gater is not None:
                 self._gater.duplicate(peer)
             self._pending.add_copy(pending, message, peer)
         elif expiry < now:
-            self._count(EXPIRED)
+            self._drop(peer, message, EXPIRED, message_id)
         elif self._pending.is_full():
-            self._count(Verdict.QUEUE_FULL.value)
+            self._drop(peer, message, Verdict.QUEUE_FULL.value, message_id)
             if self._gater is not None:
                 self._gater.judged(peer, message.topic, Verdict.QUEUE_FULL, now)
             if self._scoring is not None:
@@ -154,7 +154,7 @@ class Messages:
         if verdict is Verdict.ACCEPT:
             self._accept(pending, now)
             return True
-        self._count(verdict.value)
+        self._drop(pending.peer, pending.message, verdict.value, pending.message_id)
         if verdict is Verdict.INVALID_SIGNATURE:
             self._validate_next_copy(pending)
         elif verdict is Verdict.REJECT or verdict is Verdict.IGNORE:
@@ -177,11 +177,13 @@ class Messages:
         if deliver is None:
             return  # left meanwhile: as if it had never come
         if pending.expiry < now:
-            self._count(EXPIRED)
+            self._drop(pending.peer, message, EXPIRED, message_id)
             self._seen.put(message_id, now, accepted=False)
             return
         self._seen.put(message_id, now, accepted=True)
         self._mcache.put(message_id, message, pending.expiry)
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.delivered(message, message_id, pending.peer)
         if deliver:
             self._outbox.effects.append(Deliver(message, message_id, pending.peer))
         self._forward(pending)
@@ -214,6 +216,12 @@ class Messages:
             raise LocalProtocolError(f"a message id must be bytes: {message_id!r}")
         return message_id
 
+    def _id_or_none(self, message: Message) -> bytes | None:
+        try:
+            return self.own_id(message)
+        except LocalProtocolError:
+            return None
+
     def publish(
         self,
         message: Message,
@@ -233,7 +241,11 @@ class Messages:
         An id that was only ignored or rejected before is published all the same (VAL-19): the
         driver validated this message.
         """
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.published(message, message_id)
         if self._seen.was_accepted(message_id, now):
+            if tracer is not None:
+                tracer.duplicate(None, message, message_id)
             return PublishReceipt(message_id, (), duplicate=True)
         # The verdict on a copy under validation would deliver it twice.
         pending = self._pending.discard(message_id)
@@ -250,6 +262,8 @@ class Messages:
             lifetime = self._topics.of(message.topic).message_lifetime
             expiry = math.inf if lifetime is None else now + lifetime
             self._mcache.put(message_id, message, expiry)
+        if tracer is not None:
+            tracer.delivered(message, message_id, None)
         if self._joined.get(message.topic):
             self._outbox.effects.append(Deliver(message, message_id, None))
         if local_only:
@@ -298,11 +312,26 @@ class Messages:
         ]
 
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
-        self._count(reason)
+        """Drop it, and blame its sender."""
+        self._drop_unread(peer, message, reason)
         if self._scoring is not None:
             self._scoring.records.blame((peer,), message.topic, reason)
         if self._gater is not None:
             self._gater.refused(peer)
 
-    def _count(self, reason: str) -> None:
+    def _drop_unread(self, peer: bytes, message: Message, reason: str) -> None:
+        """Its id is not known yet."""
+        message_id = None if self._outbox.tracer is None else self._id_or_none(message)
+        self._drop(peer, message, reason, message_id)
+
+    def _drop(
+        self, peer: bytes, message: Message, reason: str, message_id: bytes | None = None
+    ) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.rejected(peer, message, reason, message_id)
+
+    def _duplicate(self, peer: bytes, message: Message, message_id: bytes) -> None:
+        self._counts["duplicate"] = self._counts.get("duplicate", 0) + 1
+        if (tracer := self._outbox.tracer) is not None:
+            tracer.duplicate(peer, message, message_id)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gossipsub.router.effects import Effect, Lane, SendRpc
 from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Prune, Rpc
+
+if TYPE_CHECKING:
+    from gossipsub.router.tracing import Tracer
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Outbox:
     def __init__(self, meshes: dict[str, dict[bytes, None]]) -> None:
         self._meshes = meshes
         self.effects: list[Effect] = []
+        self.tracer: Tracer | None = None
+        """Told of what happens; None while tracing is off."""
         self._batches: dict[bytes, _Batch] = {}
         self._dropped: dict[bytes, dict[str, Graft | Prune]] = {}
 

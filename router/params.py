@@ -354,6 +354,8 @@ class GossipParams:
     comes second), for other prefixes, say; None: only equal ids match. Must not raise."""
     features: Callable[[str], Features] = features_of
     """What a peer understands, by its protocol id; for applications with ids of their own."""
+    tracing: bool = False
+    """Emit a `Trace` effect for everything that happens."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")

@@ -59,6 +59,7 @@ class Router(Adjustments):
         self._topics = parts.topics
         self._heartbeat_clock = parts.heartbeat
         self._outbox = parts.outbox
+        self._tracer = parts.outbox.tracer
         self._peers = parts.peers
         self._announcements = parts.announcements
         self._backoffs = parts.backoffs
@@ -95,6 +96,8 @@ class Router(Adjustments):
         features = self._params.features(protocol)
         is_direct = peer in self._direct.peers
         self._peers.add(Peer(peer, protocol, features, outbound, ip, is_direct))
+        if self._tracer is not None:
+            self._tracer.peer_added(peer, protocol)
         self._announcements.hello(peer)
         if self._scoring is not None:
             self._scoring.scores.add_peer(peer, () if ip is None else (ip,))
@@ -111,6 +114,9 @@ class Router(Adjustments):
         if record is None:
             return
         self._forget_ties(peer)
+        if self._tracer is not None:
+            self._tracer.peer_removed(peer)
+            self._tracer.peer_added(peer, protocol)
         self._peers.change_protocol(record, protocol, self._params.features(protocol))
         self._announcements.hello(peer)
 
@@ -141,6 +147,8 @@ class Router(Adjustments):
             for topic in list(record.topics):
                 self._peer_left(record, topic)
             self._peers.remove(peer)
+            if self._tracer is not None:
+                self._tracer.peer_removed(peer)
 
     def peer_record(self, peer: bytes, record: bytes | None) -> None:
         """A connected peer's addresses in an envelope that it signed and the driver verified: to
@@ -185,6 +193,8 @@ class Router(Adjustments):
             raise LocalProtocolError(f"the subscription filter forbids the topic: {topic}")
         self._joined[topic] = deliver
         if is_new:
+            if self._tracer is not None:
+                self._tracer.joined(topic)
             self._announcements.announce(self._peers.connected, topic, True)
             self._mesh.join(topic, self._fanout.take(topic), now=now)
             self._outbox.flush()
@@ -196,6 +206,8 @@ class Router(Adjustments):
         """
         if topic in self._joined:
             del self._joined[topic]
+            if self._tracer is not None:
+                self._tracer.left(topic)
             self._mesh.leave(topic, now=now)
             self._outbox.flush()
             self._announcements.announce(self._peers.connected, topic, False)
@@ -265,8 +277,10 @@ class Router(Adjustments):
         record = self._peers.connected.get(peer)
         if record is None:
             if self._blacklist.contains(peer, now):
-                self._messages.leave_out(rpc.publish, BLACKLISTED_PEER)
+                self._messages.leave_out(peer, rpc.publish, BLACKLISTED_PEER)
             return
+        if self._tracer is not None:
+            self._tracer.received(peer, rpc)
         acceptance = self._acceptance
         if rpc.subscriptions or acceptance.inspects:
             if not acceptance.admits(peer, rpc):
@@ -366,7 +380,9 @@ class Router(Adjustments):
 
     def _throttle(self, peer: bytes, rpc: Rpc, now: float) -> None:
         """The gater drops the messages; what the peer promised may be among them (SPAM-05)."""
-        self._messages.leave_out(rpc.publish, PEER_THROTTLED)
+        if self._tracer is not None:
+            self._tracer.peer_throttled(peer)
+        self._messages.leave_out(peer, rpc.publish, PEER_THROTTLED)
         if self._scoring is not None:
             self._scoring.promises.forgive(peer, now)
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2
+
+from gossipsub.wire.descriptors import Messages, build_file, message_class
 
 PACKAGE = "pubsub.pb"
 
-_Proto = descriptor_pb2.FieldDescriptorProto
-
-# Message -> (field number, name, type). `*` marks a repeated field; a type that is no scalar
-# names another message of this table.
-_MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
+_MESSAGES: Messages = {
     "RPC": (
         (1, "subscriptions", "*RPC.SubOpts"),
         (2, "publish", "*Message"),
@@ -67,44 +65,11 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     ),
 }
 
-_SCALARS = {
-    "bool": _Proto.TYPE_BOOL,
-    "bytes": _Proto.TYPE_BYTES,
-    "string": _Proto.TYPE_STRING,
-    "uint64": _Proto.TYPE_UINT64,
-}
-
 
 def file_descriptor() -> descriptor_pb2.FileDescriptorProto:
     """What protoc makes of `rpc.proto`."""
-    file = descriptor_pb2.FileDescriptorProto(name="rpc.proto", package=PACKAGE, syntax="proto2")
-    by_name: dict[str, descriptor_pb2.DescriptorProto] = {}
-    for full_name, fields in _MESSAGES.items():
-        parent, _, name = full_name.rpartition(".")
-        siblings = by_name[parent].nested_type if parent else file.message_type
-        message = by_name[full_name] = siblings.add(name=name)
-        for number, field_name, type_name in fields:
-            message.field.append(_field(number, field_name, type_name))
-    return file
+    return build_file("rpc.proto", PACKAGE, _MESSAGES)
 
 
-def _field(number: int, name: str, type_name: str) -> descriptor_pb2.FieldDescriptorProto:
-    scalar_or_message = type_name.removeprefix("*")
-    field = _Proto(name=name, number=number)
-    field.label = _Proto.LABEL_REPEATED if type_name.startswith("*") else _Proto.LABEL_OPTIONAL
-    if scalar_or_message in _SCALARS:
-        field.type = _SCALARS[scalar_or_message]
-    else:
-        field.type = _Proto.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{scalar_or_message}"
-    return field
-
-
-def _load_rpc_class() -> Any:
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file_descriptor().SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.RPC"))
-
-
-RPC: Any = _load_rpc_class()
+RPC: Any = message_class(file_descriptor(), "RPC")
 """The message class of `pubsub.pb.RPC`; the others hang on its fields. Untyped."""

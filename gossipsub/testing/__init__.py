@@ -35,6 +35,7 @@ from gossipsub.testing.topology import (
     connect_star,
     connect_tree,
 )
+from gossipsub.testing.trace_observer import TraceObserver
 from gossipsub.testing.traffic import Traffic
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Router",
     "SendRpc",
     "SignaturePolicy",
+    "TraceObserver",
     "Traffic",
     "Validate",
     "Verdict",

@@ -22,6 +22,7 @@ from gossipsub.router.effects import (
     Effect,
     PublishReceipt,
     SendRpc,
+    Trace,
     Unqueue,
     Validate,
     Verdict,
@@ -95,12 +96,13 @@ class Network:
         validation_delay: float | DelayFunction = 0.0,
         verdict: VerdictFunction | None = None,
         outgoing: OutgoingFunction | None = None,
+        new_router: Callable[..., Router] = Router,
     ) -> Node:
         """Start a node.
 
-        `protocols` are those it offers, best first; `("/floodsub/1.0.0",)` makes a floodsub
-        node. Its messages take `validation_delay` seconds to validate; `verdict` judges them,
-        by default all are accepted; `outgoing` may change or withhold what it sends.
+        `protocols` are those it offers, best first; `("/floodsub/1.0.0",)` makes a floodsub node.
+        Its messages take `validation_delay` seconds to validate; `verdict` judges them, else all
+        are accepted; `outgoing` may change what it sends. `new_router` may be a `Recorder`'s.
         """
         index = len(self.nodes)
         rng = Random(f"{self.seed} node {index}")
@@ -117,7 +119,7 @@ class Network:
             protocols=protocols or params.protocols,
             ip=ip or f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}",
             rng=rng,
-            router=Router(params, me=peer, rng=rng, now=self.now),
+            router=new_router(params, me=peer, rng=rng, now=self.now),
             started=self.now,
             validation_delay=validation_delay,
             verdict=verdict,
@@ -334,14 +336,14 @@ class Network:
                     self._validate(node, effect, now)
                 elif isinstance(effect, Deliver):
                     self._deliver(node, effect, now)
+                elif isinstance(effect, Trace) and self._observer is not None:
+                    self._observer.traced(now, node, effect)
                 elif isinstance(effect, Connect):
-                    self._agenda.call(
-                        self._agenda.tick, partial(self._dial, node, router, effect.peer)
-                    )
+                    dial = partial(self._dial, node, router, effect.peer)
+                    self._agenda.call(self._agenda.tick, dial)
                 elif isinstance(effect, Disconnect):
-                    self._agenda.call(
-                        self._agenda.tick, partial(self._hang_up, node, router, effect.peer)
-                    )
+                    hang_up = partial(self._hang_up, node, router, effect.peer)
+                    self._agenda.call(self._agenda.tick, hang_up)
             effects = router.effects()
 
     def _validate(self, node: Node, effect: Validate, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from gossipsub.router.effects import Trace
 from gossipsub.wire.rpc import Message, Rpc
 from gossipsub.wire.rpc_codec import encode_rpc
 
@@ -35,6 +36,9 @@ class Observer:
 
     def delivered(self, now: float, node: Node, message: Message, message_id: bytes) -> None:
         """A message reached the subscribers of a node, the publisher's own included."""
+
+    def traced(self, now: float, node: Node, trace: Trace) -> None:
+        """A router traced something: only with `GossipParams.tracing`."""
 
     def timer_handled(self, now: float, node: Node) -> None:
         """A router's timer ran, and what it caused is done: the end of a heartbeat, or of
