@@ -55,7 +55,13 @@ from gossipsub.wire.yamux_frame import (
 
 IDENTIFY = identify.PROTOCOL
 PUSH = identify.PUSH_PROTOCOL
-PUBSUB = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
+PUBSUB = (
+    "/meshsub/1.3.0",
+    "/meshsub/1.2.0",
+    "/meshsub/1.1.0",
+    "/meshsub/1.0.0",
+    "/floodsub/1.0.0",
+)
 
 _LIMITS = RpcLimits(
     subscriptions=1_000_000,

@@ -17,6 +17,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.lax_signing import warn_of_lax_signing
 from gossipsub.message import Validator
+from gossipsub.partial import PartialTopics
 from gossipsub.publisher import Publisher
 from gossipsub.pubsub_peer import PubsubPeer
 from gossipsub.pubsub_streams import PubsubInbound
@@ -25,6 +26,8 @@ from gossipsub.router.effects import (
     Deliver,
     Disconnect,
     Effect,
+    PartialGossip,
+    PartialReceived,
     SendRpc,
     TopicPeer,
     Trace,
@@ -88,6 +91,7 @@ class PubSub:
         self._counters = Counters()
         self.topics: dict[str, Topic] = {}
         self.peers: dict[bytes, PubsubPeer] = {}
+        self.partial = PartialTopics(self)
         self.pipeline = ValidationPipeline(
             queue=config.validation_queue,
             throttle=config.validation_throttle,
@@ -171,6 +175,7 @@ class PubSub:
 
     def forget_topic(self, topic: Topic) -> None:
         self.topics.pop(topic.name, None)
+        self.partial.set_handler(topic.name, None)
 
     def subscribe(self, topic: str, *, deliver: bool) -> None:
         self.router.subscribe(topic, deliver=deliver, now=self.timers.now())
@@ -243,6 +248,7 @@ class PubSub:
         while effects := self.router.effects():
             for effect in effects:
                 self._perform(effect)
+            self.partial.tell()
         self._arm_router_timer()
 
     def _perform(self, effect: Effect) -> None:
@@ -267,6 +273,8 @@ class PubSub:
                 if peer in self.peers:
                     for connection in self.peers[peer].connections:
                         connection.close(reason)
+            case PartialReceived() | PartialGossip():
+                self.partial.put(effect)
             case Trace():
                 if self._trace is not None:
                     self._trace.happened(effect)

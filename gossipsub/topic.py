@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.message import PublishResult, ReceivedMessage
+from gossipsub.partial import PartialHandler, PartialMessage
 from gossipsub.subscription import MessageFilter, Subscription
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
@@ -107,8 +108,7 @@ class Topic:
         all of them are out early. Everything else is as in `publish`.
         """
         batch = tuple(batch)
-        if not self._is_open:
-            raise LocalProtocolError(f"the topic was closed: {self.name}")
+        self._check_open()
         for data in batch:
             if not isinstance(data, bytes):
                 raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")
@@ -119,6 +119,35 @@ class Topic:
         queued_to = dict.fromkeys(peer for result in results for peer in result.queued_to)
         await publisher.wait_for_room(tuple(queued_to))
         return tuple(results)
+
+    def set_partial_handler(self, handler: PartialHandler | None) -> None:
+        """Who hears of partial messages in this topic, from now on until it is closed; what comes
+        while there is none is lost. LocalProtocolError where the topic was closed."""
+        self._check_open()
+        self._pubsub.partial.set_handler(self.name, handler)
+
+    def publish_partial(
+        self, group_id: bytes, message_for: Callable[[PeerId, bool], PartialMessage | None]
+    ) -> tuple[PeerId, ...]:
+        """This host has (more) parts of a group: tell the peers that exchange parts of messages.
+
+        `message_for(peer, requests)` says what the peer is sent, None for nothing. Where it does
+        not request parts, only the metadata is sent. Asked for are mesh or fanout peers and those
+        that spoke of the group. Returns those it was queued for. Peers that had not heard of the
+        group come later with the handler's `gossip`. LocalProtocolError: the topic was closed or
+        has no `TopicParams.partial_messages`, the group id has not 1 to 256 bytes, or an answer
+        exceeds `max_rpc_bytes`; what `message_for` raises passes through. Peers asked before that
+        are sent their answers.
+        """
+        self._check_open()
+        return self._pubsub.partial.publish(self.name, group_id, message_for)
+
+    def send_partial(self, peer: PeerId, group_id: bytes, partial: PartialMessage) -> bool:
+        """Send one peer parts of a group, metadata or both. False where nothing was sent: the
+        peer is gone, does not exchange parts, or only parts were given and it requests none.
+        LocalProtocolError as with `publish_partial`."""
+        self._check_open()
+        return self._pubsub.partial.send(self.name, group_id, peer, partial)
 
     def peers(self) -> tuple[PeerId, ...]:
         """Connected peers that are subscribed to the topic."""
@@ -144,8 +173,7 @@ class Topic:
                     await watcher.wait()
         finally:
             self._watchers.remove(watcher)
-        if not self._is_open:
-            raise LocalProtocolError(f"the topic was closed: {self.name}")
+        self._check_open()
         if waiting.cancelled_caught:
             raise TimeoutError(
                 f"{len(self.peers())} of {count} peers in {self.name} after {timeout} s"
@@ -181,8 +209,7 @@ class Topic:
         self.peers_changed()
 
     def _opened(self, subscription: Subscription) -> None:
-        if not self._is_open:
-            raise LocalProtocolError(f"the topic was closed: {self.name}")
+        self._check_open()
         if not self._subscriptions and not self.fanout_only:
             self._pubsub.subscribe(self.name, deliver=True)
         self._subscriptions[subscription] = None
@@ -198,3 +225,7 @@ class Topic:
                 self._pubsub.subscribe(self.name, deliver=False)
             else:
                 self._pubsub.unsubscribe(self.name)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise LocalProtocolError(f"the topic was closed: {self.name}")

@@ -37,6 +37,10 @@ class Adjustments(Queries):
         for peer in self._parts.mesh.meshes.get(topic, ()):
             scoring.scores.graft(peer, topic, now)
 
+    def unblacklist(self, peer: bytes) -> bool:
+        """End a blacklisting early; False where the peer is not blacklisted."""
+        return self._parts.blacklist.remove(peer)
+
     def report_delivery(self, peer: bytes, topic: str, *, useful: bool) -> None:
         """The application's own judgement on a message a peer delivered in some other way: as if
         it had been first to deliver a valid one (P2, P3), or had delivered an invalid one (P4)."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from gossipsub.router.effects import Lane
+from gossipsub.router.extension_params import PartialMode
 from gossipsub.router.outbox import Outbox
-from gossipsub.wire.rpc import Rpc, SubOpts
+from gossipsub.wire.rpc import Control, Rpc, SubOpts
 
 
 @dataclass(slots=True)
@@ -19,32 +20,41 @@ class _Retry:
 
 
 class Announcements:
-    """Tells peers what we subscribe to; `joined` is read only."""
+    """Tells peers what we subscribe to, and in which `mode` for partial messages; `joined` is
+    read only."""
 
     def __init__(
-        self, joined: Mapping[str, bool], outbox: Outbox, rng: Random, *, retry_max: float
+        self,
+        joined: Mapping[str, bool],
+        outbox: Outbox,
+        rng: Random,
+        *,
+        retry_max: float,
+        mode: Callable[[str], PartialMode | None],
     ) -> None:
         self._joined = joined
         self._outbox = outbox
         self._rng = rng
         self._retry_max = retry_max
+        self._mode = mode
         self._retries: dict[bytes, _Retry] = {}
 
     def __len__(self) -> int:
         return len(self._retries)
 
-    def hello(self, peer: bytes) -> None:
-        """All subscriptions in one RPC; nothing where there are none."""
+    def hello(self, peer: bytes, control: Control | None = None) -> None:
+        """All subscriptions in one RPC, with `control`; nothing where there is neither."""
         self._retries.pop(peer, None)
-        if self._joined:
-            rpc = Rpc(subscriptions=tuple(SubOpts(topic) for topic in self._joined))
+        if self._joined or control is not None:
+            options = tuple(self._option(topic, True) for topic in self._joined)
+            rpc = Rpc(subscriptions=options, control=control)
             # Nothing may overtake the first RPC of a stream.
             self._outbox.send(peer, rpc, Lane.URGENT)
 
     def announce(self, peers: Iterable[bytes], topic: str, subscribe: bool) -> None:
         for retry in self._retries.values():
             retry.topics.pop(topic, None)
-        rpc = Rpc(subscriptions=(SubOpts(topic, subscribe),))
+        rpc = Rpc(subscriptions=(self._option(topic, subscribe),))
         self._outbox.send_to_all(peers, rpc, Lane.CONTROL)
 
     def dropped(self, peer: bytes, subscriptions: Sequence[SubOpts], now: float) -> None:
@@ -65,7 +75,7 @@ class Announcements:
         for peer in [peer for peer, retry in self._retries.items() if retry.due <= now]:
             topics = self._retries.pop(peer).topics
             options = tuple(
-                SubOpts(topic, subscribe)
+                self._option(topic, subscribe)
                 for topic, subscribe in topics.items()
                 if subscribe == (topic in self._joined)
             )
@@ -74,3 +84,8 @@ class Announcements:
 
     def forget(self, peer: bytes) -> None:
         self._retries.pop(peer, None)
+
+    def _option(self, topic: str, subscribe: bool) -> SubOpts:
+        """Whoever does not know the flags for partial messages skips them."""
+        mode = self._mode(topic) if subscribe else None
+        return SubOpts(topic, subscribe, mode is PartialMode.REQUEST, mode is not None)

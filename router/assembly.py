@@ -11,6 +11,7 @@ from gossipsub.router.backoff import Backoffs
 from gossipsub.router.blacklist import Blacklist
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.direct import DirectPeers
+from gossipsub.router.extensions import PeerExtensions
 from gossipsub.router.fanout import Fanout
 from gossipsub.router.gater import PeerGater
 from gossipsub.router.gossip import Gossip
@@ -21,6 +22,7 @@ from gossipsub.router.mesh import Mesh
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
+from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.scoring import Scoring
@@ -58,10 +60,15 @@ class Parts:
         self.outbox = Outbox(self.meshes)
         if params.tracing:
             self.outbox.tracer = Tracer(self.outbox)
-        self.announcements = Announcements(
-            self.joined, self.outbox, rng, retry_max=params.announce_retry_max
-        )
+        self.extensions = PeerExtensions(params.extensions, self.outbox, self.scoring)
         self._make_tables()
+        self.announcements = Announcements(
+            self.joined,
+            self.outbox,
+            rng,
+            retry_max=params.announce_retry_max,
+            mode=self.partial.mode,
+        )
         self.exchange = PeerExchange(
             params, me=me, peers=self.peers, outbox=self.outbox, score=score, rng=rng
         )
@@ -98,6 +105,15 @@ class Parts:
             peer_filter=params.peer_filter,
             callbacks=self.callbacks,
         )
+        self.partial = PartialMessages(
+            params,
+            topics=self.topics,
+            joined=self.joined,
+            meshes=self.meshes,
+            peers=self.peers,
+            outbox=self.outbox,
+            score=self._score,
+        )
         self.backoffs = Backoffs(
             params.backoff,
             heartbeat_interval=params.heartbeat_interval,
@@ -115,6 +131,7 @@ class Parts:
             peers=self.peers,
             mcache=self.mcache,
             outbox=self.outbox,
+            partial=self.partial,
         )
 
     def _make_mesh(self) -> Mesh:
@@ -142,6 +159,7 @@ class Parts:
             score=self._score,
             messages=self.messages,
             wanted=self.wanted,
+            partial=self.partial,
             rng=self._rng,
         )
 
@@ -171,6 +189,7 @@ class Parts:
             mcache=self.mcache,
             outbox=self.outbox,
             idontwant=self.idontwant,
+            partial=self.partial,
             score=self._score,
             scoring=self.scoring,
             gater=self.gater,

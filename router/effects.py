@@ -127,6 +127,26 @@ class TraceKind(IntEnum):
 
 
 @dataclass(slots=True)
+class PartialReceived:
+    """A peer sent parts of a group's message, or metadata about those it has, or both."""
+
+    peer: bytes
+    topic: str
+    group_id: bytes
+    message: bytes | None
+    metadata: bytes | None
+
+
+@dataclass(slots=True)
+class PartialGossip:
+    """Tell these peers about a group published here: they did not hear of it yet."""
+
+    topic: str
+    group_id: bytes
+    peers: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
 class Trace:
     """Something that happened, for whoever watches; changes nothing. Only with
     `GossipParams.tracing`."""
@@ -142,7 +162,18 @@ class Trace:
     rpc: Rpc | None = None
 
 
-Effect = SendRpc | Unqueue | Validate | Deliver | Connect | Disconnect | TopicPeer | Trace
+Effect = (
+    SendRpc
+    | Unqueue
+    | Validate
+    | Deliver
+    | Connect
+    | Disconnect
+    | TopicPeer
+    | PartialReceived
+    | PartialGossip
+    | Trace
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +185,12 @@ class PublishReceipt:
     """The peers it was queued to; the driver may still report drops."""
     duplicate: bool = False
     """True where this id had been delivered before: nothing was sent or delivered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialPeer:
+    """A peer to tell about a group."""
+
+    peer: bytes
+    requests: bool
+    """It wants parts; else only metadata may be sent to it."""

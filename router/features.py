@@ -9,6 +9,8 @@ GOSSIPSUB_V10 = "/meshsub/1.0.0"
 GOSSIPSUB_V11 = "/meshsub/1.1.0"
 GOSSIPSUB_V12 = "/meshsub/1.2.0"
 GOSSIPSUB_V13 = "/meshsub/1.3.0"
+OFFERED = (GOSSIPSUB_V13, GOSSIPSUB_V12, GOSSIPSUB_V11, GOSSIPSUB_V10, FLOODSUB)
+"""The ids to offer, best first. v1.3 is offered with and without extensions, as in go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,3 @@ _FEATURES = {
 def features_of(protocol: str) -> Features:
     """The features of one of the ids above; any other id is treated like floodsub."""
     return _FEATURES.get(protocol, _FEATURES[FLOODSUB])
-
-
-def offered_protocols(*, extensions: bool) -> tuple[str, ...]:
-    """The ids to offer, best first; v1.3 only where its extensions are switched on."""
-    offered = (GOSSIPSUB_V12, GOSSIPSUB_V11, GOSSIPSUB_V10, FLOODSUB)
-    return (GOSSIPSUB_V13, *offered) if extensions else offered

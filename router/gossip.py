@@ -11,6 +11,7 @@ from gossipsub.router.mcache import MessageCache
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
+from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.wanted import WantedMessages
 from gossipsub.wire.rpc import IHave, IWant, Message, Rpc
@@ -31,6 +32,7 @@ class Gossip:
         score: Callable[[bytes], float],
         messages: Messages,
         wanted: WantedMessages,
+        partial: PartialMessages,
         rng: Random,
     ) -> None:
         self._params = params
@@ -42,12 +44,14 @@ class Gossip:
         self._score = score
         self._messages = messages
         self._wanted = wanted
+        self._partial = partial
         self._rng = rng
 
     def emit(self, topic: str, exclude: Container[bytes]) -> None:
-        """Tell random peers of the topic, outside mesh or fanout, what there is to ask for."""
+        """Tell random peers of the topic, outside mesh or fanout, what there is to ask for; those
+        that request parts of messages hear of groups of parts instead."""
         ids = self._mcache.gossip_ids(topic)
-        if not ids:
+        if not ids and self._partial.mode(topic) is None:
             return
         eligible = [
             peer.id
@@ -57,6 +61,12 @@ class Gossip:
         params = self._params
         count = max(params.d_lazy, int(params.gossip_factor * len(eligible)))
         chosen = self._rng.sample(eligible, min(count, len(eligible)))
+        if self._partial.mode(topic) is not None:
+            requesting = self._partial.requesting(topic)
+            self._partial.emit_gossip(topic, [peer for peer in chosen if peer in requesting])
+            chosen = [peer for peer in chosen if peer not in requesting]
+            if not ids:
+                return
         if len(ids) <= params.max_ihave_length:
             shared = IHave(topic, tuple(ids))
             for peer in chosen:

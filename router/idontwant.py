@@ -12,6 +12,7 @@ from gossipsub.router.effects import Lane, Unqueue
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
+from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
 
@@ -45,6 +46,7 @@ class IDontWants:
         peers: PeerTable,
         mcache: MessageCache,
         outbox: Outbox,
+        partial: PartialMessages,
     ) -> None:
         self._params = params
         self._threshold = params.idontwant_threshold
@@ -53,6 +55,7 @@ class IDontWants:
         self._peers = peers
         self._mcache = mcache
         self._outbox = outbox
+        self._partial = partial
         self._asked = Asked(heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length)
         self._heartbeat = 0
         self._by_peer: dict[bytes, _Refusals] = {}
@@ -66,14 +69,16 @@ class IDontWants:
         """A message came, or is published here, for the first time: if it is large, the mesh
         need not send it, nor those asked for it. Not told are its author and who sent it.
 
-        Told as well are peers that refused it: they have it, and would send it.
+        Told as well are peers that refused it: they have it, and would send it. Peers that send
+        us parts in place of messages would not.
         """
         if len(message.data or b"") < self._threshold:
             return
         told: dict[bytes, None] = {}
         author, connected = message.from_peer, self._peers.connected
+        serving = self._partial.serving(message.topic)
         for peer in (*self._meshes.get(message.topic, ()), *self._asked.take(_key(message_id))):
-            if peer not in have_it and peer != author:
+            if peer not in have_it and peer != author and peer not in serving:
                 record = connected.get(peer)  # one that was asked may have left
                 if record is not None and record.features.idontwant:
                     told[peer] = None

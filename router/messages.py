@@ -13,6 +13,7 @@ from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams, SeenStrategy
+from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
@@ -50,6 +51,7 @@ class Messages:
         mcache: MessageCache,
         outbox: Outbox,
         idontwant: IDontWants,
+        partial: PartialMessages,
         score: Callable[[bytes], float],
         scoring: Scoring | None,
         gater: PeerGater | None,
@@ -65,6 +67,7 @@ class Messages:
         self._mcache = mcache
         self._outbox = outbox
         self._idontwant = idontwant
+        self._partial = partial
         self._score = score
         self._scoring = scoring
         self._gater = gater
@@ -190,13 +193,15 @@ class Messages:
 
     def _forward(self, pending: Pending) -> None:
         """To mesh, direct and floodsub peers, not to the author, nor to those who sent a copy
-        (VAL-13) or refused one: direct peers' IDONTWANT counts as well (so rust, not go)."""
+        (VAL-13), refused one, or request parts instead: direct peers' IDONTWANT counts as well
+        (so rust, not go)."""
         message, have_it = pending.message, pending.senders
         for copy in pending.others or ():
             have_it.update(copy.senders)
         if message.from_peer is not None:
             have_it[message.from_peer] = None
         have_it.update(self._idontwant.refusing(pending.message_id))
+        have_it.update(self._partial.requesting(message.topic))
         rpc = Rpc(publish=(message,))
         mesh = self._meshes[message.topic]
         self._outbox.send_to_all(
@@ -257,6 +262,7 @@ class Messages:
         if pending is None and not local_only:
             self._idontwant.announce(message, message_id, have_it)
         have_it.update(self._idontwant.refusing(message_id))
+        have_it.update(self._partial.requesting(message.topic))
         self._seen.put(message_id, now, accepted=True)
         if cache and not local_only:
             lifetime = self._topics.of(message.topic).message_lifetime

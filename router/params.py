@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from gossipsub.router.features import Features, features_of, offered_protocols
+from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.features import OFFERED, Features, features_of
 from gossipsub.router.gater import PeerGaterParams
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
@@ -239,6 +240,15 @@ class RouterLimits:
     """Peers that one peer may name in exchange between two heartbeats; further ones are ignored."""
     max_record_bytes: int = 8192
     """Largest signed peer record kept, or taken in exchange."""
+    max_partial_groups_per_topic: int = 255
+    """Groups of parts that peers began and this node published nothing for; beyond it what peers
+    send for new ones is ignored."""
+    max_partial_groups_per_peer: int = 8
+    """The same for a single peer, per topic."""
+    max_group_id_bytes: int = 256
+    """Longest id of a group; what comes with longer ones is ignored."""
+    max_parts_metadata_bytes: int = 65_536
+    """Longest metadata about parts; longer ones are ignored."""
 
     def __post_init__(self) -> None:
         _require_positive(self, *self.__slots__)
@@ -264,6 +274,9 @@ class TopicParams:
     message_age: Callable[[Message], float] | None = None
     """How many seconds old a message is when it comes, by a time in its data, say; None: it is new.
     Where it raises or gives no finite number, the message counts as too old."""
+    partial_messages: PartialMode | None = None
+    """Exchange parts of messages with peers that do so too. Needs the extension:
+    `GossipParams(extensions=ExtensionParams(partial_messages=True))`."""
 
     def __post_init__(self) -> None:
         for name in ("max_data_bytes", "message_lifetime"):
@@ -284,6 +297,7 @@ class TopicSettings:
     message_id: Callable[[Message], bytes]
     message_lifetime: float | None
     message_age: Callable[[Message], float] | None
+    partial_messages: PartialMode | None
 
     def __post_init__(self) -> None:
         no_origin = self.signature_policy is SignaturePolicy.STRICT_NO_SIGN
@@ -319,6 +333,7 @@ class GossipParams:
     limits: RouterLimits = field(default_factory=RouterLimits)
     topics: Mapping[str, TopicParams] = field(default_factory=dict)
     """Topics with parameters of their own."""
+    extensions: ExtensionParams = field(default_factory=ExtensionParams)
     heartbeat_interval: float = 1.0
     """Seconds between heartbeats."""
     heartbeat_initial_delay: float = 0.1
@@ -347,7 +362,7 @@ class GossipParams:
     signature_policy: SignaturePolicy = SignaturePolicy.STRICT_SIGN
     message_id: Callable[[Message], bytes] = origin_id
     """Id of a message; where it raises or gives no bytes, the message is ignored."""
-    protocols: tuple[str, ...] = offered_protocols(extensions=False)
+    protocols: tuple[str, ...] = OFFERED
     """Protocol ids offered to peers, best first; the first a peer accepts decides its features."""
     protocol_match: Callable[[str, str], bool] | None = None
     """Whether one of `protocols` may be spoken with a peer that names it otherwise (the peer's id
@@ -375,6 +390,8 @@ class GossipParams:
         work together with the router's."""
         if own.score is not None and self.score is None:
             raise ValueError("a topic has score parameters while scoring is off (no `score`)")
+        if own.partial_messages is not None and not self.extensions.partial_messages:
+            raise ValueError("a topic has partial messages while that extension is off")
         return TopicSettings(
             mesh=own.mesh or self.mesh,
             max_data_bytes=own.max_data_bytes,
@@ -382,4 +399,5 @@ class GossipParams:
             message_id=own.message_id or self.message_id,
             message_lifetime=own.message_lifetime,
             message_age=own.message_age,
+            partial_messages=own.partial_messages,
         )

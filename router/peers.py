@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.features import Features
+from gossipsub.wire.rpc import Extensions
 
 
 @dataclass(slots=True)
@@ -33,6 +34,12 @@ class Peer:
     """Ids asked for with IWANT since the last heartbeat."""
     iwant_rpcs: int = 0
     """RPCs with IWANT from it since the last heartbeat."""
+    has_spoken: bool = False
+    """An RPC came on its present stream."""
+    extensions: Extensions | None = None
+    """What the first RPC of that stream announced (v1.3)."""
+    partial: dict[str, bool] = field(default_factory=dict)
+    """Topics in which it sends parts of messages; True where it requests them too."""
 
 
 class PeerTable:
@@ -94,6 +101,7 @@ class PeerTable:
         if topic not in peer.topics:
             return False
         del peer.topics[topic]
+        peer.partial.pop(topic, None)
         self._unlist(self._topics, topic, peer)
         self._unlist(self._flooded, topic, peer)
         return True

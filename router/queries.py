@@ -128,6 +128,7 @@ class Queries:
             callback_failures=parts.callbacks.failures,
             refused_rpcs=parts.acceptance.refused_rpcs,
             gater_sources=0 if parts.gater is None else len(parts.gater),
+            partial_groups=len(parts.partial),
             announcements_owed=len(parts.announcements),
             control_owed=parts.outbox.owed(),
             undelivered=self.undelivered(),

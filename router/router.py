@@ -6,25 +6,18 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from random import Random
 
-from gossipsub.router.adjustments import Adjustments
 from gossipsub.router.assembly import Parts
-from gossipsub.router.effects import (
-    Connect,
-    Disconnect,
-    Effect,
-    PublishReceipt,
-    TopicPeer,
-    Verdict,
-)
+from gossipsub.router.effects import Connect, Disconnect, Effect, PublishReceipt, TopicPeer, Verdict
 from gossipsub.router.messages import BLACKLISTED_PEER, PEER_THROTTLED
 from gossipsub.router.params import GossipParams
+from gossipsub.router.partial_inputs import PartialInputs
 from gossipsub.router.peers import Peer
 from gossipsub.router.publishing import in_turns
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
 
 
-class Router(Adjustments):
+class Router(PartialInputs):
     """One node's view of the mesh (gossipsub v1.0, v1.1 and v1.2).
 
     Driven by RPCs received, by the local application, and by time. After any input drain
@@ -76,6 +69,8 @@ class Router(Adjustments):
         self._blacklist = parts.blacklist
         self._acceptance = parts.acceptance
         self._gater = parts.gater
+        self._extensions = parts.extensions
+        self._partial = parts.partial
 
     # Inputs: peers
 
@@ -95,10 +90,11 @@ class Router(Adjustments):
             return
         features = self._params.features(protocol)
         is_direct = peer in self._direct.peers
-        self._peers.add(Peer(peer, protocol, features, outbound, ip, is_direct))
+        record = Peer(peer, protocol, features, outbound, ip, is_direct)
+        self._peers.add(record)
         if self._tracer is not None:
             self._tracer.peer_added(peer, protocol)
-        self._announcements.hello(peer)
+        self._greet(record)
         if self._scoring is not None:
             self._scoring.scores.add_peer(peer, () if ip is None else (ip,))
         if self._gater is not None:
@@ -118,7 +114,7 @@ class Router(Adjustments):
             self._tracer.peer_removed(peer)
             self._tracer.peer_added(peer, protocol)
         self._peers.change_protocol(record, protocol, self._params.features(protocol))
-        self._announcements.hello(peer)
+        self._greet(record)
 
     def inbound_stream_closed(self, peer: bytes, *, now: float) -> None:
         """The peer's stream to us ended: forget what it announced there (WIRE-21).
@@ -132,6 +128,7 @@ class Router(Adjustments):
                 self._peer_left(record, topic)
             self._forget_ties(peer)
             self._idontwant.forget(peer)
+            self._extensions.forget(record)
 
     def peer_disconnected(self, peer: bytes, *, now: float) -> None:
         """Forget the peer, except its backoffs, and its score if that is not good."""
@@ -209,6 +206,7 @@ class Router(Adjustments):
             if self._tracer is not None:
                 self._tracer.left(topic)
             self._mesh.leave(topic, now=now)
+            self._partial.forget_topic(topic)
             self._outbox.flush()
             self._announcements.announce(self._peers.connected, topic, False)
 
@@ -268,7 +266,8 @@ class Router(Adjustments):
     # Inputs: the network, the driver, time
 
     def receive_rpc(self, peer: bytes, rpc: Rpc, *, now: float) -> None:
-        """Subscriptions, then messages, then control: IDONTWANT, IHAVE, IWANT, GRAFT, PRUNE.
+        """Subscriptions, then messages, then control: IDONTWANT, IHAVE, IWANT, GRAFT, PRUNE; then
+        parts of messages. Extensions are looked at first: the first RPC decides them.
 
         The inspector comes before all of them. A graylisted peer's subscriptions are noted and
         the rest ignored, as in go: the topic table stays true until its score recovers. Under
@@ -281,6 +280,9 @@ class Router(Adjustments):
             return
         if self._tracer is not None:
             self._tracer.received(peer, rpc)
+        announced = None if rpc.control is None else rpc.control.extensions
+        if announced is not None or not record.has_spoken:
+            self._extensions.receive(record, announced)
         acceptance = self._acceptance
         if rpc.subscriptions or acceptance.inspects:
             if not acceptance.admits(peer, rpc):
@@ -296,6 +298,8 @@ class Router(Adjustments):
                 self._throttle(peer, rpc, now)
             if rpc.control is not None and record.features.mesh:
                 self._handle_control(record, rpc.control, now)
+            if rpc.partial is not None:
+                self._partial.receive(record, rpc.partial)
         self._outbox.flush()
 
     def validation_result(self, ticket: int, verdict: Verdict, *, now: float) -> bool:
@@ -347,10 +351,6 @@ class Router(Adjustments):
         if self._blacklist.contains(peer, now):
             self.peer_disconnected(peer, now=now)
 
-    def unblacklist(self, peer: bytes) -> bool:
-        """End that early; False where the peer is not blacklisted."""
-        return self._blacklist.remove(peer)
-
     # Outputs
 
     def effects(self) -> list[Effect]:
@@ -359,23 +359,31 @@ class Router(Adjustments):
 
     # Parts of inputs
 
+    def _greet(self, peer: Peer) -> None:
+        self._announcements.hello(peer.id, self._extensions.announcement(peer))
+        self._extensions.greeted(peer)
+
     def _handle_subscription(self, peer: Peer, option: SubOpts, now: float) -> None:
         if not option.subscribe:
             self._peer_left(peer, option.topic)
-        elif self._peers.subscribe(peer, option.topic):
+            return
+        if self._peers.subscribe(peer, option.topic):
             self._outbox.effects.append(TopicPeer(option.topic, peer.id, True))
             self._mesh.peer_subscribed(peer, option.topic, now=now)
+        self._partial.note_flags(peer, option)
 
     def _peer_left(self, peer: Peer, topic: str) -> None:
         # Grafted without a subscription or not: whoever leaves the topic leaves the mesh.
         self._mesh.peer_left(peer.id, topic)
         self._fanout.peer_left(peer.id, topic)
+        self._partial.peer_left(peer.id, topic)
         if self._peers.unsubscribe(peer, topic):
             self._outbox.effects.append(TopicPeer(topic, peer.id, False))
 
     def _forget_ties(self, peer: bytes) -> None:
         self._mesh.remove_peer(peer)
         self._fanout.remove_peer(peer)
+        self._partial.remove_peer(peer)
         self._outbox.forget(peer)
 
     def _throttle(self, peer: bytes, rpc: Rpc, now: float) -> None:
@@ -437,3 +445,4 @@ class Router(Adjustments):
             self._gossip.emit(topic, peers)
         self._outbox.flush_with_dropped()
         self._mcache.shift()
+        self._partial.age()

@@ -36,6 +36,8 @@ class Snapshot:
     """RPCs dropped as a whole, by the inspector or for too many subscriptions."""
     gater_sources: int
     """IP addresses the peer gater knows."""
+    partial_groups: int
+    """Groups of parts of messages."""
     announcements_owed: int
     control_owed: int
     """Peers that still miss a GRAFT or PRUNE the driver could not queue."""

@@ -61,6 +61,7 @@ CATCHES_ALL = {
     "gossipsub/recording/recorder.py": "whatever a router raises, to record it",
     "gossipsub/recording/player.py": "whatever a stranger's recording makes fail",
     "gossipsub/tracing/trace_writer.py": "the user's trace sinks and message id function",
+    "gossipsub/partial.py": "the user's handlers of partial messages",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/validation.py": "the user's validators",
     "router/lifetime.py": "the user's function that tells a message's age",

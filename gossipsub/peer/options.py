@@ -14,7 +14,7 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.peer.score import AppScores, Scoring, read_scoring
 from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
-from gossipsub.router.features import FLOODSUB, offered_protocols
+from gossipsub.router.features import FLOODSUB, OFFERED
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import BackoffParams, GossipParams, LazyParams, MeshParams
 from gossipsub.router.policy import SignaturePolicy
@@ -194,7 +194,7 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
 def _gossip_params(given: Values, sign: str, msgid: str, is_floodsub: bool) -> GossipParams:
     policy = _SIGN[sign]
     by_content = msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
-    default = (FLOODSUB,) if is_floodsub else offered_protocols(extensions=False)
+    default = (FLOODSUB,) if is_floodsub else OFFERED
     return GossipParams(
         mesh=replace(MeshParams(), **given.pick(_MESH, whole)),
         lazy=replace(

@@ -186,4 +186,4 @@ async def test_reading_stops_and_goes_on_when_told():
         assert len(b.journal.received("yamux")) <= 1  # the read that was under way
         b.resume_reading()
         assert await (await b.accept_stream()).read_exactly(2) == b"xy"
-        assert PUBSUB[0] == "/meshsub/1.2.0"
+        assert PUBSUB[0] == "/meshsub/1.3.0"

@@ -16,7 +16,7 @@ from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
 from gossipsub.connection import Connection
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.pubsub_peer import PubsubPeer
-from gossipsub.router.features import offered_protocols
+from gossipsub.router.features import OFFERED
 from gossipsub.router.params import LazyParams, MeshParams
 from gossipsub.router.policy import SignaturePolicy
 from gossipsub.stream import Stream
@@ -245,7 +245,7 @@ async def test_a_host_opens_one_stream_however_often_it_learns_that_pubsub_is_sp
 
 
 @pytest.mark.rule("WIRE-11")
-@pytest.mark.parametrize("spoken", [*offered_protocols(extensions=False), "/floodsub/1.0.0"])
+@pytest.mark.parametrize("spoken", OFFERED)
 async def test_the_first_protocol_the_peer_accepts_is_used(config, spoken):
     async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
         await w.serve_identify([spoken])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.features import Features, features_of, offered_protocols
+from gossipsub.router.features import OFFERED, Features, features_of
 
 
 @pytest.mark.rule("WIRE-12")
@@ -27,7 +27,11 @@ def test_each_version_adds_its_features(protocol: str, features: Features) -> No
 
 
 @pytest.mark.rule("WIRE-11")
-def test_versions_are_offered_best_first_and_v13_only_where_it_is_on() -> None:
-    usual = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
-    assert offered_protocols(extensions=False) == usual
-    assert offered_protocols(extensions=True) == ("/meshsub/1.3.0", *usual)
+def test_all_versions_are_offered_best_first() -> None:
+    assert OFFERED == (
+        "/meshsub/1.3.0",
+        "/meshsub/1.2.0",
+        "/meshsub/1.1.0",
+        "/meshsub/1.0.0",
+        "/floodsub/1.0.0",
+    )

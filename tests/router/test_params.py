@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.features import FLOODSUB, GOSSIPSUB_V10, GOSSIPSUB_V11, GOSSIPSUB_V12
+from gossipsub.router.features import OFFERED
 from gossipsub.router.message_id import content_id, origin_id
 from gossipsub.router.params import (
     BackoffParams,
@@ -44,7 +44,7 @@ def test_the_defaults_are_those_documented_and_pass_their_own_validation() -> No
     assert params.flood_publish
     assert params.signature_policy is SignaturePolicy.STRICT_SIGN
     assert params.message_id is origin_id
-    assert params.protocols == (GOSSIPSUB_V12, GOSSIPSUB_V11, GOSSIPSUB_V10, FLOODSUB)
+    assert params.protocols == OFFERED
 
 
 @pytest.mark.rule("CFG-02", "CFG-03")
