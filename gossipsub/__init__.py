@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from gossipsub.crypto.peer_id import PeerId
     from gossipsub.host import Host
     from gossipsub.message import PublishResult, ReceivedMessage
+    from gossipsub.partial import PartialHandler, PartialMessage
+    from gossipsub.parts import PartExchange
     from gossipsub.peer_info import PeerInfo
     from gossipsub.ping_service import PingFailed
     from gossipsub.router.effects import Verdict
+    from gossipsub.router.extension_params import ExtensionParams, PartialMode
     from gossipsub.router.gater import PeerGaterParams
     from gossipsub.router.params import GossipParams, MeshParams, SeenStrategy, TopicParams
     from gossipsub.router.policy import SignaturePolicy
@@ -37,12 +40,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddressError": "address",
     "DialError": "connections",
+    "ExtensionParams": "router.extension_params",
     "GossipParams": "router.params",
     "GossipSubError": "wire.errors",
     "Host": "host",
     "HostConfig": "config",
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
+    "PartExchange": "parts",
+    "PartialHandler": "partial",
+    "PartialMessage": "partial",
+    "PartialMode": "router.extension_params",
     "PeerGaterParams": "router.gater",
     "PeerId": "crypto.peer_id",
     "PeerInfo": "peer_info",
@@ -69,12 +77,17 @@ _HOMES = {
 __all__ = [
     "AddressError",
     "DialError",
+    "ExtensionParams",
     "GossipParams",
     "GossipSubError",
     "Host",
     "HostConfig",
     "LocalProtocolError",
     "MeshParams",
+    "PartExchange",
+    "PartialHandler",
+    "PartialMessage",
+    "PartialMode",
     "PeerGaterParams",
     "PeerId",
     "PeerInfo",

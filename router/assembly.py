@@ -62,13 +62,7 @@ class Parts:
             self.outbox.tracer = Tracer(self.outbox)
         self.extensions = PeerExtensions(params.extensions, self.outbox, self.scoring)
         self._make_tables()
-        self.announcements = Announcements(
-            self.joined,
-            self.outbox,
-            rng,
-            retry_max=params.announce_retry_max,
-            mode=self.partial.mode,
-        )
+        self.announcements = self._make_announcements()
         self.exchange = PeerExchange(
             params, me=me, peers=self.peers, outbox=self.outbox, score=score, rng=rng
         )
@@ -132,6 +126,15 @@ class Parts:
             mcache=self.mcache,
             outbox=self.outbox,
             partial=self.partial,
+        )
+
+    def _make_announcements(self) -> Announcements:
+        return Announcements(
+            self.joined,
+            self.outbox,
+            self._rng,
+            retry_max=self._params.announce_retry_max,
+            mode=self.partial.mode,
         )
 
     def _make_mesh(self) -> Mesh:

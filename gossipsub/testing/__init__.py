@@ -19,7 +19,13 @@ Whole experiments are in `gossipsub.testing.scenarios`.
 from __future__ import annotations
 
 from gossipsub.router.effects import Lane, SendRpc, Validate, Verdict
-from gossipsub.router.features import FLOODSUB, GOSSIPSUB_V10, GOSSIPSUB_V11, GOSSIPSUB_V12
+from gossipsub.router.features import (
+    FLOODSUB,
+    GOSSIPSUB_V10,
+    GOSSIPSUB_V11,
+    GOSSIPSUB_V12,
+    GOSSIPSUB_V13,
+)
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, SignaturePolicy
 from gossipsub.router.router import Router
 from gossipsub.testing.disturbance import Partition, churn, partition
@@ -27,6 +33,7 @@ from gossipsub.testing.links import Link
 from gossipsub.testing.network import Network
 from gossipsub.testing.nodes import Node
 from gossipsub.testing.observer import EventLog, Observer
+from gossipsub.testing.partial_topic import PartialTopic
 from gossipsub.testing.report import Report
 from gossipsub.testing.topology import (
     connect_all,
@@ -43,6 +50,7 @@ __all__ = [
     "GOSSIPSUB_V10",
     "GOSSIPSUB_V11",
     "GOSSIPSUB_V12",
+    "GOSSIPSUB_V13",
     "EventLog",
     "GossipParams",
     "Lane",
@@ -52,6 +60,7 @@ __all__ = [
     "Network",
     "Node",
     "Observer",
+    "PartialTopic",
     "Partition",
     "Report",
     "Router",

@@ -34,6 +34,7 @@ from gossipsub.testing.deliveries import Deliveries, Publication
 from gossipsub.testing.links import Link
 from gossipsub.testing.nodes import DelayFunction, Node, OutgoingFunction, VerdictFunction
 from gossipsub.testing.observer import Observer
+from gossipsub.testing.partial_topic import PARTIAL, hear
 from gossipsub.testing.report import Report, make_report
 from gossipsub.testing.traffic import TrafficCounter
 from gossipsub.testing.transport import Transport
@@ -161,7 +162,7 @@ class Network:
         for neighbour, link in node.links.items():
             if neighbour.is_running and neighbour.id not in node.pipes:
                 self._open(node, neighbour, link)
-        self._after_input(node)
+        self.settle(node)
 
     # Connections
 
@@ -174,7 +175,7 @@ class Network:
         if dialler is listener or listener in dialler.links:
             raise ValueError(f"cannot connect {dialler!r} to {listener!r} (again)")
         link = link or self.link
-        _negotiate(dialler, listener)
+        dialler.protocol_with(listener)
         dialler.links[listener] = listener.links[dialler] = link
         if dialler.is_running and listener.is_running:
             self._open(dialler, listener, link)
@@ -191,7 +192,7 @@ class Network:
         node.direct[other.id] = None
         if node.is_running:
             node.router.add_direct_peer(other.id, now=self.now)
-            self._after_input(node)
+            self.settle(node)
 
     def change_link(self, one: Node, other: Node, link: Link) -> None:
         """Give a connection other properties. What is under way arrives as it would have, and
@@ -207,12 +208,12 @@ class Network:
         for node, peer, outbound in ((dialler, listener, True), (listener, dialler, False)):
             node.router.peer_connected(
                 peer.id,
-                protocol=_negotiate(node, peer),
+                protocol=node.protocol_with(peer),
                 outbound=outbound,
                 ip=peer.ip,
                 now=self.now,
             )
-            self._after_input(node)
+            self.settle(node)
 
     def _close(self, one: Node, other: Node) -> None:
         if self._observer is not None:
@@ -222,7 +223,7 @@ class Network:
         for node, peer in ((one, other), (other, one)):
             if node.is_running:
                 node.router.peer_disconnected(peer.id, now=self.now)
-                self._after_input(node)
+                self.settle(node)
 
     # The application
 
@@ -232,7 +233,7 @@ class Network:
         self._audiences.pop(topic, None)
         if node.is_running:
             node.router.subscribe(topic, now=self.now)
-            self._after_input(node)
+            self.settle(node)
 
     def unsubscribe(self, node: Node, topic: str) -> None:
         """Leave a topic."""
@@ -241,7 +242,7 @@ class Network:
         if node.is_running:
             node.router.unsubscribe(topic, now=self.now)
             self._deliveries.departed(node.index, topic, self.now)
-            self._after_input(node)
+            self.settle(node)
 
     def publish(
         self, node: Node, topic: str, size: int = 1024, *, data: bytes | None = None
@@ -266,7 +267,7 @@ class Network:
                 receipt.message_id, topic, node.index, self.now, self._audience(topic)
             )
             self._deliveries.published(publication, len(self.nodes))
-        self._after_input(node)
+        self.settle(node)
         return receipt
 
     def _audience(self, topic: str) -> tuple[int, ...]:
@@ -317,7 +318,8 @@ class Network:
 
     # Driving one router
 
-    def _after_input(self, node: Node) -> None:
+    def settle(self, node: Node) -> None:
+        """Perform what inputs to the node's router caused."""
         effects = node.router.effects()
         if effects:
             self._perform(node, effects, self.now)
@@ -344,6 +346,8 @@ class Network:
                 elif isinstance(effect, Disconnect):
                     hang_up = partial(self._hang_up, node, router, effect.peer)
                     self._agenda.call(self._agenda.tick, hang_up)
+                elif isinstance(effect, PARTIAL):
+                    hear(self, node, effect)
             effects = router.effects()
 
     def _validate(self, node: Node, effect: Validate, now: float) -> None:
@@ -360,7 +364,7 @@ class Network:
     def _validated(self, node: Node, router: Router, ticket: int, verdict: Verdict) -> None:
         if node.is_running and node.router is router:
             router.validation_result(ticket, verdict, now=self.now)
-            self._after_input(node)
+            self.settle(node)
 
     def _deliver(self, node: Node, effect: Deliver, now: float) -> None:
         self._deliveries.delivered(effect.message_id, node.index, now)
@@ -397,7 +401,7 @@ class Network:
             return
         node.timer_tick = -1
         router.handle_timer(now=self.now)
-        self._after_input(node)
+        self.settle(node)
         if self._observer is not None:
             self._observer.timer_handled(self.now, node)
 
@@ -440,11 +444,3 @@ class Network:
     def _patience(self) -> float:
         """Seconds in which a message can come: then it has left the message caches."""
         return self.params.lazy.history_length * self.params.heartbeat_interval
-
-
-def _negotiate(sender: Node, receiver: Node) -> str:
-    """The protocol of the stream from one node to another."""
-    for protocol in sender.protocols:
-        if protocol in receiver.protocols:
-            return protocol
-    raise ValueError(f"{sender!r} and {receiver!r} have no protocol in common")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from gossipsub.partial import PartialHandler
 from gossipsub.router.effects import SendRpc, Validate, Verdict
 from gossipsub.router.params import GossipParams
 from gossipsub.router.router import Router
@@ -51,6 +52,15 @@ class Node:
     timer_tick: int = -1
     """Tick of the pending timer event, negative for none."""
     next_seqno: int = 1
+    partial_handlers: dict[str, PartialHandler] = field(default_factory=dict)
+    """Who hears of partial messages, by topic; set by `PartialTopic`."""
 
     def __repr__(self) -> str:
         return f"Node({self.index})"
+
+    def protocol_with(self, other: Node) -> str:
+        """The protocol of the stream from this node to another."""
+        for protocol in self.protocols:
+            if protocol in other.protocols:
+                return protocol
+        raise ValueError(f"{self!r} and {other!r} have no protocol in common")
