@@ -32,6 +32,8 @@ type request struct {
 	Score    *float64        `json:"score"`
 	Every    *int64          `json:"every"`
 	Received *int64          `json:"received"`
+	Group    string          `json:"group_b64"`
+	Parts    int             `json:"parts"`
 
 	line []byte
 }
@@ -52,6 +54,7 @@ var commands = map[string]command{
 	"scores":       (*node).cmdScores,
 	"app_score":    (*node).cmdAppScore,
 	"validator":    (*node).cmdValidator,
+	"partial_add":  (*node).cmdPartialAdd,
 	"stats":        (*node).cmdStats,
 	"reset_stats":  (*node).cmdResetStats,
 }

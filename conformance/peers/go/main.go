@@ -29,6 +29,9 @@ type flags struct {
 	msgID    string
 	sign     string
 	quiet    bool
+
+	partial       string
+	testExtension bool
 }
 
 func main() {
@@ -80,6 +83,8 @@ func parseFlags(args []string) (*flags, error) {
 	set.StringVar(&f.sign, "sign", "strict", "signing: strict, none, lax or author")
 	noSign := set.Bool("no-sign", false, "the same as --sign none")
 	set.BoolVar(&f.quiet, "quiet", false, "count messages, print no message events")
+	set.StringVar(&f.partial, "partial", "off", "partial messages: off, support or request")
+	set.BoolVar(&f.testExtension, "test-extension", false, "announce the test extension")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			set.SetOutput(os.Stderr)
@@ -113,7 +118,13 @@ func (f *flags) check(protocol, paramsJSON, scoreJSON string) (err error) {
 	if err := oneOf("--sign", f.sign, "strict", "none", "lax", "author"); err != nil {
 		return err
 	}
+	if err := oneOf("--partial", f.partial, "off", "support", "request"); err != nil {
+		return err
+	}
 	f.floodsub = protocol == "floodsub"
+	if f.floodsub && (f.partial != "off" || f.testExtension) {
+		return errors.New("--partial and --test-extension need --protocol gossipsub")
+	}
 	if f.params, err = parseParams([]byte(paramsJSON), f.floodsub); err != nil {
 		return fmt.Errorf("--params: %w", err)
 	}

@@ -38,6 +38,7 @@ type node struct {
 	tracer    *tracer
 	stats     *stats
 	publisher publisher
+	partials  *partials // nil: off
 
 	mutex      sync.Mutex
 	topics     map[string]*pubsub.Topic
@@ -124,6 +125,7 @@ func (n *node) startPubSub() (*pubsub.PubSub, error) {
 		options = append(options, pubsub.WithGossipSubParams(p.gossip))
 	}
 	options = append(options, p.gossipOptions...)
+	options = append(options, n.extensionOptions()...)
 	if p.protocols != nil {
 		options = append(options,
 			pubsub.WithGossipSubProtocols(p.protocols, pubsub.GossipSubDefaultFeatures))

@@ -17,7 +17,7 @@ func (n *node) topic(name string) (*pubsub.Topic, error) {
 	if topic, open := n.topics[name]; open {
 		return topic, nil
 	}
-	topic, err := n.pubsub.Join(name)
+	topic, err := n.pubsub.Join(name, n.flags.topicOptions()...)
 	if err != nil {
 		return nil, err
 	}
