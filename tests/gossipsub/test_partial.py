@@ -159,24 +159,34 @@ async def test_a_handler_that_fails_is_logged_by_name_and_stops_nothing(caplog):
     caplog.clear()
 
 
-async def test_many_answers_of_answers_do_not_nest():
-    """A handler that publishes causes no deeper calls, however much waits."""
-    async with host_and_peer() as (topic, w):
-        depth, deepest, count = 0, 0, 0
+async def test_a_handler_that_publishes_is_not_called_within_its_own_call():
+    async with Host(params=params()) as host:
+        topic = await host.join("t")
+        depth, deepest, groups = 0, 0, []
 
         class Nested(Handler):
-            def received(self, *heard):
-                nonlocal depth, deepest, count
-                depth, count = depth + 1, count + 1
+            def gossip(self, group_id, peers):
+                nonlocal depth, deepest
+                depth += 1
                 deepest = max(deepest, depth)
-                topic.publish_partial(b"group", lambda *_: PartialMessage(metadata=b"\x01"))
+                groups.append(group_id)
+                told = topic.publish_partial(group_id, lambda *_: PartialMessage(metadata=b"m"))
+                assert told == peers
                 depth -= 1
 
         topic.set_partial_handler(Nested())
-        for _ in range(50):
-            await w.send_rpc(Rpc(partial=partial(metadata=b"\x01")))
-        await until(lambda: count == 50)
-        assert deepest == 1
+        async with topic.subscribe():
+            wanted = [b"%d" % number for number in range(50)]
+            for group in wanted:
+                topic.publish_partial(group, lambda *_: None)
+            async with dial(host.addresses[0]) as w:
+                await w.serve_identify()
+                await w.open_pubsub()
+                control = Control(extensions=Extensions(partial_messages=True))
+                await w.send_rpc(Rpc((SubOpts("t", True, True, True),), control=control))
+                await until(lambda: len(groups) >= 50)
+                assert [(await partial_for(w)).group_id for _ in wanted] == wanted
+        assert (groups, deepest) == (wanted, 1)
 
 
 async def test_without_a_handler_what_comes_is_lost():
