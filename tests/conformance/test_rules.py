@@ -29,7 +29,7 @@ TESTS = Path(__file__).resolve().parent.parent
 GATED_AREAS = (
     *("NOI", "KEY", "ENV", "MSS", "YMX", "IDY", "PNG", "WIRE", "SPL", "T"),
     *("GOS", "BACK", "SCORE", "THR", "SPAM", "IDW", "PX", "DIR"),
-    *("MESH", "FPUB", "POL", "SUB", "CACHE", "FILT", "API", "TRC"),
+    *("MESH", "FPUB", "POL", "SUB", "CACHE", "FILT", "API", "TRC", "EXT", "PART"),
 )
 """Areas whose MUST and SHOULD rules each have a test, or a reason for having none."""
 
