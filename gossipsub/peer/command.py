@@ -63,7 +63,14 @@ async def _run(options: PeerOptions) -> None:
             tasks.start_soon(writer.run)
             writer.write(_ready(host, options))
             tasks.start_soon(_report_peers, events, writer)
-            node = PeerNode(host, tasks, writer, quiet=options.quiet, app_scores=options.app_scores)
+            node = PeerNode(
+                host,
+                tasks,
+                writer,
+                quiet=options.quiet,
+                app_scores=options.app_scores,
+                partial=options.partial,
+            )
             try:
                 await _obey(node, tasks, writer)
             except DriverFailed as error:

@@ -17,9 +17,12 @@ from gossipsub.message import ReceivedMessage
 from gossipsub.peer.fields import BadCommand, Fields
 from gossipsub.peer.json_lines import LineWriter
 from gossipsub.peer.load import Load, Publisher
+from gossipsub.peer.part_groups import PartGroups
 from gossipsub.peer.receiver import Receiver
 from gossipsub.peer.rules import ValidatorRules
 from gossipsub.peer.score import AppScores, describe
+from gossipsub.router.extension_params import PartialMode
+from gossipsub.router.params import TopicParams
 from gossipsub.subscription import Subscription
 from gossipsub.topic import Topic
 
@@ -38,6 +41,7 @@ class PeerNode:
         *,
         quiet: bool,
         app_scores: AppScores | None,
+        partial: PartialMode | None,
     ) -> None:
         self._host = host
         self._app_scores = app_scores
@@ -48,6 +52,7 @@ class PeerNode:
         self._validators: dict[str, ValidatorRules] = {}
         self._receiver = Receiver()
         self._publisher = Publisher()
+        self._part_groups = PartGroups(partial, writer)
         self._progress_every = 0
         self._undelivered_before = 0
         """Of subscriptions that ended, less what counted when the numbers were reset."""
@@ -67,6 +72,7 @@ class PeerNode:
             "scores": self._scores,
             "app_score": self._app_score,
             "validator": self._validator,
+            "partial_add": self._partial_add,
             "stats": self._stats,
             "reset_stats": self._reset_stats,
         }
@@ -189,6 +195,11 @@ class PeerNode:
             del self._validators[name]
         return {}
 
+    async def _partial_add(self, fields: Fields) -> Answer:
+        group, bitmap = self._part_groups.check(fields)
+        self._part_groups.add(await self._topic(fields), group, bitmap)
+        return {}
+
     async def _stats(self, fields: Fields) -> Answer:
         now, then = self._host.statistics(), self._statistics_at_reset
         rejections = {
@@ -226,7 +237,10 @@ class PeerNode:
         name = fields.text("topic")
         topic = self._topics.get(name)
         if topic is None:
-            topic = self._topics[name] = await self._host.join(name)
+            mode = self._part_groups.mode
+            own = None if mode is None else TopicParams(partial_messages=mode)
+            topic = self._topics[name] = await self._host.join(name, params=own)
+            self._part_groups.joined(topic)
         return topic
 
 

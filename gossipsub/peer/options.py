@@ -14,6 +14,7 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.peer.score import AppScores, Scoring, read_scoring
 from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
+from gossipsub.router.extension_params import ExtensionParams, PartialMode
 from gossipsub.router.features import FLOODSUB, OFFERED
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import BackoffParams, GossipParams, LazyParams, MeshParams
@@ -87,6 +88,8 @@ class PeerOptions:
     quiet: bool
     app_scores: AppScores | None
     """None: peers are not scored."""
+    partial: PartialMode | None
+    """What is done with partial messages in every topic."""
     unsupported: tuple[str, ...]
 
 
@@ -107,9 +110,13 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--sign", choices=["strict", "none", "lax", "author"], default="strict")
     parser.add_argument("--no-sign", action="store_const", const="none", dest="sign")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--partial", choices=["off", "support", "request"], default="off")
+    parser.add_argument("--test-extension", action="store_true")
     flags = parser.parse_args(list(arguments))
     if flags.sign not in _SIGN:
         raise OptionError(f"--sign {flags.sign}: this version has strict and none")
+    if flags.protocol == "floodsub" and (flags.partial != "off" or flags.test_extension):
+        raise OptionError("--partial and --test-extension need --protocol gossipsub")
     scoring = _read_score(flags)
     return PeerOptions(
         listen=_address(flags.listen),
@@ -117,6 +124,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         quiet=flags.quiet,
         **_read_params(flags, scoring),
         app_scores=None if scoring is None else scoring.app_scores,
+        partial=None if flags.partial == "off" else PartialMode(flags.partial),
     )
 
 
@@ -181,6 +189,12 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
         direct = Values(wanted).pick({"direct": "it"}, _peer_addresses).get("it", ())
     except (ValueError, GossipSubError) as error:
         raise OptionError(f"--params: {error}") from error
+    extensions = ExtensionParams(
+        partial_messages=flags.partial != "off",
+        test_extension=flags.test_extension,
+        partial_group_heartbeats=60,
+    )
+    params = replace(params, extensions=extensions)
     if scoring is not None:
         params = replace(params, score=scoring.params, thresholds=scoring.thresholds)
     return {

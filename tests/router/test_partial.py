@@ -314,6 +314,30 @@ def test_parts_go_only_to_those_that_request_them(make_node: Make) -> None:
     assert b"requests" not in publish(node)
 
 
+def test_direct_peers_get_parts_whatever_their_score_and_hear_of_groups_later(
+    make_node: Make,
+) -> None:
+    node = joined(make_node, SUPPORT)
+    publish(node, b"early")
+    node.router.add_direct_peer(b"direct", now=node.now)
+    connect(node, b"direct", REQUESTS)
+    node.scores[b"direct"] = -1_000_000.0
+    assert node.router.mesh("t") == []
+    assert gossip_of(node.tick()) == [PartialGossip("t", b"early", (b"direct",))]
+    assert publish(node) == {b"direct": True}
+    assert node.router.send_partial(b"direct", "t", b"group", metadata=b"m")
+    assert receivers(node.publish(node.message(author=node.ME))) == set()
+
+
+def test_a_peer_that_the_filter_forbids_takes_no_part(make_node: Make) -> None:
+    node = joined(make_node, REQUEST, peer_filter=lambda peer, topic: peer != b"forbidden")
+    connect(node, b"forbidden", REQUESTS)
+    connect(node, b"w", REQUESTS)
+    assert publish(node) == {b"w": True}
+    assert not node.router.send_partial(b"forbidden", "t", b"group", metadata=b"m")
+    assert receive(node, b"forbidden", partial()) == []
+
+
 def test_fanout_peers_get_parts_and_may_answer(make_node: Make) -> None:
     own = TopicParams(partial_messages=SUPPORT)
     node = make_node(extensions=ON, topics={"t": own})
