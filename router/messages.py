@@ -201,7 +201,8 @@ class Messages:
         if message.from_peer is not None:
             have_it[message.from_peer] = None
         have_it.update(self._idontwant.refusing(pending.message_id))
-        have_it.update(self._partial.requesting(message.topic))
+        if self._partial.is_on:
+            have_it.update(self._partial.requesting(message.topic))
         rpc = Rpc(publish=(message,))
         mesh = self._meshes[message.topic]
         self._outbox.send_to_all(
@@ -262,7 +263,8 @@ class Messages:
         if pending is None and not local_only:
             self._idontwant.announce(message, message_id, have_it)
         have_it.update(self._idontwant.refusing(message_id))
-        have_it.update(self._partial.requesting(message.topic))
+        if self._partial.is_on:
+            have_it.update(self._partial.requesting(message.topic))
         self._seen.put(message_id, now, accepted=True)
         if cache and not local_only:
             lifetime = self._topics.of(message.topic).message_lifetime

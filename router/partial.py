@@ -59,7 +59,8 @@ class PartialMessages:
         outbox: Outbox,
         score: Callable[[bytes], float],
     ) -> None:
-        self._is_on = params.extensions.partial_messages
+        self.is_on = params.extensions.partial_messages
+        """Where it is not, nobody takes part."""
         self._heartbeats = params.extensions.partial_group_heartbeats
         self._limits = params.limits
         self._threshold = params.thresholds.publish
@@ -78,7 +79,7 @@ class PartialMessages:
     # Who takes part
 
     def mode(self, topic: str) -> PartialMode | None:
-        return self._topics.of(topic).partial_messages if self._is_on else None
+        return self._topics.of(topic).partial_messages if self.is_on else None
 
     def requesting(self, topic: str) -> Mapping[bytes, None]:
         """Those that get parts from us and no full messages."""
@@ -94,7 +95,7 @@ class PartialMessages:
 
     def note_flags(self, peer: Peer, option: SubOpts) -> None:
         """The peer subscribed, perhaps again and with other flags; requesting implies serving."""
-        if self._is_on and option.topic in peer.topics:
+        if self.is_on and option.topic in peer.topics:
             if option.requests_partial or option.supports_sending_partial:
                 peer.partial[option.topic] = option.requests_partial
             else:
@@ -229,7 +230,7 @@ class PartialMessages:
         """Both sides announced the extension, and our stream is one that may carry it."""
         theirs = peer.extensions
         return (
-            self._is_on
+            self.is_on
             and theirs is not None
             and theirs.partial_messages
             and peer.features.extensions
