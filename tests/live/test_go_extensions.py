@@ -17,6 +17,7 @@ from gossipsub import (
     TopicParams,
 )
 from gossipsub.conformance.driver import start_peer
+from gossipsub.conformance.exchange import in_mesh
 
 pytestmark = [
     pytest.mark.anyio,
@@ -117,6 +118,8 @@ async def test_a_group_dealt_among_ours_and_two_go_peers_is_completed_by_all(row
             await ours.host.connect(gos[1].addresses[0])
         else:
             await gos[0].command("connect", addr=gos[1].addresses[0])
+            # Go tells those that come into its mesh later nothing of what it published before.
+            await in_mesh(*gos, topic=TOPIC, timeout=PATIENCE)
         await ours.topic.wait_for_peers(row.count("go") - (row == "ours go go"), timeout=PATIENCE)
         for number, go in enumerate(gos):
             await add(go, group, 0b01001001 << number)
@@ -136,6 +139,15 @@ async def test_go_publishes_parts_without_being_subscribed():
                 await anyio.sleep(0.02)
         await add(go, group, 0xFF)
         await ours.completes(group)
+
+
+@pytest.mark.rule("PART-02")
+async def test_full_messages_do_not_go_to_a_go_peer_that_requests_parts():
+    async with go_peer("request") as go, party(PartialMode.SUPPORT) as ours:
+        await go.command("subscribe", topic=TOPIC)
+        await ours.host.connect(go.addresses[0])
+        await ours.topic.wait_for_peers(1, timeout=PATIENCE)
+        assert (await ours.topic.publish(b"full")).queued_to == ()
 
 
 @pytest.mark.rule("PART-02")
