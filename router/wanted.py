@@ -152,8 +152,9 @@ class WantedMessages:
         message_ids = list(topics)
         self._outbox.iwant(peer, message_ids)
         self._idontwant.asked(peer, message_ids)
-        if self._promises is not None:  # the first of a random order
-            self._promises.add(peer, message_ids[0], topics[message_ids[0]], now)
+        if self._promises is not None:  # v1.1: a random one, or the peer would know which to keep
+            promised = self._rng.choice(message_ids)
+            self._promises.add(peer, promised, topics[promised], now)
 
     def _forget(self, message_id: bytes) -> None:
         del self._wanted[message_id]

@@ -174,3 +174,24 @@ def test_who_is_asked_late_has_the_whole_time_to_deliver(make: Callable[..., Nod
     assert (node.router.score(b"v"), node.router.score(b"w")) == (-1.0, 0.0)
     node.wait(2.0)
     assert (node.router.score(b"v"), node.router.score(b"w")) == (-1.0, -1.0)
+
+
+@pytest.mark.rule("SPAM-03")
+def test_no_order_of_offers_decides_which_of_them_is_the_promise(
+    make: Callable[..., Node],
+) -> None:
+    """One IHAVE with a message it delivers, a moment later one with made-up ids: one IWANT asks
+    for all, and whether the delivered one was the promise must be left to chance."""
+    score = PeerScoreParams(
+        behaviour_penalty_weight=-1.0, behaviour_penalty_decay=0.99, decay_interval=100.0
+    )
+    caught = 0
+    for seed in range(20):
+        node = make((b"w",), seed=seed, score=score)
+        offer(node, b"w", 1)
+        offer(node, b"w", *range(2, 12))
+        assert len(asked(node, node.wait(0.03))[b"w"]) == 11
+        node.accept(b"w", node.message(1))
+        node.wait(5.0)
+        caught += node.router.score(b"w") < 0.0
+    assert 10 < caught <= 20
