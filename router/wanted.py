@@ -21,7 +21,8 @@ from gossipsub.router.peers import PeerTable
 from gossipsub.router.promises import Promises
 
 MAX_OFFERS = 8
-"""Peers remembered per message that offered it."""
+"""Peers remembered per message that offered it; further ones are asked at once, so that nobody
+keeps a message out by having many peers offer it in vain."""
 ENTRY_BYTES = 512
 """What a message takes beside its id, roughly."""
 
@@ -37,8 +38,9 @@ class _Wanted:
 class WantedMessages:
     """Asks for messages one peer at a time, in random order.
 
-    At most `max_bytes` are kept; beyond it a peer is asked at once, and nothing is remembered.
-    `joined` is read only, and of `score` those below `threshold` are not asked.
+    At most `max_bytes` are kept, and `MAX_OFFERS` for each; beyond either a peer is asked at once,
+    and nothing is remembered. `joined` is read only, and of `score` those below `threshold` are
+    not asked.
     """
 
     def __init__(
@@ -89,6 +91,8 @@ class WantedMessages:
             if wanted is not None:
                 if len(wanted.offers) < MAX_OFFERS:
                     wanted.offers[peer] = None
+                elif peer not in wanted.offers:
+                    beyond[message_id] = topic
             elif self._bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
                 beyond[message_id] = topic
             else:

@@ -10,6 +10,7 @@ import pytest
 from gossipsub.router.effects import Effect, Verdict
 from gossipsub.router.params import LazyParams, RouterLimits
 from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.wanted import MAX_OFFERS
 from gossipsub.wire.rpc import IHave, IWant
 
 if TYPE_CHECKING:
@@ -195,3 +196,16 @@ def test_no_order_of_offers_decides_which_of_them_is_the_promise(
         node.wait(5.0)
         caught += node.router.score(b"w") < 0.0
     assert 10 < caught <= 20
+
+
+def test_peers_that_offer_a_message_in_great_number_keep_nobody_from_being_asked(
+    make: Callable[..., Node],
+) -> None:
+    sybils = [b"s%02d" % number for number in range(MAX_OFFERS)]
+    node = make([*sybils, b"honest"])
+    for peer in sybils:
+        assert offer(node, peer, 1) == []
+    assert asked(node, offer(node, b"honest", 1)) == {b"honest": [node.message_id(1)]}
+    assert offer(node, sybils[0], 1) == []  # it waits for its turn already
+    (asked_next,) = asked(node, node.wait(0.03))
+    assert asked_next in sybils
