@@ -85,6 +85,8 @@ class Messages:
         # Mostly there is nobody on it, and hashing an author has its price.
         if self._blacklist.until and self._blacklist.contains(message.from_peer, now):
             self._drop_unread(peer, message, BLACKLISTED_SOURCE)
+            if self._scoring is not None:
+                self._scoring.excused(peer, self._id_or_none(message))
             return
         settings = self._topics.of(message.topic)
         reason = refusal(settings.signature_policy, message)
@@ -95,11 +97,8 @@ class Messages:
         if reason is not None:
             self._refuse(peer, message, reason)
             return
-        try:
-            message_id = settings.message_id(message)
-        except Exception:  # the application's function, or no id to be had: contained (VAL-18)
-            message_id = None
-        if not isinstance(message_id, bytes):
+        message_id = self._id_or_none(message)
+        if message_id is None:
             self._drop(peer, message, NO_MESSAGE_ID)
             return
         if self._seen.contains(message_id, now):
@@ -132,6 +131,8 @@ class Messages:
             self._pending.add_copy(pending, message, peer)
         elif expiry < now:
             self._drop(peer, message, EXPIRED, message_id)
+            if self._scoring is not None:
+                self._scoring.excused(peer, message_id)
         elif self._pending.is_full():
             self._drop(peer, message, Verdict.QUEUE_FULL.value, message_id)
             if self._gater is not None:

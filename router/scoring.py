@@ -45,6 +45,12 @@ class Scoring:
         elif verdict is Verdict.REJECT:
             self.records.rejected(message_id, message, _senders(pending), now)
 
+    def excused(self, peer: bytes, message_id: bytes | None) -> None:
+        """The peer sent what is only unwanted here, and broke no promise. Whether the message was
+        genuine nobody looked, so that it excuses nobody else."""
+        if message_id is not None:
+            self.promises.withdraw(peer, (message_id,))
+
     def published(self, message_id: bytes) -> None:
         """A message is published here."""
         self.promises.kept(message_id)

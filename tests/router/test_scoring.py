@@ -660,6 +660,24 @@ def test_a_message_there_was_no_room_for_keeps_the_promise(make: Callable[..., A
     assert misdeeds(node, B) == 0.0
 
 
+@pytest.mark.rule("SPAM-04")
+@pytest.mark.parametrize("ours", ["blacklist", "lifetime"])
+def test_who_delivers_what_only_we_do_not_want_breaks_no_promise(
+    make: Callable[..., Any], ours: str
+) -> None:
+    """The author is on our blacklist, or it is too old by our own clock: dropped without blame."""
+    own = TopicParams(message_lifetime=30.0, message_age=lambda message: 31.0)
+    node = make(topics={"t": own} if ours == "lifetime" else {})
+    node.connect([b"x", b"y"])
+    if ours == "blacklist":
+        node.router.blacklist(node.AUTHOR, now=node.now)
+    for peer in (b"x", b"y"):
+        ask(node, peer, node.message_id())
+    assert node.receive(b"x", publish=[node.message()]) == []
+    node.wait(5.0)
+    assert (misdeeds(node, b"x"), misdeeds(node, b"y")) == (0.0, 1.0)
+
+
 def test_nobody_is_blamed_for_what_we_did_ourselves(gossiping: Any) -> None:
     request = Rpc()
     for effect in ask(gossiping, b"x", b"not sent"):
