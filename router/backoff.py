@@ -6,6 +6,7 @@ Kept per topic and peer, and across reconnects: a peer must not shed its backoff
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 from gossipsub.router.params import BackoffParams
 
@@ -17,7 +18,7 @@ class Backoffs:
         self._params = params
         self._slack = params.slack_heartbeats * heartbeat_interval
         self._limit = limit
-        self._expiry: dict[tuple[str, bytes], float] = {}
+        self._expiry: OrderedDict[tuple[str, bytes], float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._expiry)
@@ -29,9 +30,8 @@ class Backoffs:
         if expiry <= self._expiry.get(key, -math.inf):
             return
         if key not in self._expiry and len(self._expiry) >= self._limit:
-            self.clear_expired(now)
-            if len(self._expiry) >= self._limit:
-                del self._expiry[next(iter(self._expiry))]
+            # Whichever is oldest, expired or not: peers must not cause a walk through the table.
+            self._expiry.popitem(last=False)
         self._expiry[key] = expiry
 
     def add_remote(self, topic: str, peer: bytes, seconds: int | None, now: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -221,7 +223,7 @@ def test_backoffs_are_configurable_and_stated_in_whole_seconds(
     assert node.receive(b"w", graft=GRAFT) == [node.prune(b"w", "t", 91)]
 
 
-def test_expired_backoffs_are_forgotten_when_room_is_needed() -> None:
+def test_beyond_the_limit_the_oldest_backoff_is_forgotten() -> None:
     backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=2)
     backoffs.add("t", b"a", 1.0, 0.0)
     backoffs.add("t", b"b", 100.0, 0.0)
@@ -230,6 +232,34 @@ def test_expired_backoffs_are_forgotten_when_room_is_needed() -> None:
         False, True, True,
     ]  # fmt: skip
     assert len(backoffs) == 2
+
+
+@pytest.mark.rule("BACK-16")
+def test_at_the_limit_a_prune_costs_no_more_than_before() -> None:
+    """Peers can fill the table: from then on no PRUNE may cause a walk through all of it."""
+
+    def steps(limit: int) -> int:
+        """Lines run by a hundred new backoffs."""
+        lines = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Callable[..., object]:
+            nonlocal lines
+            lines += event == "line" and frame.f_code.co_filename.endswith("backoff.py")
+            return trace
+
+        backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=limit)
+        for number in range(limit):
+            backoffs.add("t", b"%d" % number, 3600.0, 0.0)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            for number in range(100):
+                backoffs.add("u", b"%d" % number, 3600.0, 0.0)
+        finally:
+            sys.settrace(before)
+        return lines
+
+    assert steps(5000) == steps(50)
 
 
 @pytest.mark.parametrize(("seconds", "stated"), [(10.0, 10), (10.1, 11), (0.2, 1)])
