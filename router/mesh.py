@@ -94,8 +94,9 @@ class Mesh:
         Other peers are named in the answers only where meshes are full and nothing else is wrong
         with any of the GRAFTs: one for an unknown topic may be fishing for peers.
         """
-        refused: list[str] = []
+        refused: dict[str, None] = {}
         is_sound = True
+        backoff = self._backoff_params.prune_backoff
         for graft in grafts:
             topic = graft.topic
             mesh = self.meshes.get(topic)
@@ -105,15 +106,16 @@ class Mesh:
                 continue
             elif self._finds_fault(peer, topic, now):
                 is_sound = False
-                refused.append(topic)
+                refused[topic] = None
             elif len(mesh) >= self._topics.of(topic).mesh.d_high and not peer.outbound:
                 # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh
                 # from outside; the next heartbeat prunes what is too much.
-                refused.append(topic)
+                refused[topic] = None
             else:
                 self._enter(peer.id, topic, now)
+            if topic in refused:  # from now on: another GRAFT may follow in the same RPC
+                self._backoffs.add(topic, peer.id, backoff, now)
         for topic in refused:
-            backoff = self._backoff_params.prune_backoff
             self._send_prune(peer.id, topic, backoff, now, offer=is_sound)
 
     def handle_prune(self, peer: Peer, prunes: Sequence[Prune], *, now: float) -> None:

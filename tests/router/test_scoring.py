@@ -581,6 +581,17 @@ def test_a_flood_of_grafts_is_answered_once_and_ends_in_the_graylist(
     assert node.receive(A, graft=[Graft("t")], publish=[node.message()]) == []
 
 
+@pytest.mark.rule("BACK-09")
+def test_a_graft_refused_for_a_full_mesh_is_in_backoff_for_the_next_of_the_same_rpc(
+    make: Callable[..., Any],
+) -> None:
+    node = make(peers=[b"m%02d" % number for number in range(12)], peer_exchange=True)
+    node.connect([A])
+    ((prune,),) = node.controls(node.receive(A, graft=[Graft("t")] * 5), "prune").values()
+    assert misdeeds(node) == 8  # each comes right after the PRUNE, and counts twice
+    assert prune.peers == ()
+
+
 @pytest.mark.rule("BACK-03")
 def test_grafts_for_unknown_topics_cost_nothing(make: Callable[..., Any]) -> None:
     node = make()
