@@ -57,12 +57,15 @@ class PendingTable:
         return pending
 
     def add_copy(self, pending: Pending, message: Message, peer: bytes) -> None:
-        """Another copy: the same bytes only add a sender, others wait for their turn."""
+        """Another copy: the same bytes only add a sender, others wait for their turn. Of one peer
+        only the first copy is taken, or it could use up the places of all others."""
         if _same(message, pending.message):
             pending.senders[peer] = None
             return
         if pending.others is None:
             pending.others = []
+        if peer in pending.senders or any(peer in other.senders for other in pending.others):
+            return
         for other in pending.others:
             if _same(message, other.message):
                 other.senders[peer] = None

@@ -157,9 +157,10 @@ def test_copies_waiting_for_their_turn_go_when_the_topic_is_left(trio: Node) -> 
 def test_only_so_many_differing_copies_are_kept(make_node: Callable[..., Node]) -> None:
     node = make_node(limits=RouterLimits(max_copies=3))
     node.join("t")
-    node.connect([b"b"])
-    copies = [replace(node.message(), encoding=b"%d" % number) for number in range(10)]
-    effects = node.receive(b"b", publish=copies)
+    node.connect(node.peers(10))
+    effects: list[Effect] = []
+    for number, peer in enumerate(node.peers(10)):
+        effects += node.receive(peer, publish=[replace(node.message(), encoding=b"%d" % number)])
     tried = []
     while effects:
         (validate,) = effects

@@ -62,3 +62,14 @@ def test_a_full_table_says_so() -> None:
     assert table.is_full()
     assert table.discard(b"a") is not None
     assert not table.is_full()
+
+
+def test_one_peer_cannot_fill_the_places_with_copies_of_its_own() -> None:
+    table = PendingTable(limit=2, max_copies=3)
+    pending = table.add(b"id", copy(b"forged 1"), b"one")
+    for number in range(2, 9):
+        table.add_copy(pending, copy(b"forged %d" % number), b"one")
+        table.add_copy(pending, copy(b"forged %d" % number), b"two")
+    table.add_copy(pending, copy(b"genuine"), b"three")
+    others = [(other.message.encoding, list(other.senders)) for other in pending.others or ()]
+    assert others == [(b"forged 2", [b"two"]), (b"genuine", [b"three"])]
