@@ -14,8 +14,8 @@ class Adjustments(Queries):
     """They take effect from now on; nothing is sent because of them."""
 
     def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
-        """Give a topic, joined or not, other parameters of its own from now on. ValueError where
-        they cannot work together with the router's."""
+        """Give a topic, joined or not, other parameters of its own from now on; without `score`
+        its scoring stays as it is. ValueError where they cannot work together with the router's."""
         self._parts.topics.set(topic, params)
         if params.score is not None:
             self.set_topic_score_params(topic, params.score, now=now)

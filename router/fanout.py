@@ -18,7 +18,8 @@ class _Topic:
 class Fanout:
     """Up to D peers per topic published to, kept for `ttl` seconds after the last publish.
 
-    Only floodsub-incapable peers at or above the publish `threshold` are taken.
+    Only peers that could be grafted, at or above the publish `threshold`, are taken: floodsub and
+    direct peers get every message anyway.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class MessageCache:
         return self._messages.get(message_id)
 
     def take_for(self, message_id: bytes, peer: bytes, limit: int) -> Message | None:
-        """The message for a peer that asked, unless it expired or was sent `limit` times to it."""
+        """The message for a peer that asked, unless it was sent `limit` times to it."""
         message = self._messages.get(message_id)
         if message is None:
             return None

@@ -269,8 +269,9 @@ class TopicParams:
     """How peers are scored in it, instead of what `GossipParams.score` says of the topic."""
     message_lifetime: float | None = None
     """Seconds a message is of use. One that is older, when it comes or when it is validated, is
-    ignored without blame; after that time it is neither gossiped about nor sent on IWANT. So no
-    message circulates for ever where its way is longer than the seen cache remembers."""
+    ignored without blame; from the heartbeat after that time on it is neither gossiped about nor
+    sent on IWANT. So no message circulates for ever where its way is longer than the seen cache
+    remembers."""
     message_age: Callable[[Message], float] | None = None
     """How many seconds old a message is when it comes, by a time in its data, say; None: it is new.
     Where it raises or gives no finite number, the message counts as too old."""

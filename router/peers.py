@@ -31,7 +31,7 @@ class Peer:
     ihave_rpcs: int = 0
     """RPCs with IHAVE since the last heartbeat."""
     ids_asked: int = 0
-    """Ids asked for with IWANT since the last heartbeat."""
+    """Ids it offered since the last heartbeat that were noted, to be asked for."""
     iwant_rpcs: int = 0
     """RPCs with IWANT from it since the last heartbeat."""
     has_spoken: bool = False
