@@ -83,6 +83,7 @@ def test_it_connects_in_vain_until_its_time_is_over(node: Any) -> None:
     node.connect([W])
     assert node.router.peers() == [V, W]
     assert node.router.blacklisted(now=node.now) == []
+    assert not node.router.unblacklist(W)
     assert isinstance(node.receive(W, publish=[node.message(1, author=W)])[0], Validate)
 
 

@@ -107,6 +107,16 @@ def test_everything_is_accepted_while_validation_keeps_up(
     assert gater.accepts(A, seconds) is accepted
 
 
+@pytest.mark.rule("GATE-01")
+def test_what_was_throttled_and_has_decayed_to_nothing_does_not_count() -> None:
+    gater = make_gater(0.9, global_decay=0.001)
+    gater.add_peer(A, "10.0.0.1")
+    judge(gater, A, queue_full=1, reject=1)
+    assert not gater.accepts(A, 0.0)
+    gater.decay_if_due(1.0)
+    assert gater.accepts(A, 1.0)
+
+
 @pytest.mark.rule("GATE-02")
 def test_the_chance_is_the_share_of_good_in_what_came() -> None:
     gater = make_gater()
@@ -192,6 +202,22 @@ def test_the_number_of_sources_without_a_peer_is_bounded() -> None:
         gater.add_peer(A, f"10.0.0.{number}")
         gater.remove_peer(A, float(number))
     assert len(gater) == 10
+
+
+def test_a_source_that_came_back_or_still_has_a_peer_is_not_forgotten() -> None:
+    gater = make_gater(max_retained=1, retain=10.0)
+    gater.add_peer(A, "10.0.0.1")
+    judge(gater, A, reject=1)
+    gater.remove_peer(A, 0.0)
+    gater.add_peer(A, "10.0.0.1")
+    gater.add_peer(B, "10.0.0.1")
+    gater.remove_peer(B, 0.0)
+    for number in range(2, 5):
+        gater.add_peer(C, f"10.0.0.{number}")
+        gater.remove_peer(C, 1.0)
+    gater.decay_if_due(100.0)
+    assert len(gater) == 1
+    assert gater.chance(A) == pytest.approx(1 / 17, rel=0.01)
 
 
 @pytest.mark.rule("GATE-05")

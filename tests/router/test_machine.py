@@ -148,6 +148,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.heartbeats = HeartbeatClock(start=0.1, interval=1.0)
         self.refused: dict[bytes, dict[bytes, int]] = {}
         self.refusing_rpcs: dict[bytes, int] = {}
+        self.blacklisted: dict[bytes, float] = {}
         self.source: bytes | None = None
         self.prunes_to_come: set[tuple[str, bytes]] = set()
 
@@ -167,7 +168,8 @@ class RouterMachine(RuleBasedStateMachine):
     @rule(peer=peers, protocol=protocols, outbound=st.booleans(), ip=addresses)
     def connect(self, peer: bytes, protocol: str, outbound: bool, ip: str | None) -> None:
         if peer not in self.protocols:
-            self.protocols[peer] = protocol
+            if self.now >= self.blacklisted.get(peer, 0.0):
+                self.protocols[peer] = protocol
             self.router.peer_connected(
                 peer, protocol=protocol, outbound=outbound, ip=ip, now=self.now
             )
@@ -211,6 +213,22 @@ class RouterMachine(RuleBasedStateMachine):
     def remove_direct_peer(self, peer: bytes) -> None:
         self.direct.discard(peer)
         self.router.remove_direct_peer(peer, now=self.now)
+        self.check()
+
+    @rule(peer=peers, seconds=st.sampled_from([0.0, 3.0, None]))
+    def blacklist(self, peer: bytes, seconds: float | None) -> None:
+        until = None if seconds is None else self.now + seconds
+        self.blacklisted[peer] = math.inf if until is None else until
+        self.router.blacklist(peer, until=until, now=self.now)
+        if seconds == 0.0:
+            self.check()
+        else:
+            self.disconnect(peer)
+
+    @rule(peer=peers)
+    def unblacklist(self, peer: bytes) -> None:
+        self.blacklisted.pop(peer, None)
+        self.router.unblacklist(peer)
         self.check()
 
     @rule(topic=topics, deliver=st.booleans())

@@ -161,6 +161,18 @@ def test_beyond_the_memory_limit_whoever_offers_is_asked_at_once(
     assert len(node.receive(b"v", ihave=(IHave("t", ids),))) == 1  # there is room again: for two
 
 
+def test_long_ids_give_their_memory_back(make: Callable[..., Node]) -> None:
+    node = make(limits=RouterLimits(max_wanted_bytes=1600))
+    for number in range(10):
+        long = bytes([number]) * 1000
+        assert node.receive(b"w", ihave=(IHave("t", [long]),)) == []
+        node.wait(5.0)
+    assert node.router.snapshot().wanted == 0
+    for peer in (b"w", b"v"):
+        node.receive(peer, ihave=(IHave("t", [b"y" * 1000, b"z" * 1000]),))
+    assert node.router.snapshot().wanted == 1
+
+
 @pytest.mark.rule("SPAM-03")
 def test_who_is_asked_late_has_the_whole_time_to_deliver(make: Callable[..., Node]) -> None:
     score = PeerScoreParams(
