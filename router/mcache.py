@@ -10,7 +10,7 @@ from gossipsub.wire.rpc import Message
 
 class MessageCache:
     """Accepted messages of the last `length` heartbeats, in windows; the newest `gossip` windows
-    are gossiped about. At most `max_bytes` of payload are kept: beyond it the oldest windows are
+    are gossiped about. At most `max_bytes` are kept: beyond it the oldest windows are
     emptied early, and a message larger than that is not kept at all.
     """
 
@@ -30,7 +30,7 @@ class MessageCache:
         """Keep a message in the newest window, until `expiry` at most; one that is kept already
         stays where it is."""
         messages = self._messages
-        size = len(message.data) if message.data else 0
+        size = _size(message)
         if message_id in messages or size > self._max_bytes:
             return
         if self._bytes + size > self._max_bytes:
@@ -97,6 +97,11 @@ class MessageCache:
         window.clear()
 
     def _forget(self, message_id: bytes) -> None:
-        self._bytes -= len(self._messages.pop(message_id).data or b"")
+        self._bytes -= _size(self._messages.pop(message_id))
         self._transmissions.pop(message_id, None)
         self._expiry.pop(message_id, None)
+
+
+def _size(message: Message) -> int:
+    """Bytes of all that an author can make large: data, and what this version does not know."""
+    return len(message.data or b"") + len(message.unknown) + len(message.key or b"")

@@ -221,7 +221,7 @@ class RouterLimits:
     max_copies: int = 8
     """Differing copies of one message id kept while the first is validated."""
     max_cached_bytes: int = 64 * 1024 * 1024
-    """Payload bytes kept to answer IWANT; beyond it the oldest messages go early."""
+    """Bytes of messages kept to answer IWANT; beyond it the oldest messages go early."""
     max_wanted_bytes: int = 32 * 1024 * 1024
     """Memory for messages offered and not here yet; beyond it whoever offers is asked at once."""
     max_backoffs: int = 100_000

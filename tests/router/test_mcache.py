@@ -81,3 +81,16 @@ def test_above_the_limit_of_bytes_the_oldest_windows_are_emptied() -> None:
     assert len(cache) == 0
     put(cache, "again", size=100)
     assert cache.gossip_ids("t") == [b"again"]
+
+
+@pytest.mark.rule("CACHE-09")
+def test_bytes_of_unknown_fields_and_keys_count_as_well() -> None:
+    cache = MessageCache(length=3, gossip=3, max_bytes=100)
+    cache.put(b"unknown", Message("t", None, b"author", unknown=bytes(60)))
+    cache.shift()
+    cache.put(b"key", Message("t", b"x" * 20, b"author", key=bytes(40)))
+    assert cache.gossip_ids("t") == [b"key"]
+    cache.put(b"huge", Message("t", b"x", unknown=bytes(100)))
+    assert cache.gossip_ids("t") == [b"key"]
+    cache.put(b"small", Message("t", b"x" * 40))
+    assert cache.gossip_ids("t") == [b"key", b"small"]
