@@ -68,6 +68,16 @@ def test_a_promise_whose_request_was_not_sent_is_withdrawn(promises: Promises) -
     assert broken(promises, 3.1) == {b"b": 1}
 
 
+@pytest.mark.rule("SPAM-05")
+def test_what_was_promised_before_is_forgiven_and_nothing_later(promises: Promises) -> None:
+    promises.add(b"a", b"one", "t", 0.0)
+    promises.add(b"b", b"one", "t", 0.0)
+    promises.forgive(b"a", 0.1)
+    promises.add(b"a", b"two", "t", 0.2)
+    assert broken(promises, 3.1) == {b"b": 1}
+    assert broken(promises, 3.3) == {b"a": 1}
+
+
 def test_beyond_the_limit_promises_are_not_noted(promises: Promises) -> None:
     for number in range(9):
         promises.add(b"a", b"%d" % number, "t", 0.0)

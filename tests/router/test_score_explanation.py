@@ -141,6 +141,11 @@ def test_messages_a_peer_had_no_room_for_cost_beyond_a_threshold_and_decay() -> 
     snapshot = scores.snapshot(A)
     assert snapshot is not None
     assert snapshot.lost_sends == 3.0
+    for second in range(2, 11):
+        scores.refresh_if_due(float(second))
+    snapshot = scores.snapshot(A)
+    assert snapshot is not None
+    assert snapshot.lost_sends == 0.0
 
 
 def test_leaving_the_mesh_in_debt_is_an_event_and_so_is_hanging_up(scores: PeerScores) -> None:
