@@ -12,7 +12,7 @@ from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
-from gossipsub.router.params import GossipParams, SeenStrategy
+from gossipsub.router.params import GossipParams, SeenStrategy, TopicSettings
 from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import PeerTable
 from gossipsub.router.pending import Pending, PendingTable
@@ -82,13 +82,13 @@ class Messages:
         """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
         if message.topic not in self._joined:
             return  # not marked seen either: after a join another copy may come
+        settings = self._topics.of(message.topic)
         # Mostly there is nobody on it, and hashing an author has its price.
         if self._blacklist.until and self._blacklist.contains(message.from_peer, now):
             self._drop_unread(peer, message, BLACKLISTED_SOURCE)
             if self._scoring is not None:
-                self._scoring.excused(peer, self._id_or_none(message))
+                self._scoring.excused(peer, _id_of(message, settings))
             return
-        settings = self._topics.of(message.topic)
         reason = refusal(settings.signature_policy, message)
         if reason is None:
             limit = settings.max_data_bytes
@@ -97,7 +97,7 @@ class Messages:
         if reason is not None:
             self._refuse(peer, message, reason)
             return
-        message_id = self._id_or_none(message)
+        message_id = _id_of(message, settings)
         if message_id is None:
             self._drop(peer, message, NO_MESSAGE_ID)
             return
@@ -223,12 +223,6 @@ class Messages:
             raise LocalProtocolError(f"a message id must be bytes: {message_id!r}")
         return message_id
 
-    def _id_or_none(self, message: Message) -> bytes | None:
-        try:
-            return self.own_id(message)
-        except LocalProtocolError:
-            return None
-
     def publish(
         self,
         message: Message,
@@ -330,7 +324,9 @@ class Messages:
 
     def _drop_unread(self, peer: bytes, message: Message, reason: str) -> None:
         """Its id is not known yet."""
-        message_id = None if self._outbox.tracer is None else self._id_or_none(message)
+        message_id = None
+        if self._outbox.tracer is not None:
+            message_id = _id_of(message, self._topics.of(message.topic))
         self._drop(peer, message, reason, message_id)
 
     def _drop(
@@ -344,3 +340,12 @@ class Messages:
         self._counts["duplicate"] = self._counts.get("duplicate", 0) + 1
         if (tracer := self._outbox.tracer) is not None:
             tracer.duplicate(peer, message, message_id)
+
+
+def _id_of(message: Message, settings: TopicSettings) -> bytes | None:
+    """A received message's id; None where it has none."""
+    try:
+        message_id = settings.message_id(message)
+    except Exception:  # the application's function, or no id to be had: contained (VAL-18)
+        return None
+    return message_id if isinstance(message_id, bytes) else None
