@@ -18,6 +18,13 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from anyio.streams.stapled import MultiListener
 
 from gossipsub.address import Address, AddressError
+from gossipsub.arguments import (
+    listen_addresses,
+    peer_addresses,
+    peer_id_of,
+    require_kind,
+    require_own,
+)
 from gossipsub.config import HostConfig
 from gossipsub.connection import Connection, HandlerFactory
 from gossipsub.connections import Connections, DialError
@@ -82,12 +89,13 @@ class Host:
         trace: TraceTarget | None = None,
         record: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._listen = [
-            Address.parse(text) for text in ([listen] if isinstance(listen, str) else listen)
-        ]
-        self._bootstrap = _read_peers("bootstrap", bootstrap)
-        self._direct = _read_peers("direct peer's", direct_peers)
+        require_kind("params", params, GossipParams)
+        require_kind("config", config, HostConfig)
+        self._listen = listen_addresses(listen)
+        self._bootstrap = peer_addresses("bootstrap", bootstrap)
+        self._direct = peer_addresses("direct peer's", direct_peers)
         self._key = identity_of(key)
+        require_own(self._listen, self.peer_id)
         for address in self._direct:
             if address.peer == self.peer_id:
                 raise AddressError(f"a host is no direct peer of itself: {address}")
@@ -245,7 +253,7 @@ class Host:
     async def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""
         self._require_running()
-        peer = _peer_id(peer)
+        peer = peer_id_of(peer)
         for connection in list(self._connections.by_peer.get(peer, ())):
             connection.close("closed by the application")
         with anyio.move_on_after(self._config.close_timeout):
@@ -259,7 +267,7 @@ class Host:
         AddressError for a bad address, one that does not end in /p2p/PEER, and our own.
         """
         self._require_running()
-        (parsed,) = _read_peers("direct peer's", address)
+        (parsed,) = peer_addresses("direct peer's", [address])
         if parsed.peer is None or parsed.peer == self.peer_id:
             raise AddressError(f"a host is no direct peer of itself: {address}")
         self._dialing.add_direct([parsed])
@@ -269,7 +277,7 @@ class Host:
     def remove_direct_peer(self, peer: PeerId | str) -> None:
         """Make it an ordinary peer again; harmless when it is one. Connections stay."""
         self._require_running()
-        peer = _peer_id(peer)
+        peer = peer_id_of(peer)
         self._dialing.remove_direct(peer)
         self._pubsub.remove_direct_peer(peer)
 
@@ -287,15 +295,15 @@ class Host:
         """Have nothing to do with a peer, for so many seconds or for good: its connections end,
         new ones are refused, and messages it wrote are not taken from anybody, without blame.
 
-        Blocking it again replaces the time. ValueError for this host itself, or for a time that
-        is not positive.
+        Blocking it again replaces the time. LocalProtocolError for this host itself, for what is
+        no peer id, or for a time that is not positive.
         """
         self._require_running()
-        peer = _peer_id(peer)
+        peer = peer_id_of(peer)
         if peer == self.peer_id:
-            raise ValueError("a host cannot block itself")
+            raise LocalProtocolError("a host cannot block itself")
         if seconds is not None and not seconds > 0:
-            raise ValueError(f"seconds must be positive: {seconds}")
+            raise LocalProtocolError(f"seconds must be positive: {seconds}")
         self._pubsub.block(peer, seconds)
         for connection in list(self._connections.by_peer.get(peer, ())):
             connection.close("blocked by the application")
@@ -303,7 +311,7 @@ class Host:
     def unblock(self, peer: PeerId | str) -> bool:
         """Let a peer connect again; False where it was not blocked."""
         self._require_running()
-        return self._pubsub.router.unblacklist(_peer_id(peer))
+        return self._pubsub.router.unblacklist(peer_id_of(peer))
 
     def blocked(self) -> tuple[PeerId, ...]:
         """The peers that are blocked now."""
@@ -313,7 +321,7 @@ class Host:
     async def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
         """Seconds of one round trip. PingFailed without an echo, DialError if not connected."""
         self._require_running()
-        peer = _peer_id(peer)
+        peer = peer_id_of(peer)
         connection = self._connections.get(peer)
         if connection is None:
             raise DialError(f"not connected: {peer}")
@@ -329,7 +337,7 @@ class Host:
         """What a peer's score is made of, and what its latest misdeeds cost: `print` it. None
         where the peer is not known or `params` has no `score`."""
         self._require_running()
-        return self._pubsub.router.explain_score(_peer_id(peer))
+        return self._pubsub.router.explain_score(peer_id_of(peer))
 
     def _info(self, connection: Connection) -> PeerInfo:
         details = self._details.get(connection.peer)
@@ -421,20 +429,6 @@ class Host:
         return self._introduction.describe(
             connection, listening=self._listening, protocols=self._protocols.protocols()
         )
-
-
-def _peer_id(peer: PeerId | str) -> PeerId:
-    return PeerId.parse(peer) if isinstance(peer, str) else peer
-
-
-def _read_peers(whose: str, addresses: str | Iterable[str]) -> list[Address]:
-    """Addresses that say whose they are."""
-    texts = [addresses] if isinstance(addresses, str) else addresses
-    parsed = [Address.parse(text) for text in texts]
-    for address in parsed:
-        if address.peer is None:
-            raise AddressError(f"a {whose} address ends in /p2p/PEER: {address}")
-    return parsed
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -169,6 +169,8 @@ class PubSub:
 
     def set_topic_params(self, name: str, params: TopicParams) -> None:
         self._check_topic(name)
+        if not isinstance(params, TopicParams):
+            raise LocalProtocolError(f"a topic's parameters are TopicParams: {params!r}")
         warn_of_lax_signing(params.signature_policy)
         self.router.set_topic_params(name, params, now=self.timers.now())
         self.flush()

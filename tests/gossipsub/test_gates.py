@@ -93,10 +93,12 @@ async def test_messages_a_blocked_peer_wrote_are_taken_from_nobody():
 
 async def test_what_cannot_be_blocked():
     async with Host() as host:
-        with pytest.raises(ValueError, match=r"^a host cannot block itself$"):
+        with pytest.raises(LocalProtocolError, match=r"^a host cannot block itself$"):
             host.block(host.peer_id)
-        with pytest.raises(ValueError, match=r"^seconds must be positive: 0$"):
+        with pytest.raises(LocalProtocolError, match=r"^seconds must be positive: 0$"):
             host.block(AUTHOR.peer_id(), seconds=0)
+        with pytest.raises(LocalProtocolError, match=r"^a peer is a PeerId or its text: None$"):
+            host.block(None)
         assert host.blocked() == ()
 
 

@@ -58,6 +58,11 @@ async def next_of(messages):
 
 WRONG = {
     "listen": ({"listen": "127.0.0.1:4001"}, AddressError, "begins with '/'"),
+    "listen_of_another": (
+        {"listen": f"{NOBODY}/p2p/{PEER}"},
+        AddressError,
+        "the address of another peer, this one is ",
+    ),
     "listen_list": ({"listen": ["/ip4/127.0.0.1/udp/1"]}, AddressError, "/tcp/PORT"),
     "bootstrap": ({"bootstrap": [NOBODY]}, AddressError, "ends in /p2p/PEER"),
     "direct_peers": ({"direct_peers": NOBODY}, AddressError, "direct peer's address ends in /p2p"),
@@ -70,6 +75,8 @@ WRONG = {
         "no direct peer of itself",
     ),
     "bootstrap_text": ({"bootstrap": NOBODY}, AddressError, "ends in /p2p/PEER"),
+    "params": ({"params": HostConfig()}, LocalProtocolError, "^params is a GossipParams: HostCo"),
+    "config": ({"config": {}}, LocalProtocolError, "^config is a HostConfig: {}$"),
     "key": ({"key": bytes(32)}, LocalProtocolError, "key is a PrivateKey or a path: bytes"),
     "agent_not_text": ({"agent_version": 5}, LocalProtocolError, "agent version is a text: 5"),
     "agent_surrogate": ({"agent_version": "\ud800"}, LocalProtocolError, "not Unicode text"),

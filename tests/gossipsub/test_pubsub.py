@@ -5,7 +5,14 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from gossipsub import GossipParams, Host, HostConfig, LocalProtocolError, TopicParams
+from gossipsub import (
+    GossipParams,
+    Host,
+    HostConfig,
+    LocalProtocolError,
+    MeshParams,
+    TopicParams,
+)
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
@@ -289,6 +296,16 @@ async def test_a_topic_is_joined_with_parameters_of_its_own():
         await mine.publish(b"longer than five")
         with pytest.raises(LocalProtocolError, match="the limit of open is 5"):
             await theirs.publish(b"longer than five")
+
+
+@pytest.mark.parametrize("given", [{"max_data_bytes": 5}, MeshParams()])
+async def test_what_are_no_topic_params_is_refused_and_nothing_is_joined(given):
+    async with Host() as host:
+        with pytest.raises(LocalProtocolError, match=r"^a topic's parameters are TopicParams: "):
+            await host.join("news", given)
+        with pytest.raises(LocalProtocolError, match=r"^a topic's parameters are TopicParams: "):
+            host.set_topic_params("news", given)
+        await host.join("news")
 
 
 @pytest.mark.rule("WIRE-13")
