@@ -17,44 +17,64 @@ if TYPE_CHECKING:
     from gossipsub.crypto.keys import PrivateKey, PublicKey
     from gossipsub.crypto.peer_id import PeerId
     from gossipsub.host import Host
-    from gossipsub.message import PublishResult, ReceivedMessage
+    from gossipsub.message import PublishResult, ReceivedMessage, Validator
     from gossipsub.partial import PartialHandler, PartialMessage
     from gossipsub.parts import PartExchange
+    from gossipsub.peer_events import PeerEvent, PeerEventKind, PeerEvents
     from gossipsub.peer_info import PeerInfo
     from gossipsub.ping_service import PingFailed
     from gossipsub.router.effects import Verdict
     from gossipsub.router.extension_params import ExtensionParams, PartialMode
     from gossipsub.router.gater import PeerGaterParams
-    from gossipsub.router.params import GossipParams, MeshParams, SeenStrategy, TopicParams
-    from gossipsub.router.policy import SignaturePolicy
-    from gossipsub.router.score_params import (
-        PeerScoreParams,
-        PeerScoreThresholds,
-        TopicScoreParams,
+    from gossipsub.router.params import (
+        BackoffParams,
+        GossipParams,
+        LazyParams,
+        MeshParams,
+        RouterLimits,
+        SeenStrategy,
+        TopicParams,
     )
-    from gossipsub.router.subscription_filter import allow_matching, allow_topics
-    from gossipsub.subscription import Subscription, SubscriptionStatistics
+    from gossipsub.router.policy import SignaturePolicy
+    from gossipsub.router.score_explanation import ScoreExplanation
+    from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+    from gossipsub.router.score_snapshot import PeerScoreSnapshot
+    from gossipsub.router.subscription_filter import (
+        SubscriptionFilter,
+        allow_matching,
+        allow_topics,
+    )
+    from gossipsub.statistics import HostStatistics
+    from gossipsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
     from gossipsub.topic import Topic
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
 _HOMES = {
     "AddressError": "address",
+    "BackoffParams": "router.params",
     "DialError": "connections",
     "ExtensionParams": "router.extension_params",
     "GossipParams": "router.params",
     "GossipSubError": "wire.errors",
     "Host": "host",
     "HostConfig": "config",
+    "HostStatistics": "statistics",
+    "LazyParams": "router.params",
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
+    "MessageFilter": "subscription",
     "PartExchange": "parts",
     "PartialHandler": "partial",
     "PartialMessage": "partial",
     "PartialMode": "router.extension_params",
+    "PeerEvent": "peer_events",
+    "PeerEventKind": "peer_events",
+    "PeerEvents": "peer_events",
     "PeerGaterParams": "router.gater",
     "PeerId": "crypto.peer_id",
     "PeerInfo": "peer_info",
     "PeerScoreParams": "router.score_params",
+    "PeerScoreSnapshot": "router.score_snapshot",
     "PeerScoreThresholds": "router.score_params",
     "PingFailed": "ping_service",
     "PrivateKey": "crypto.keys",
@@ -62,13 +82,17 @@ _HOMES = {
     "PublishResult": "message",
     "ReceivedMessage": "message",
     "RemoteProtocolError": "wire.errors",
+    "RouterLimits": "router.params",
+    "ScoreExplanation": "router.score_explanation",
     "SeenStrategy": "router.params",
     "SignaturePolicy": "router.policy",
     "Subscription": "subscription",
+    "SubscriptionFilter": "router.subscription_filter",
     "SubscriptionStatistics": "subscription",
     "Topic": "topic",
     "TopicParams": "router.params",
     "TopicScoreParams": "router.score_params",
+    "Validator": "message",
     "Verdict": "router.effects",
     "allow_matching": "router.subscription_filter",
     "allow_topics": "router.subscription_filter",
@@ -76,22 +100,30 @@ _HOMES = {
 
 __all__ = [
     "AddressError",
+    "BackoffParams",
     "DialError",
     "ExtensionParams",
     "GossipParams",
     "GossipSubError",
     "Host",
     "HostConfig",
+    "HostStatistics",
+    "LazyParams",
     "LocalProtocolError",
     "MeshParams",
+    "MessageFilter",
     "PartExchange",
     "PartialHandler",
     "PartialMessage",
     "PartialMode",
+    "PeerEvent",
+    "PeerEventKind",
+    "PeerEvents",
     "PeerGaterParams",
     "PeerId",
     "PeerInfo",
     "PeerScoreParams",
+    "PeerScoreSnapshot",
     "PeerScoreThresholds",
     "PingFailed",
     "PrivateKey",
@@ -99,13 +131,17 @@ __all__ = [
     "PublishResult",
     "ReceivedMessage",
     "RemoteProtocolError",
+    "RouterLimits",
+    "ScoreExplanation",
     "SeenStrategy",
     "SignaturePolicy",
     "Subscription",
+    "SubscriptionFilter",
     "SubscriptionStatistics",
     "Topic",
     "TopicParams",
     "TopicScoreParams",
+    "Validator",
     "Verdict",
     "allow_matching",
     "allow_topics",

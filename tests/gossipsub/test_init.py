@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,29 @@ def test_every_name_of_the_public_api_is_there():
     assert sorted(gossipsub.__all__) == dir(gossipsub)
     for name in gossipsub.__all__:
         value = getattr(gossipsub, name)
-        assert value is getattr(sys.modules[value.__module__], name)
+        if value.__module__.startswith("gossipsub."):  # not the names of function types
+            assert value is getattr(sys.modules[value.__module__], name)
+
+
+STANDARD = {
+    "AsyncIterator",
+    "Callable",
+    "Iterable",
+    "None",
+    "PathLike",
+    "Random",
+    "Self",
+    "Sequence",
+}
+
+
+def test_what_hosts_and_topics_take_and_give_has_a_public_name():
+    members = {**vars(gossipsub.Topic), **vars(gossipsub.Host)}
+    public = [each for name, each in members.items() if not name.startswith("_")]
+    functions = [gossipsub.Host.__init__, *(each for each in public if callable(each))]
+    hints = " ".join(hint for each in functions for hint in each.__annotations__.values())
+    named = set(re.findall(r"[A-Z]\w+", hints))
+    assert named - STANDARD - {"TraceTarget"} <= set(gossipsub.__all__)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
