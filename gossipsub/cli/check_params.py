@@ -61,10 +61,10 @@ def _as_json(given: ScorePreset, report: ScoreReport) -> dict[str, Any]:
 
 
 def _read_file(path: str) -> ScorePreset:
-    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         given = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     try:
         return read_params(given, source=path)
@@ -80,7 +80,7 @@ def read_params(given: Any, *, source: str) -> ScorePreset:
     _refuse_unknown(values, PeerScoreParams, besides=_BESIDES)
     heartbeat = _number("heartbeat_interval", besides.get("heartbeat_interval", 1.0))
     if not 0.0 < heartbeat < 1e9:
-        raise ValueError(f"heartbeat_interval: must be above 0: {heartbeat}")
+        raise ValueError(f"heartbeat_interval: must be above 0 and below 1e9: {heartbeat}")
     return ScorePreset(
         source=source,
         score=_peer_params(values),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     flags = parser.parse_args(list(arguments))
     if not 2 <= flags.agents <= len(NAMES):
         parser.error(f"--agents: 2 to {len(NAMES)}")
+    if not (0.0 <= flags.pace < math.inf and 0.0 < flags.timeout < math.inf):
+        parser.error("--pace and --timeout are seconds: 0 or more, and more than 0")
     try:
         tasks = choose_tasks(flags.tasks)
     except ValueError as error:

@@ -111,7 +111,7 @@ def test_parameters_can_come_from_standard_input(
             "thresholds: need graylist <= publish <= gossip <= 0: -80.0, -50.0, 1",
         ),
         ({"thresholds": []}, "thresholds: must be an object, not []"),
-        ({"heartbeat_interval": 0}, "heartbeat_interval: must be above 0: 0"),
+        ({"heartbeat_interval": 0}, "heartbeat_interval: must be above 0 and below 1e9: 0"),
         (
             {"app_specific_weight": 1},
             "app_specific_weight: cannot be checked; leave the application's part (P5) out",
@@ -133,6 +133,16 @@ def test_a_file_that_cannot_be_read_ends_with_2_and_says_why(
     assert main(["check-params", path]) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", f"gossipsub check-params: {path}: {complaint}\n")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{", b"[" * 100_000])
+def test_what_is_no_text_or_nested_without_end_is_no_json(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "params.json"
+    path.write_bytes(content)
+    assert main(["check-params", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"gossipsub check-params: {path}: not JSON: ")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,10 @@ def test_without_go_it_says_so_and_runs_the_five(
     assert "2 of 2 tasks completed, 8 messages, 0 missing." in told
 
 
-@pytest.mark.parametrize("flags", [("--agents", "1"), ("--tasks", "0"), ("--nonsense",)])
+@pytest.mark.parametrize(
+    "flags",
+    [("--agents", "1"), ("--tasks", "0"), ("--pace", "-1"), ("--timeout", "nan"), ("--nonsense",)],
+)
 def test_a_wrong_flag_ends_with_status_2(flags: tuple[str, ...]) -> None:
     done = run_demo(*flags)
     assert (done.returncode, done.stdout) == (2, "")
