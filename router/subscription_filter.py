@@ -11,9 +11,10 @@ SubscriptionFilter = Callable[[str], bool]
 """Whether subscriptions to a topic, peers' and own ones, are allowed."""
 
 
-def allow_topics(topics: Iterable[str]) -> SubscriptionFilter:
-    """Those listed."""
-    return frozenset(topics).__contains__
+def allow_topics(topics: str | Iterable[str]) -> SubscriptionFilter:
+    """Those listed, or a single one."""
+    listed = (topics,) if isinstance(topics, str) else topics
+    return frozenset(listed).__contains__
 
 
 def allow_matching(pattern: str | re.Pattern[str]) -> SubscriptionFilter:
