@@ -161,7 +161,7 @@ async def test_a_connection_ends_in_time_though_its_peer_reads_nothing():
             await anyio.sleep(0.05)
             began = anyio.current_time()
             connection.close("over")
-        assert 0.1 < anyio.current_time() - began < 1
+        assert 0.1 < anyio.current_time() - began < 10
         assert connection.end_reason == "over"
 
 

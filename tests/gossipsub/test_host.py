@@ -446,7 +446,7 @@ async def test_an_address_that_answers_nothing_holds_up_the_next_only_a_moment(m
         address = friend.addresses[0].replace("/ip4/127.0.0.1", "/dns4/somewhere.example")
         began = anyio.current_time()
         await host.connect(address)
-        assert anyio.current_time() - began < 2
+        assert anyio.current_time() - began < 5
     assert connected == ["192.0.2.1", "127.0.0.1"]
 
 

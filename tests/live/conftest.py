@@ -38,7 +38,7 @@ class Pair:
     friend: Host
     delivered: int = 0
 
-    async def delivers(self, more: int = 3, *, timeout: float = 2.0) -> None:
+    async def delivers(self, more: int = 3, *, timeout: float = 10.0) -> None:
         """What the friend publishes from now on still comes through."""
         wanted = self.delivered + more
         with anyio.fail_after(timeout):
@@ -114,7 +114,7 @@ def subscribe() -> Callable[..., Awaitable[Topic]]:
         joined = await host.join(topic)
         await w.open_pubsub()
         await w.send_rpc(Rpc(subscriptions=[SubOpts(topic)]))
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             while w.peer_id not in joined.peers():
                 await anyio.sleep(0.001)
         return joined

@@ -73,7 +73,7 @@ def garbage(table: dict[str, bytes]) -> pytest.MarkDecorator:
 async def test_garbage_before_noise_ends_the_connection(good_pair, sent):
     async with good_pair() as pair, reach(pair.address) as wire:
         await wire.write(sent)
-        await wire.wait_closed(timeout=1)
+        await wire.wait_closed(timeout=4)
 
 
 NOISE_GARBAGE = {
@@ -90,7 +90,7 @@ NOISE_GARBAGE = {
 async def test_garbage_instead_of_the_first_noise_message_ends_the_connection(good_pair, sent):
     async with good_pair() as pair, reach(pair.address) as wire:
         await wire.write(OPENING + sent)
-        await wire.wait_closed(timeout=1)
+        await wire.wait_closed(timeout=4)
 
 
 @pytest.mark.parametrize("size", [0, 63, 64, 200, 65535])
@@ -99,7 +99,7 @@ async def test_garbage_instead_of_the_last_noise_message_ends_the_connection(goo
         await wire.propose(NOISE)
         await wire.shake_hands(KEY, initiator=True, messages=2)
         await wire.send_raw(size.to_bytes(2, "big") + RANDOM.randbytes(min(size, 1000)))
-        assert await wire.wait_closed(timeout=1) == b""
+        assert await wire.wait_closed(timeout=4) == b""
 
 
 FORGERIES = {
@@ -126,7 +126,7 @@ async def test_an_identity_not_proved_ends_the_connection_without_a_byte_of_yamu
             await wire.send_raw(b"\x00\x80" + bytes(128))
         else:
             await wire.shake_hands(KEY, initiator=True, **forged)
-        assert await wire.wait_closed(timeout=1) == b""
+        assert await wire.wait_closed(timeout=4) == b""
         assert [peer.peer for peer in pair.host.peers()] == [pair.friend.peer_id]
 
 
@@ -146,7 +146,7 @@ async def test_a_noise_frame_that_does_not_authenticate_ends_the_connection(good
         await w.wire.send_raw(damage(frame))
         after = w.wire.seal(Frame(PING, SYN, 0, 2).encode())
         await w.wire.send_raw(after)
-        await w.wait_ended(timeout=1)
+        await w.wait_ended(timeout=4)
         assert Frame(PING, ACK, 0, 2) not in w.journal.received("yamux")
 
 
@@ -172,8 +172,8 @@ YAMUX_VIOLATIONS = {
 async def test_a_yamux_violation_ends_the_session_with_a_protocol_error(good_pair, frames):
     async with good_pair() as pair, dial(pair.address) as w:
         await w.send_frames(*frames)
-        assert await w.wait_goaway(timeout=1) == 1
-        await w.wait_ended(timeout=1)
+        assert await w.wait_goaway(timeout=4) == 1
+        await w.wait_ended(timeout=4)
 
 
 @pytest.mark.parametrize("sent", list(NEGOTIATION_GARBAGE.values()), ids=list(NEGOTIATION_GARBAGE))
@@ -182,7 +182,7 @@ async def test_garbage_in_a_streams_negotiation_ends_only_the_stream(good_pair, 
     async with good_pair() as pair, dial(pair.address) as w:
         stream = await w.start_stream()
         await stream.write(sent)
-        await stream.wait_reset(timeout=1)
+        await stream.wait_reset(timeout=4)
         await w.open_stream(PING_PROTOCOL)
 
 
@@ -208,7 +208,7 @@ async def test_garbage_for_an_rpc_ends_only_the_stream(good_pair, sent):
         await w.serve_identify()
         stream = await w.open_pubsub()
         await stream.write(sent)
-        await stream.wait_reset(timeout=1)
+        await stream.wait_reset(timeout=4)
         await _still_heard(pair, w)
 
 
@@ -217,12 +217,12 @@ async def _still_heard(pair, w) -> None:
     topic = await pair.host.join("other")
     await w.open_pubsub()
     await w.send_rpc(Rpc(subscriptions=[SubOpts("other")]))
-    await topic.wait_for_peers(1, timeout=2)
+    await topic.wait_for_peers(1, timeout=4)
 
 
 async def _wait_over(w, stream) -> None:
     """The host reset the stream, or both sides closed it."""
-    await w.until(lambda: stream.reset_code is not None or stream.ended, "end of stream", 1)
+    await w.until(lambda: stream.reset_code is not None or stream.ended, "end of stream", 4)
 
 
 def _info(pair, w):
@@ -238,7 +238,7 @@ async def test_ten_thousand_empty_rpcs_are_nothing(good_pair):
         await stream.write(bytes(10_000))
         topic = await pair.host.join("other")
         await w.send_rpc(Rpc(subscriptions=[SubOpts("other")]))
-        await topic.wait_for_peers(1, timeout=2)
+        await topic.wait_for_peers(1, timeout=4)
         assert stream.reset_code is None
 
 
@@ -266,7 +266,7 @@ async def test_messages_nobody_signed_are_dropped_and_the_stream_goes_on(good_pa
         await w.send_rpc(Rpc(publish=forged))
         await w.send_rpc(Rpc(publish=forged * 100, subscriptions=[SubOpts("other")]))
         topic = await pair.host.join("other")
-        await topic.wait_for_peers(1, timeout=2)
+        await topic.wait_for_peers(1, timeout=4)
 
 
 IDENTIFY_GARBAGE = {
@@ -303,7 +303,7 @@ async def test_garbage_pushed_ends_only_the_stream(good_pair, sent):
         stream = await w.open_stream(PUSH)
         await stream.write(sent)
         await stream.finish()
-        await stream.wait_reset(timeout=1)
+        await stream.wait_reset(timeout=4)
         await w.open_stream(PING_PROTOCOL)
 
 
@@ -361,7 +361,7 @@ async def test_half_a_ping_is_never_answered(good_pair):
         stream = await w.open_stream(PING_PROTOCOL)
         await stream.write(bytes(31))
         await stream.finish()
-        assert await stream.read_to_end(timeout=1) == b""
+        assert await stream.read_to_end(timeout=4) == b""
 
 
 async def test_random_frames_of_well_formed_yamux_do_no_harm(good_pair):
@@ -377,7 +377,7 @@ async def test_random_frames_of_well_formed_yamux_do_no_harm(good_pair):
                     frames.append(Frame(kind, flags, rng.choice((1, 2, 3, 5)), length, body))
                 await w.send_frames(*frames)
                 await w.send_frame(GO_AWAY, 0, 0, 0)
-                await w.wait_ended(timeout=2)
+                await w.wait_ended(timeout=4)
 
 
 @pytest.mark.parametrize("ending", [RST, FIN])
@@ -398,7 +398,7 @@ async def test_a_stream_id_used_again_does_no_harm(good_pair, ending):
             await stream.read_to_end()
         else:
             await w.send_frames(*again, *again)
-            await stream.wait_reset(timeout=1)
+            await stream.wait_reset(timeout=4)
         await w.open_stream(PING_PROTOCOL)
 
 
@@ -407,17 +407,17 @@ async def test_a_stream_id_used_again_does_no_harm(good_pair, ending):
 
 async def _refuses(wire):
     await wire.write_lines(MULTISTREAM, "na")
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _answers_something_else(wire):
     await wire.write_lines(MULTISTREAM, "/noise/2")
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _talks_at_random(wire):
     await wire.write(RANDOM.randbytes(1000))
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _hangs_up(wire):
@@ -428,35 +428,35 @@ async def _hangs_up(wire):
 async def _sends_noise_garbage(wire):
     await wire.choose(NOISE)
     await wire.send_raw(b"\x00\x80" + RANDOM.randbytes(128))
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _forges_the_signature(wire):
     await wire.choose(NOISE)
     await wire.shake_hands(key_of_seed(1000), initiator=False, signature=bytes(64), messages=2)
-    assert (await wire.wait_closed(timeout=1))[34:] == b""
+    assert (await wire.wait_closed(timeout=4))[34:] == b""
 
 
 async def _has_no_muxer(wire):
     await wire.choose(NOISE)
     await wire.shake_hands(key_of_seed(1000), initiator=False, muxers=())
     await wire.write_lines(MULTISTREAM, "na")
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _is_silent(wire):
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _stops_before_noise(wire):
     await wire.choose(NOISE)
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 async def _stops_before_the_muxer(wire):
     await wire.choose(NOISE)
     await wire.shake_hands(key_of_seed(1000), initiator=False, muxers=())
-    await wire.wait_closed(timeout=1)
+    await wire.wait_closed(timeout=4)
 
 
 LISTENERS = {
@@ -499,7 +499,7 @@ async def test_a_peer_other_than_the_one_dialled_is_refused_before_it_learns_who
             async with listener.accept_wire() as wire:
                 await wire.choose(NOISE)
                 await wire.shake_hands(listener.key, initiator=False, messages=2)
-                learnt.append(await wire.wait_closed(timeout=1))
+                learnt.append(await wire.wait_closed(timeout=4))
 
         tasks.start_soon(serve)
         address = listener.address.replace(str(listener.key.peer_id()), str(KEY.peer_id()))
@@ -522,4 +522,4 @@ async def test_a_yamux_client_that_answers_as_server_is_refused(good_pair):
         await wire.upgrade(KEY, initiator=True, muxers=(YAMUX,))
         async with play(wire, KEY, client=False) as w:
             await w.start_stream()
-            assert await w.wait_goaway(timeout=1) == 1
+            assert await w.wait_goaway(timeout=4) == 1
