@@ -205,6 +205,8 @@ class PubSub:
     def block(self, peer: PeerId, seconds: float | None) -> None:
         now = self.timers.now()
         self.router.blacklist(peer, until=None if seconds is None else now + seconds, now=now)
+        if peer in self.peers:
+            self.peers[peer].cut_off()
         self.flush()
 
     def blocked(self) -> tuple[PeerId, ...]:

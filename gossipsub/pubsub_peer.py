@@ -168,7 +168,13 @@ class PubsubPeer:
 
     # -- the router's view -----------------------------------------------------------------
 
+    def cut_off(self) -> None:
+        """The router has forgotten the peer, whose connections are about to end."""
+        self._unregister()
+
     def _register(self, protocol: str) -> None:
+        if self.pubsub.is_blocked(self.peer):
+            return  # the router would not take it, nor hear of it again once it is unblocked
         router, now = self.pubsub.router, self.pubsub.timers.now()
         if self.is_registered:
             router.outbound_stream_reopened(self.peer, protocol=protocol, now=now)

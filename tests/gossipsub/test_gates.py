@@ -14,7 +14,7 @@ from gossipsub import (
     allow_matching,
     allow_topics,
 )
-from gossipsub.conformance.scripted_peer import dial
+from gossipsub.conformance.scripted_peer import PUBSUB, dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.wire.rpc import Control, Graft, Message, Rpc, SubOpts
@@ -67,6 +67,30 @@ async def test_a_blocked_peer_is_cut_off_and_may_come_back_when_it_is_let():
         assert not host.unblock(peer.peer_id)
         await host.connect(peer.addresses[0])
         assert [info.peer for info in host.peers()] == [peer.peer_id]
+
+
+@pytest.mark.rule("VAL-15")
+async def test_a_peer_that_comes_back_before_its_old_connection_is_gone_takes_part_again():
+    async with Host() as host, dial(host.addresses[0], seed=5) as old:
+        topic = await host.join("news")
+
+        async def never_end(stream):
+            await anyio.sleep_forever()
+
+        old.serve(*PUBSUB, handler=never_end)  # so that cutting it off takes its time
+        await old.accept_stream()
+        await old.open_pubsub()
+        await old.send_rpc(Rpc(subscriptions=[SubOpts("news")]))
+        await until(lambda: topic.peers() == (old.peer_id,))
+        host.block(old.peer_id)
+        host.unblock(old.peer_id)
+        async with dial(host.addresses[0], seed=5) as new:
+            await new.serve_identify()
+            await new.open_pubsub()
+            await new.send_rpc(Rpc(subscriptions=[SubOpts("news")]))
+            assert host.statistics().connections == 2
+            await until(lambda: host.statistics().connections == 1)
+            await until(lambda: topic.peers() == (new.peer_id,))
 
 
 @pytest.mark.rule("VAL-15")
