@@ -232,7 +232,8 @@ class Host:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where this host listens, each ending in `/p2p/` and its peer id."""
+        """Where this host listens, each ending in `/p2p/` and its peer id. Where it listens on
+        every interface, the loopback address stands for all."""
         loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}
         return tuple(
             str(address.with_host(loopback.get(address.host, address.host)).with_peer(self.peer_id))
@@ -379,6 +380,7 @@ class Host:
         A plain function runs where it is called and must be quick; a coroutine function may take
         its time. True or ACCEPT passes the message on, False or REJECT drops it and blames the
         sender, IGNORE drops it. An exception is logged and counts as IGNORE.
+        LocalProtocolError: the topic has a validator already, or none to remove.
         """
         self._require_running()
         self._pubsub.set_validator(topic, validator)

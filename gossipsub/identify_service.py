@@ -1,4 +1,7 @@
-"""Identify over a host's connections: ask, answer, push, and take pushes (libp2p identify)."""
+"""Identify over a host's connections: ask, answer, and take pushes (libp2p identify).
+
+Nothing is pushed: what a host tells of itself does not change while it is open.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +87,6 @@ class IdentifyService:
     def ask(self, connection: Connection) -> None:
         """Open a stream and ask; a peer that does not answer in time is left unidentified."""
         connection.open_stream([PROTOCOL], self._ask_handler, _nothing)
-
-    def push(self, connection: Connection) -> None:
-        """Tell the peer that what identify says of us has changed: always the whole of it,
-        since go replaces its protocol list by what a push holds."""
-        connection.open_stream(
-            [PUSH_PROTOCOL], lambda stream: _Answer(stream, self._message(stream)), _nothing
-        )
 
     def forget(self, connection: Connection) -> None:
         self._known.pop(connection, None)

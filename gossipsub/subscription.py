@@ -9,6 +9,7 @@ from typing import Self
 
 from gossipsub.inbox import Inbox
 from gossipsub.message import ReceivedMessage
+from gossipsub.wire.errors import LocalProtocolError
 
 logger = logging.getLogger("gossipsub.subscription")
 
@@ -38,6 +39,8 @@ class Subscription(Inbox[ReceivedMessage]):
         message_filter: MessageFilter | None = None,
     ) -> None:
         super().__init__(buffer=buffer, opened=opened, closed=closed)
+        if message_filter is not None and not callable(message_filter):
+            raise LocalProtocolError(f"a message filter is a function: {message_filter!r}")
         self._filter = message_filter
 
     def push(self, message: ReceivedMessage) -> None:

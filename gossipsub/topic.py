@@ -41,6 +41,7 @@ class Topic:
 
         What `message_filter` answers False for is not put into the buffer; nor is that for which
         it fails, which is logged. It runs where messages are delivered and must be quick.
+        LocalProtocolError: `buffer` is no positive number, or `message_filter` no function.
         """
         return Subscription(
             buffer=self._pubsub.config.subscription_buffer if buffer is None else buffer,

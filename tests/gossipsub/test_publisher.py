@@ -158,6 +158,8 @@ async def test_what_a_subscription_filters_out_fills_no_buffer(caplog):
 
     async with Host() as host:
         topic = await host.join("news")
+        with pytest.raises(LocalProtocolError, match=r"^a message filter is a function: 'a'$"):
+            topic.subscribe(message_filter="a")
         async with (
             topic.subscribe(buffer=2, message_filter=choose) as some,
             topic.subscribe(message_filter=lambda message: message.sender != host.peer_id) as none,
