@@ -68,7 +68,7 @@ def test_the_readme_has_examples_that_run() -> None:
 
 def test_every_command_the_readme_names_exists() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    for command in sorted(set(re.findall(r"^gossipsub (\w+)", readme, re.MULTILINE))):
+    for command in sorted(set(re.findall(r"^gossipsub ([\w-]+)", readme, re.MULTILINE))):
         done = subprocess.run(
             [sys.executable, "-m", "gossipsub", command, "--help"],
             capture_output=True,
