@@ -320,7 +320,8 @@ class Host:
         return self._pubsub.blocked()
 
     async def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
-        """Seconds of one round trip. PingFailed without an echo, DialError if not connected."""
+        """Seconds of one round trip. PingFailed without an echo, DialError if not connected,
+        LocalProtocolError while another ping to the peer is under way."""
         self._require_running()
         peer = peer_id_of(peer)
         connection = self._connections.get(peer)
