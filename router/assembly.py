@@ -21,6 +21,8 @@ from gossipsub.router.mcache import MessageCache
 from gossipsub.router.mesh import Mesh
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
+from gossipsub.router.outside import OutsideMesh
+from gossipsub.router.own_targets import OwnTargets
 from gossipsub.router.params import GossipParams
 from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peer_exchange import PeerExchange
@@ -70,13 +72,7 @@ class Parts:
             direct_peers, params, me=me, peers=self.peers, outbox=self.outbox, now=now
         )
         self.mesh = self._make_mesh()
-        self.fanout = Fanout(
-            ttl=params.fanout_ttl,
-            threshold=params.thresholds.publish,
-            peers=self.peers,
-            score=score,
-            rng=rng,
-        )
+        self._make_targets()
         self.messages = self._make_messages(me)
         self.wanted = self._make_wanted()
         self.gossip = self._make_gossip()
@@ -181,6 +177,24 @@ class Parts:
             rng=self._rng,
         )
 
+    def _make_targets(self) -> None:
+        params, peers, score, rng = self._params, self.peers, self._score, self._rng
+        threshold = params.thresholds.publish
+        self.fanout = Fanout(
+            ttl=params.fanout_ttl, threshold=threshold, peers=peers, score=score, rng=rng
+        )
+        self.outside = OutsideMesh(threshold=threshold, peers=peers, score=score)
+        self.own_targets = OwnTargets(
+            params,
+            topics=self.topics,
+            meshes=self.meshes,
+            peers=peers,
+            outside=self.outside,
+            fanout=self.fanout,
+            score=score,
+            rng=rng,
+        )
+
     def _make_messages(self, me: bytes) -> Messages:
         return Messages(
             self._params,
@@ -188,12 +202,11 @@ class Parts:
             topics=self.topics,
             joined=self.joined,
             meshes=self.meshes,
-            peers=self.peers,
+            outside=self.outside,
             mcache=self.mcache,
             outbox=self.outbox,
             idontwant=self.idontwant,
             partial=self.partial,
-            score=self._score,
             scoring=self.scoring,
             gater=self.gater,
             blacklist=self.blacklist,

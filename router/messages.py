@@ -12,9 +12,9 @@ from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
+from gossipsub.router.outside import OutsideMesh
 from gossipsub.router.params import GossipParams, SeenStrategy, TopicSettings
 from gossipsub.router.partial import PartialMessages
-from gossipsub.router.peers import PeerTable
 from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
 from gossipsub.router.scoring import Scoring
@@ -47,12 +47,11 @@ class Messages:
         topics: TopicTable,
         joined: Mapping[str, bool],
         meshes: Mapping[str, dict[bytes, None]],
-        peers: PeerTable,
+        outside: OutsideMesh,
         mcache: MessageCache,
         outbox: Outbox,
         idontwant: IDontWants,
         partial: PartialMessages,
-        score: Callable[[bytes], float],
         scoring: Scoring | None,
         gater: PeerGater | None,
         blacklist: Blacklist,
@@ -60,15 +59,13 @@ class Messages:
         limits = params.limits
         self._me = me
         self._topics = topics
-        self._publish_threshold = params.thresholds.publish
         self._joined = joined
         self._meshes = meshes
-        self._peers = peers
+        self._outside = outside
         self._mcache = mcache
         self._outbox = outbox
         self._idontwant = idontwant
         self._partial = partial
-        self._score = score
         self._scoring = scoring
         self._gater = gater
         self._blacklist = blacklist
@@ -209,9 +206,9 @@ class Messages:
         self._outbox.send_to_all(
             [peer for peer in mesh if peer not in have_it], rpc, Lane.FORWARDED
         )
-        flooded = self._flooded_targets(message.topic, have_it)
-        if flooded:
-            self._outbox.send_to_all(flooded, rpc, Lane.FORWARDED)
+        outside = self._outside.targets(message.topic, have_it)
+        if outside:
+            self._outbox.send_to_all(outside, rpc, Lane.FORWARDED)
 
     def own_id(self, message: Message) -> bytes:
         """The id of a message about to be published. LocalProtocolError where it has none."""
@@ -227,14 +224,14 @@ class Messages:
         self,
         message: Message,
         message_id: bytes,
-        targets: Callable[[], Iterable[bytes]],
+        targets: Callable[[Collection[bytes]], Iterable[bytes]],
         now: float,
         *,
         local_only: bool = False,
         cache: bool = True,
     ) -> PublishReceipt:
         """Deliver and send an own message; `targets` says to whom, besides direct and floodsub
-        peers.
+        peers; it is told who must not get it.
 
         With `local_only` it is only delivered here. Without `cache` it is sent, but neither
         gossiped about nor sent to who asks for it.
@@ -271,8 +268,8 @@ class Messages:
             self._outbox.effects.append(Deliver(message, message_id, None))
         if local_only:
             return PublishReceipt(message_id, ())
-        chosen = dict.fromkeys(targets())
-        chosen.update(dict.fromkeys(self._flooded_targets(message.topic, have_it)))
+        chosen = dict.fromkeys(targets(have_it))
+        chosen.update(dict.fromkeys(self._outside.targets(message.topic, have_it)))
         peers = tuple(peer for peer in chosen if peer not in have_it)
         self._outbox.send_to_all(peers, Rpc(publish=(message,)), Lane.OWN)
         return PublishReceipt(message_id, peers)
@@ -301,18 +298,6 @@ class Messages:
 
     def pending_count(self) -> int:
         return len(self._pending)
-
-    def _flooded_targets(self, topic: str, have_it: Collection[bytes]) -> list[bytes]:
-        flooded = self._peers.flooded_in(topic)
-        if flooded is None:
-            return []
-        return [
-            peer
-            for peer, record in flooded.items()
-            if peer not in have_it
-            and (record.direct or self._score(peer) >= self._publish_threshold)
-            and self._peers.is_welcome(peer, topic)
-        ]
 
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
         """Drop it, and blame its sender."""

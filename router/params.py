@@ -346,6 +346,9 @@ class GossipParams:
     seen_strategy: SeenStrategy = SeenStrategy.FIRST_SEEN
     flood_publish: bool = True
     """Send own messages to all peers of the topic, not only to the mesh (go: off; spec: on)."""
+    flood_publish_bandwidth: float | None = None
+    """Bytes per second to spend on a flood: besides the mesh an own message goes to no more peers
+    than can be sent its data in one heartbeat, but to D_low in all. None: to all of them."""
     peer_exchange: bool = False
     """Name other peers of the topic to those that are pruned (PX); for well-connected nodes that
     the others trust, bootstrappers above all."""
@@ -378,6 +381,8 @@ class GossipParams:
         _require_positive(self, "direct_connect_ticks")
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
         _require_not_negative(self, "direct_connect_delay")
+        if self.flood_publish_bandwidth is not None:
+            _require_positive(self, "flood_publish_bandwidth")
         if not 0 <= self.exchange_peers <= 16:
             raise ValueError(f"exchange_peers must be in 0..16: {self.exchange_peers}")
         if not self.protocols:

@@ -64,6 +64,7 @@ class Router(PartialInputs):
         self._mesh = parts.mesh
         self._gossip = parts.gossip
         self._fanout = parts.fanout
+        self._own_targets = parts.own_targets
         self._messages = parts.messages
         self._wanted = parts.wanted
         self._blacklist = parts.blacklist
@@ -227,14 +228,15 @@ class Router(PartialInputs):
 
         `message_id` is its id, where the driver has asked for it already.
 
-        With flood publishing to every peer of the topic, else to the mesh, or to the fanout
-        where the topic is not joined; to direct and floodsub peers always. Nobody to send to is
-        no error: the message is kept for IWANT, unless `cache` is False. With `local_only` it is
-        delivered here and not sent. LocalProtocolError where it has no id.
+        With flood publishing to every peer of the topic (or to as many as there is bandwidth
+        for), else to the mesh, or to the fanout where the topic is not joined; to direct and
+        floodsub peers always. Nobody to send to is no error: the message is kept for IWANT,
+        unless `cache` is False. With `local_only` it is delivered here and not sent.
+        LocalProtocolError where it has no id.
         """
         if message_id is None:
             message_id = self.message_id(message)
-        targets = partial(self._own_targets, message.topic, now)
+        targets = partial(self._own_targets.of, message, now)
         return self._messages.publish(
             message, message_id, targets, now, local_only=local_only, cache=cache
         )
@@ -410,16 +412,6 @@ class Router(PartialInputs):
             self._mesh.handle_graft(peer, control.graft, now=now)
         if control.prune:
             self._mesh.handle_prune(peer, control.prune, now=now)
-
-    def _own_targets(self, topic: str, now: float) -> Iterable[bytes]:
-        mesh = self._mesh.meshes.get(topic)
-        if self._params.flood_publish:
-            threshold = self._params.thresholds.publish
-            everybody = [*(mesh or ()), *(peer.id for peer in self._peers.audience(topic))]
-            return [peer for peer in everybody if self.score(peer) >= threshold]
-        if mesh is None:
-            return self._fanout.publish(topic, self._topics.of(topic).mesh.d, now=now)
-        return mesh
 
     def _heartbeat(self, now: float) -> None:
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
