@@ -179,11 +179,14 @@ class Parts:
 
     def _make_targets(self) -> None:
         params, peers, score, rng = self._params, self.peers, self._score, self._rng
-        threshold = params.thresholds.publish
         self.fanout = Fanout(
-            ttl=params.fanout_ttl, threshold=threshold, peers=peers, score=score, rng=rng
+            ttl=params.fanout_ttl,
+            threshold=params.thresholds.publish,
+            peers=peers,
+            score=score,
+            rng=rng,
         )
-        self.outside = OutsideMesh(threshold=threshold, peers=peers, score=score)
+        self.outside = OutsideMesh(params, peers=peers, score=score, rng=rng)
         self.own_targets = OwnTargets(
             params,
             topics=self.topics,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FLOODSUB = "/floodsub/1.0.0"
+RANDOMSUB = "/randomsub/1.0.0"
 GOSSIPSUB_V10 = "/meshsub/1.0.0"
 GOSSIPSUB_V11 = "/meshsub/1.1.0"
 GOSSIPSUB_V12 = "/meshsub/1.2.0"
@@ -19,6 +20,8 @@ class Features:
 
     mesh: bool = False
     """GRAFT, PRUNE, IHAVE and IWANT (v1.0); without it the peer is a floodsub peer."""
+    random: bool = False
+    """Not every message is sent to it: of the peers that have this, some are drawn each time."""
     peer_exchange: bool = False
     """Backoff and peers in PRUNE (v1.1)."""
     idontwant: bool = False
@@ -33,6 +36,7 @@ _FEATURES = {
     GOSSIPSUB_V11: Features(mesh=True, peer_exchange=True),
     GOSSIPSUB_V10: Features(mesh=True),
     FLOODSUB: Features(),
+    RANDOMSUB: Features(random=True),
 }
 
 

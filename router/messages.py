@@ -190,7 +190,7 @@ class Messages:
         self._forward(pending)
 
     def _forward(self, pending: Pending) -> None:
-        """To mesh, direct and floodsub peers, not to the author, nor to those who sent a copy
+        """To mesh peers and those outside of it, not to the author, nor to those who sent a copy
         (VAL-13), refused one, or request parts instead: direct peers' IDONTWANT counts as well
         (so rust, not go)."""
         message, have_it = pending.message, pending.senders
@@ -230,8 +230,8 @@ class Messages:
         local_only: bool = False,
         cache: bool = True,
     ) -> PublishReceipt:
-        """Deliver and send an own message; `targets` says to whom, besides direct and floodsub
-        peers; it is told who must not get it.
+        """Deliver and send an own message; `targets` says to whom, besides peers outside of the
+        mesh; it is told who must not get it.
 
         With `local_only` it is only delivered here. Without `cache` it is sent, but neither
         gossiped about nor sent to who asks for it.

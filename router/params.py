@@ -349,6 +349,9 @@ class GossipParams:
     flood_publish_bandwidth: float | None = None
     """Bytes per second to spend on a flood: besides the mesh an own message goes to no more peers
     than can be sent its data in one heartbeat, but to D_low in all. None: to all of them."""
+    randomsub_size: int = 0
+    """Nodes in the network, about, where randomsub is among `protocols`: a message goes to as many
+    randomsub peers as the square root of it, but to 6 at least."""
     peer_exchange: bool = False
     """Name other peers of the topic to those that are pruned (PX); for well-connected nodes that
     the others trust, bootstrappers above all."""
@@ -367,7 +370,8 @@ class GossipParams:
     message_id: Callable[[Message], bytes] = origin_id
     """Id of a message; where it raises or gives no bytes, the message is ignored."""
     protocols: tuple[str, ...] = OFFERED
-    """Protocol ids offered to peers, best first; the first a peer accepts decides its features."""
+    """Protocol ids offered to peers, best first; the first a peer accepts decides its features.
+    `(RANDOMSUB, FLOODSUB)`, of `router.features`, makes a randomsub node as go's."""
     protocol_match: Callable[[str, str], bool] | None = None
     """Whether one of `protocols` may be spoken with a peer that names it otherwise (the peer's id
     comes second), for other prefixes, say; None: only equal ids match. Must not raise."""
@@ -380,7 +384,7 @@ class GossipParams:
         _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")
         _require_positive(self, "direct_connect_ticks")
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")
-        _require_not_negative(self, "direct_connect_delay")
+        _require_not_negative(self, "direct_connect_delay", "randomsub_size")
         if self.flood_publish_bandwidth is not None:
             _require_positive(self, "flood_publish_bandwidth")
         if not 0 <= self.exchange_peers <= 16:

@@ -63,6 +63,7 @@ class PeerTable:
         self.connected: dict[bytes, Peer] = {}
         self._topics: dict[str, dict[bytes, Peer]] = {}
         self._flooded: dict[str, dict[bytes, Peer]] = {}
+        self._random: dict[str, dict[bytes, Peer]] = {}
 
     def add(self, peer: Peer) -> None:
         self.connected[peer.id] = peer
@@ -92,8 +93,7 @@ class PeerTable:
             return False
         peer.topics[topic] = None
         self._topics.setdefault(topic, {})[peer.id] = peer
-        if not peer.in_meshes:
-            self._flooded.setdefault(topic, {})[peer.id] = peer
+        self._list_outside(peer, topic)
         return True
 
     def unsubscribe(self, peer: Peer, topic: str) -> bool:
@@ -103,7 +103,7 @@ class PeerTable:
         del peer.topics[topic]
         peer.partial.pop(topic, None)
         self._unlist(self._topics, topic, peer)
-        self._unlist(self._flooded, topic, peer)
+        self._unlist_outside(peer, topic)
         return True
 
     def in_topic(self, topic: str) -> Mapping[bytes, Peer]:
@@ -130,6 +130,11 @@ class PeerTable:
         only floodsub. None where there are none."""
         return self._flooded.get(topic)
 
+    def random_in(self, topic: str) -> Mapping[bytes, Peer] | None:
+        """Those subscribed that speak only randomsub, without direct peers; None where there are
+        none."""
+        return self._random.get(topic)
+
     def known_topics(self) -> int:
         """Number of topics with a subscriber."""
         return len(self._topics)
@@ -137,9 +142,18 @@ class PeerTable:
     def _relist(self, peer: Peer) -> None:
         peer.in_meshes = peer.features.mesh and not peer.direct
         for topic in peer.topics:
-            self._unlist(self._flooded, topic, peer)
-            if not peer.in_meshes:
-                self._flooded.setdefault(topic, {})[peer.id] = peer
+            self._unlist_outside(peer, topic)
+            self._list_outside(peer, topic)
+
+    def _list_outside(self, peer: Peer, topic: str) -> None:
+        if not peer.in_meshes:
+            is_random = peer.features.random and not peer.direct
+            table = self._random if is_random else self._flooded
+            table.setdefault(topic, {})[peer.id] = peer
+
+    def _unlist_outside(self, peer: Peer, topic: str) -> None:
+        self._unlist(self._flooded, topic, peer)
+        self._unlist(self._random, topic, peer)
 
     @staticmethod
     def _unlist(table: dict[str, dict[bytes, Peer]], topic: str, peer: Peer) -> None:

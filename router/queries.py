@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gossipsub.router.assembly import Parts
+from gossipsub.router.outside import RANDOMSUB_PEERS
 from gossipsub.router.params import TopicSettings
 from gossipsub.router.score_explanation import ScoreExplanation
 from gossipsub.router.score_snapshot import PeerScoreSnapshot
@@ -40,8 +41,9 @@ class Queries:
 
     def has_enough_peers(self, topic: str, wanted: int | None = None) -> bool:
         """Whether a message published now would go to `wanted` peers (D_low where not given):
-        direct and floodsub peers and those of the mesh, or where the topic is not joined those
-        the fanout can take. D_high mesh peers are enough in any case."""
+        direct, floodsub and randomsub peers and those of the mesh, or where the topic is not
+        joined those the fanout can take. D_high mesh peers, or 6 randomsub peers, are enough in
+        any case."""
         parts = self._parts
         mesh = parts.mesh.meshes.get(topic)
         members = parts.peers.mesh_capable(topic) if mesh is None else mesh
@@ -49,8 +51,11 @@ class Queries:
         reached = sum(1 for _ in members)
         if reached >= degrees.d_high:
             return True
-        flooded = parts.peers.flooded_in(topic) or ()
-        reached += sum(parts.peers.is_welcome(peer, topic) for peer in flooded)
+        flooded, random = parts.peers.flooded_in(topic) or (), parts.peers.random_in(topic) or ()
+        random_peers = sum(parts.peers.is_welcome(peer, topic) for peer in random)
+        if random_peers >= RANDOMSUB_PEERS:
+            return True
+        reached += random_peers + sum(parts.peers.is_welcome(peer, topic) for peer in flooded)
         return reached >= (degrees.d_low if wanted is None else wanted)
 
     def topics(self) -> list[str]:

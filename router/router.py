@@ -230,9 +230,9 @@ class Router(PartialInputs):
 
         With flood publishing to every peer of the topic (or to as many as there is bandwidth
         for), else to the mesh, or to the fanout where the topic is not joined; to direct and
-        floodsub peers always. Nobody to send to is no error: the message is kept for IWANT,
-        unless `cache` is False. With `local_only` it is delivered here and not sent.
-        LocalProtocolError where it has no id.
+        floodsub peers always, and to some randomsub peers. Nobody to send to is no error: the
+        message is kept for IWANT, unless `cache` is False. With `local_only` it is delivered
+        here and not sent. LocalProtocolError where it has no id.
         """
         if message_id is None:
             message_id = self.message_id(message)

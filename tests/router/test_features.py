@@ -19,6 +19,7 @@ from gossipsub.router.features import OFFERED, Features, features_of
             "/meshsub/1.3.0",
             Features(mesh=True, peer_exchange=True, idontwant=True, extensions=True),
         ),
+        ("/randomsub/1.0.0", Features(random=True)),
         ("/something/else", Features()),
     ],
 )
