@@ -60,6 +60,13 @@ class HostConfig:
 
     max_rpc_bytes: int = 1 << 20
     """Largest pubsub RPC accepted or sent (gossipsub's usual 1 MiB)."""
+    overhead_bytes_per_second: float | None = None
+    """What a peer may send besides data of messages; an RPC that goes beyond it is dropped, with
+    the announcements in it. nim's overheadRateLimit, but IHAVE and IWANT count. None: no limit."""
+    overhead_burst_bytes: int = 1 << 20
+    """What it may send so at once, after a pause; an RPC with more is dropped in any case."""
+    overhead_disconnect: bool = False
+    """Disconnect such a peer as well."""
     outbound_queue_rpcs: int = 1024
     """RPCs waiting for one peer; when full, the lowest class is dropped."""
     outbound_queue_bytes: int = 8 << 20
@@ -78,6 +85,8 @@ class HostConfig:
             if field.type == "bool":
                 if not isinstance(value, bool):
                     raise LocalProtocolError(f"{field.name} must be True or False: {value!r}")
+                continue
+            if value is None and field.type == "float | None":
                 continue
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not value > 0:

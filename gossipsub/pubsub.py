@@ -17,6 +17,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.lax_signing import warn_of_lax_signing
 from gossipsub.message import Validator
+from gossipsub.overhead import OverheadLimit
 from gossipsub.partial import PartialTopics
 from gossipsub.publisher import Publisher
 from gossipsub.pubsub_peer import PubsubPeer
@@ -89,6 +90,8 @@ class PubSub:
         )
         self._trace = watching.host_trace(self.me, self.router.message_id)
         self._counters = Counters()
+        rate, burst = config.overhead_bytes_per_second, config.overhead_burst_bytes
+        self.overhead = None if rate is None else OverheadLimit(rate=rate, burst=burst)
         self.topics: dict[str, Topic] = {}
         self.peers: dict[bytes, PubsubPeer] = {}
         self.partial = PartialTopics(self)
@@ -236,6 +239,7 @@ class PubSub:
             rpc_in=counters.rpc_in,
             rpc_out=counters.rpc_out,
             rpc_dropped=counters.rpc_dropped,
+            rpc_refused=0 if self.overhead is None else self.overhead.refused,
             published=self.publisher.published,
             delivered=counters.delivered,
             duplicates=counts.pop("duplicate", 0),
@@ -275,8 +279,7 @@ class PubSub:
                 self._connect(effect)
             case Disconnect(peer=peer, reason=reason):
                 if peer in self.peers:
-                    for connection in self.peers[peer].connections:
-                        connection.close(reason)
+                    self.peers[peer].disconnect(reason)
             case PartialReceived() | PartialGossip():
                 self.partial.put(effect)
             case Trace():

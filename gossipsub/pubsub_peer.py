@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gossipsub.outbound_queue import OutboundQueue
+from gossipsub.overhead import OverheadLimit
 from gossipsub.pubsub_streams import PubsubInbound, PubsubOutbound
 from gossipsub.stream import Stream
 from gossipsub.wire.rpc import Rpc
@@ -163,8 +164,21 @@ class PubsubPeer:
         already wait for validation in such number that more would be lost."""
         return not self.is_registered or self.pubsub.validation_is_behind(self)
 
-    def receive_rpc(self, rpc: Rpc) -> None:
-        self.pubsub.receive_rpc(self.peer, rpc)
+    def receive_rpc(self, rpc: Rpc, size: int) -> None:
+        if self.pubsub.overhead is None or self._may_send(self.pubsub.overhead, rpc, size):
+            self.pubsub.receive_rpc(self.peer, rpc)
+
+    def _may_send(self, overhead: OverheadLimit, rpc: Rpc, size: int) -> bool:
+        if overhead.admits(self.peer, rpc, size, self.pubsub.timers.now()):
+            return True
+        logger.debug("too much besides messages peer=%s bytes=%s", self.peer.short(), size)
+        if self.pubsub.config.overhead_disconnect:
+            self.disconnect("it sends too much besides messages")
+        return False
+
+    def disconnect(self, reason: str) -> None:
+        for connection in self.connections:
+            connection.close(reason)
 
     # -- the router's view -----------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class PubsubInbound(StreamHandler):
             if frame is None:
                 break
             if frame:
-                peer.receive_rpc(decode_rpc(frame, limits))
+                peer.receive_rpc(decode_rpc(frame, limits), len(frame))
         self.held = False
         self._stream.consumed(self._uncredited)
         self._uncredited = 0

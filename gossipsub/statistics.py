@@ -24,6 +24,8 @@ class HostStatistics:
     rpc_out: int
     rpc_dropped: int
     """RPCs that found a peer's queue full, or no stream to it."""
+    rpc_refused: int
+    """RPCs of peers that sent more besides messages than `overhead_bytes_per_second`."""
     published: int
     delivered: int
     """Messages handed to subscriptions, own ones included."""

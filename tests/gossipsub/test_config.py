@@ -9,14 +9,25 @@ from gossipsub.wire.errors import LocalProtocolError
 
 COUNTS = [field.name for field in fields(HostConfig) if field.type == "int"]
 SECONDS = [field.name for field in fields(HostConfig) if field.type == "float"]
+OPTIONS = [field.name for field in fields(HostConfig) if field.type == "float | None"]
 
 
 SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
 
 
-def test_every_field_is_a_count_a_time_or_a_switch():
-    assert len(COUNTS) + len(SECONDS) + len(SWITCHES) == len(fields(HostConfig))
+def test_every_field_is_a_count_a_time_a_switch_or_a_limit_that_may_be_absent():
+    kinds = [COUNTS, SECONDS, SWITCHES, OPTIONS]
+    assert sum(len(names) for names in kinds) == len(fields(HostConfig))
     HostConfig()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_limit_that_may_be_absent_is_positive_where_it_is_given(name):
+    assert getattr(HostConfig(**{name: None}), name) is None
+    assert getattr(HostConfig(**{name: 0.5}), name) == 0.5
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: 0})
+    assert str(refused.value) == f"{name} must be a positive number: 0"
 
 
 @pytest.mark.parametrize("name", SWITCHES)
