@@ -11,21 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossipsub.address import AddressError
     from gossipsub.config import HostConfig
-    from gossipsub.connections import DialError
     from gossipsub.crypto.keys import PrivateKey, PublicKey
     from gossipsub.crypto.peer_id import PeerId
     from gossipsub.host import Host
-    from gossipsub.message import PublishResult, ReceivedMessage, Validator
-    from gossipsub.partial import PartialHandler, PartialMessage
-    from gossipsub.parts import PartExchange
     from gossipsub.peer_events import PeerEvent, PeerEventKind, PeerEvents
     from gossipsub.peer_info import PeerInfo
-    from gossipsub.ping_service import PingFailed
+    from gossipsub.pubsub.message import PublishResult, ReceivedMessage, Validator
+    from gossipsub.pubsub.partial import PartialHandler, PartialMessage
+    from gossipsub.pubsub.parts import PartExchange
+    from gossipsub.pubsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
+    from gossipsub.pubsub.topic import Topic
+    from gossipsub.router.admission.gater import PeerGaterParams
+    from gossipsub.router.admission.subscription_filter import (
+        SubscriptionFilter,
+        allow_matching,
+        allow_topics,
+    )
     from gossipsub.router.effects import Verdict
-    from gossipsub.router.extension_params import ExtensionParams, PartialMode
-    from gossipsub.router.gater import PeerGaterParams
+    from gossipsub.router.extension.params import ExtensionParams, PartialMode
     from gossipsub.router.params import (
         BackoffParams,
         GossipParams,
@@ -36,24 +40,20 @@ if TYPE_CHECKING:
         TopicParams,
     )
     from gossipsub.router.policy import SignaturePolicy
-    from gossipsub.router.score_explanation import ScoreExplanation
-    from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-    from gossipsub.router.score_snapshot import PeerScoreSnapshot
-    from gossipsub.router.subscription_filter import (
-        SubscriptionFilter,
-        allow_matching,
-        allow_topics,
-    )
+    from gossipsub.router.score.explanation import ScoreExplanation
+    from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+    from gossipsub.router.score.snapshot import PeerScoreSnapshot
     from gossipsub.statistics import HostStatistics
-    from gossipsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
-    from gossipsub.topic import Topic
+    from gossipsub.transport.address import AddressError
+    from gossipsub.transport.connections import DialError
+    from gossipsub.transport.ping_service import PingFailed
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
 _HOMES = {
-    "AddressError": "address",
+    "AddressError": "transport.address",
     "BackoffParams": "router.params",
-    "DialError": "connections",
-    "ExtensionParams": "router.extension_params",
+    "DialError": "transport.connections",
+    "ExtensionParams": "router.extension.params",
     "GossipParams": "router.params",
     "GossipSubError": "wire.errors",
     "Host": "host",
@@ -62,40 +62,40 @@ _HOMES = {
     "LazyParams": "router.params",
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
-    "MessageFilter": "subscription",
-    "PartExchange": "parts",
-    "PartialHandler": "partial",
-    "PartialMessage": "partial",
-    "PartialMode": "router.extension_params",
+    "MessageFilter": "pubsub.subscription",
+    "PartExchange": "pubsub.parts",
+    "PartialHandler": "pubsub.partial",
+    "PartialMessage": "pubsub.partial",
+    "PartialMode": "router.extension.params",
     "PeerEvent": "peer_events",
     "PeerEventKind": "peer_events",
     "PeerEvents": "peer_events",
-    "PeerGaterParams": "router.gater",
+    "PeerGaterParams": "router.admission.gater",
     "PeerId": "crypto.peer_id",
     "PeerInfo": "peer_info",
-    "PeerScoreParams": "router.score_params",
-    "PeerScoreSnapshot": "router.score_snapshot",
-    "PeerScoreThresholds": "router.score_params",
-    "PingFailed": "ping_service",
+    "PeerScoreParams": "router.score.params",
+    "PeerScoreSnapshot": "router.score.snapshot",
+    "PeerScoreThresholds": "router.score.params",
+    "PingFailed": "transport.ping_service",
     "PrivateKey": "crypto.keys",
     "PublicKey": "crypto.keys",
-    "PublishResult": "message",
-    "ReceivedMessage": "message",
+    "PublishResult": "pubsub.message",
+    "ReceivedMessage": "pubsub.message",
     "RemoteProtocolError": "wire.errors",
     "RouterLimits": "router.params",
-    "ScoreExplanation": "router.score_explanation",
+    "ScoreExplanation": "router.score.explanation",
     "SeenStrategy": "router.params",
     "SignaturePolicy": "router.policy",
-    "Subscription": "subscription",
-    "SubscriptionFilter": "router.subscription_filter",
-    "SubscriptionStatistics": "subscription",
-    "Topic": "topic",
+    "Subscription": "pubsub.subscription",
+    "SubscriptionFilter": "router.admission.subscription_filter",
+    "SubscriptionStatistics": "pubsub.subscription",
+    "Topic": "pubsub.topic",
     "TopicParams": "router.params",
-    "TopicScoreParams": "router.score_params",
-    "Validator": "message",
+    "TopicScoreParams": "router.score.params",
+    "Validator": "pubsub.message",
     "Verdict": "router.effects",
-    "allow_matching": "router.subscription_filter",
-    "allow_topics": "router.subscription_filter",
+    "allow_matching": "router.admission.subscription_filter",
+    "allow_topics": "router.admission.subscription_filter",
 }
 
 __all__ = [

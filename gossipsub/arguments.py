@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gossipsub.address import Address, AddressError
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
 

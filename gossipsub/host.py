@@ -17,7 +17,6 @@ import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from anyio.streams.stapled import MultiListener
 
-from gossipsub.address import Address, AddressError
 from gossipsub.arguments import (
     listen_addresses,
     peer_addresses,
@@ -26,28 +25,29 @@ from gossipsub.arguments import (
     require_own,
 )
 from gossipsub.config import HostConfig
-from gossipsub.connection import Connection, HandlerFactory
-from gossipsub.connections import Connections, DialError
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.dialing import Dialing
-from gossipsub.identify_service import IdentifyService, PeerDetails
 from gossipsub.identity import identity_of
-from gossipsub.introduction import AGENT_VERSION, Introduction
-from gossipsub.lax_signing import warn_of_lax_signing
-from gossipsub.message import Validator
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.peer_info import PeerInfo
-from gossipsub.ping_service import PingService
-from gossipsub.pubsub import PubSub
-from gossipsub.reachability import has_public_address
+from gossipsub.pubsub.driver import PubSub
+from gossipsub.pubsub.lax_signing import warn_of_lax_signing
+from gossipsub.pubsub.message import Validator
+from gossipsub.pubsub.topic import Topic
 from gossipsub.router.effects import TopicPeer
 from gossipsub.router.params import GossipParams, TopicParams
-from gossipsub.router.score_explanation import ScoreExplanation
-from gossipsub.router.score_snapshot import PeerScoreSnapshot
+from gossipsub.router.score.explanation import ScoreExplanation
+from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
-from gossipsub.topic import Topic
+from gossipsub.transport.address import Address, AddressError
+from gossipsub.transport.connection import Connection, HandlerFactory
+from gossipsub.transport.connections import Connections, DialError
+from gossipsub.transport.dialing import Dialing
+from gossipsub.transport.identify_service import IdentifyService, PeerDetails
+from gossipsub.transport.introduction import AGENT_VERSION, Introduction
+from gossipsub.transport.ping_service import PingService
+from gossipsub.transport.reachability import has_public_address
 from gossipsub.watching import TraceTarget, Watching
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.identify import Identify

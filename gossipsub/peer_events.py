@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Self
 
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.inbox import Inbox
+from gossipsub.pubsub.inbox import Inbox
 
 
 class PeerEventKind(Enum):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gossipsub.router.params import TopicParams
 from gossipsub.router.queries import Queries
-from gossipsub.router.score_params import TopicScoreParams
+from gossipsub.router.score.params import TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from gossipsub.router.effects import Lane
-from gossipsub.router.extension_params import PartialMode
+from gossipsub.router.extension.params import PartialMode
 from gossipsub.router.outbox import Outbox
 from gossipsub.wire.rpc import Control, Rpc, SubOpts
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
-from gossipsub.router.acceptance import Acceptance
+from gossipsub.router.admission.acceptance import Acceptance
+from gossipsub.router.admission.blacklist import Blacklist
+from gossipsub.router.admission.gater import PeerGater
 from gossipsub.router.announce import Announcements
 from gossipsub.router.backoff import Backoffs
-from gossipsub.router.blacklist import Blacklist
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.direct import DirectPeers
-from gossipsub.router.extensions import PeerExtensions
+from gossipsub.router.extension.extensions import PeerExtensions
+from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.fanout import Fanout
-from gossipsub.router.gater import PeerGater
 from gossipsub.router.gossip import Gossip
 from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.idontwant import IDontWants
@@ -24,10 +25,9 @@ from gossipsub.router.outbox import Outbox
 from gossipsub.router.outside import OutsideMesh
 from gossipsub.router.own_targets import OwnTargets
 from gossipsub.router.params import GossipParams
-from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import PeerTable
-from gossipsub.router.scoring import Scoring
+from gossipsub.router.score.scoring import Scoring
 from gossipsub.router.topic_table import TopicTable
 from gossipsub.router.tracing import Tracer
 from gossipsub.router.wanted import WantedMessages

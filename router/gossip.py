@@ -6,12 +6,12 @@ from collections.abc import Callable, Container, Sequence
 from random import Random
 
 from gossipsub.router.effects import Lane
+from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
-from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.wanted import WantedMessages
 from gossipsub.wire.rpc import IHave, IWant, Message, Rpc

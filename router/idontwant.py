@@ -9,10 +9,10 @@ from itertools import takewhile
 
 from gossipsub.router.asked import Asked
 from gossipsub.router.effects import Lane, Unqueue
+from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
-from gossipsub.router.partial import PartialMessages
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
 

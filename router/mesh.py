@@ -10,7 +10,7 @@ from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import BackoffParams, MeshParams
 from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import Peer, PeerTable
-from gossipsub.router.score import PeerScores
+from gossipsub.router.score.peer_scores import PeerScores
 from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.rpc import Graft, Prune
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from gossipsub.router.blacklist import Blacklist
+from gossipsub.router.admission.blacklist import Blacklist
+from gossipsub.router.admission.gater import PeerGater
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
-from gossipsub.router.gater import PeerGater
+from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.lifetime import expiry_of
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.outside import OutsideMesh
 from gossipsub.router.params import GossipParams, SeenStrategy, TopicSettings
-from gossipsub.router.partial import PartialMessages
 from gossipsub.router.pending import Pending, PendingTable
 from gossipsub.router.policy import refusal
-from gossipsub.router.scoring import Scoring
+from gossipsub.router.score.scoring import Scoring
 from gossipsub.router.seen import LastSeenCache, SeenCache
 from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.errors import LocalProtocolError

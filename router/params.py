@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.admission.gater import PeerGaterParams
+from gossipsub.router.admission.subscription_filter import SubscriptionFilter
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.features import OFFERED, Features, features_of
-from gossipsub.router.gater import PeerGaterParams
 from gossipsub.router.message_id import origin_id
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.router.subscription_filter import SubscriptionFilter
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import Message, Rpc
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gossipsub.router.assembly import Parts
 from gossipsub.router.outside import RANDOMSUB_PEERS
 from gossipsub.router.params import TopicSettings
-from gossipsub.router.score_explanation import ScoreExplanation
-from gossipsub.router.score_snapshot import PeerScoreSnapshot
+from gossipsub.router.score.explanation import ScoreExplanation
+from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.router.snapshot import Snapshot
 
 

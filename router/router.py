@@ -8,9 +8,9 @@ from random import Random
 
 from gossipsub.router.assembly import Parts
 from gossipsub.router.effects import Connect, Disconnect, Effect, PublishReceipt, TopicPeer, Verdict
+from gossipsub.router.extension.partial_inputs import PartialInputs
 from gossipsub.router.messages import BLACKLISTED_PEER, PEER_THROTTLED
 from gossipsub.router.params import GossipParams
-from gossipsub.router.partial_inputs import PartialInputs
 from gossipsub.router.peers import Peer
 from gossipsub.router.publishing import in_turns
 from gossipsub.wire.errors import LocalProtocolError

@@ -18,7 +18,7 @@ from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import PeerTable
-from gossipsub.router.promises import Promises
+from gossipsub.router.score.promises import Promises
 
 MAX_OFFERS = 8
 """Peers remembered per message that offered it; further ones are asked at once, so that nobody

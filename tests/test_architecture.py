@@ -38,7 +38,7 @@ MAY_IMPORT_BESIDES = {
     "wire/rpc_codec.py": ("google.protobuf",),
     "gossipsub/tracing/schema.py": ("google.protobuf",),
     "gossipsub/tracing/trace_codec.py": ("google.protobuf",),
-    "gossipsub/address.py": ("multiaddr",),
+    "gossipsub/transport/address.py": ("multiaddr",),
 }
 """Packages that one place alone may import, and no other."""
 
@@ -55,19 +55,19 @@ TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
 CATCHES_ALL = {
     "gossipsub/cli.py": "the command line tells errors in a sentence",
     "gossipsub/chorus/handlers.py": "the user's handlers",
-    "gossipsub/connection.py": "the task that isolates one peer",
-    "gossipsub/connections.py": "the task that isolates one handshake",
-    "gossipsub/subscription.py": "the user's message filters",
+    "gossipsub/transport/connection.py": "the task that isolates one peer",
+    "gossipsub/transport/connections.py": "the task that isolates one handshake",
+    "gossipsub/pubsub/subscription.py": "the user's message filters",
     "gossipsub/recording/recorder.py": "whatever a router raises, to record it",
     "gossipsub/recording/player.py": "whatever a stranger's recording makes fail",
     "gossipsub/tracing/trace_writer.py": "the user's trace sinks and message id function",
-    "gossipsub/partial.py": "the user's handlers of partial messages",
+    "gossipsub/pubsub/partial.py": "the user's handlers of partial messages",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
-    "gossipsub/validation.py": "the user's validators",
+    "gossipsub/pubsub/validation.py": "the user's validators",
     "router/lifetime.py": "the user's function that tells a message's age",
     "router/callbacks.py": "the user's inspector and filters",
     "router/messages.py": "the user's message id function",
-    "router/score.py": "the user's score function",
+    "router/score/peer_scores.py": "the user's score function",
 }
 """Modules that may write `except Exception`, and what they contain by it."""
 
@@ -495,7 +495,7 @@ ALLOWED: dict[Check, list[tuple[str, str]]] = {
         ("router/a.py", "import random\ndef f(rng: random.Random): rng.choice([])"),
     ],
     only_one_place_imports_a_package: [
-        ("gossipsub/address.py", "from multiaddr import Multiaddr"),
+        ("gossipsub/transport/address.py", "from multiaddr import Multiaddr"),
     ],
     nothing_imports_the_kit: [
         ("gossipsub/cli.py", "import gossipsub.conformance.rules"),

@@ -15,10 +15,10 @@ from gossipsub.chorus.message_type import MessageType
 from gossipsub.chorus.statistics import Counters, TopicStatistics
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.host import Host
-from gossipsub.message import PublishResult, ReceivedMessage
+from gossipsub.pubsub.message import PublishResult, ReceivedMessage
+from gossipsub.pubsub.subscription import Subscription
+from gossipsub.pubsub.topic import Topic
 from gossipsub.router.effects import Verdict
-from gossipsub.subscription import Subscription
-from gossipsub.topic import Topic
 
 logger = logging.getLogger("gossipsub.chorus.envelope_topic")
 

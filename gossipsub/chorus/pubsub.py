@@ -25,7 +25,7 @@ from gossipsub.chorus.statistics import ChorusStatistics
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
 from gossipsub.host import Host
-from gossipsub.message import PublishResult
+from gossipsub.pubsub.message import PublishResult
 from gossipsub.wire.errors import LocalProtocolError
 
 _PUBLISHERS = {

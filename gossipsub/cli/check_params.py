@@ -16,10 +16,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gossipsub.router.presets import SCORE_PRESETS, ScorePreset, score_preset
-from gossipsub.router.score_check import check
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.router.score_report import ScoreReport, render
+from gossipsub.router.presets.by_name import SCORE_PRESETS, ScorePreset, score_preset
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score_check.check import check
+from gossipsub.router.score_check.report import ScoreReport, render
 
 T = TypeVar("T", TopicScoreParams, PeerScoreThresholds)
 

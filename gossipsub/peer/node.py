@@ -13,7 +13,6 @@ from typing import Any
 from anyio.abc import TaskGroup
 
 from gossipsub.host import Host
-from gossipsub.message import ReceivedMessage
 from gossipsub.peer.fields import BadCommand, Fields
 from gossipsub.peer.json_lines import LineWriter
 from gossipsub.peer.load import Load, Publisher
@@ -21,10 +20,11 @@ from gossipsub.peer.part_groups import PartGroups
 from gossipsub.peer.receiver import Receiver
 from gossipsub.peer.rules import ValidatorRules
 from gossipsub.peer.score import AppScores, describe
-from gossipsub.router.extension_params import PartialMode
+from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.pubsub.subscription import Subscription
+from gossipsub.pubsub.topic import Topic
+from gossipsub.router.extension.params import PartialMode
 from gossipsub.router.params import TopicParams
-from gossipsub.subscription import Subscription
-from gossipsub.topic import Topic
 
 Answer = dict[str, Any]
 Action = Callable[[Fields], Awaitable[Answer]]

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gossipsub.address import Address, AddressError
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.peer.score import AppScores, Scoring, read_scoring
 from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.features import FLOODSUB, OFFERED
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import BackoffParams, GossipParams, LazyParams, MeshParams
 from gossipsub.router.policy import SignaturePolicy
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.wire.errors import GossipSubError
 from gossipsub.wire.rpc import Message
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from functools import partial
 
-from gossipsub.parts import PartExchange
 from gossipsub.peer.fields import BadCommand, Fields
 from gossipsub.peer.json_lines import LineWriter
-from gossipsub.router.extension_params import PartialMode
-from gossipsub.topic import Topic
+from gossipsub.pubsub.parts import PartExchange
+from gossipsub.pubsub.topic import Topic
+from gossipsub.router.extension.params import PartialMode
 
 PARTS = 8
 PART_BYTES = 1024

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import anyio
 
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.message import ReceivedMessage
 from gossipsub.peer.fields import BadCommand, Fields
+from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.router.effects import Verdict
 
 _VERDICTS = {"accept": Verdict.ACCEPT, "reject": Verdict.REJECT, "ignore": Verdict.IGNORE}

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.peer.values import Values, number, seconds, whole
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.router.score_snapshot import PeerScoreSnapshot
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.wire.errors import LocalProtocolError
 
 T = TypeVar("T")

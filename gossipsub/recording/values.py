@@ -18,7 +18,8 @@ from enum import Enum
 from typing import Any
 
 from gossipsub.recording.errors import RecordingUnreadable
-from gossipsub.router import effects, features, message_id, params, score_params
+from gossipsub.router import effects, features, message_id, params
+from gossipsub.router.score import params as score_params
 from gossipsub.wire import rpc
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 from gossipsub.wire.message_codec import decode_message

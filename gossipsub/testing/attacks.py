@@ -15,7 +15,7 @@ from random import Random
 
 from gossipsub.router.effects import SendRpc
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.testing.deliveries import percentiles
 from gossipsub.testing.network import Network
 from gossipsub.testing.nodes import Node

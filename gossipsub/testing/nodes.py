@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from gossipsub.partial import PartialHandler
+from gossipsub.pubsub.partial import PartialHandler
 from gossipsub.router.effects import SendRpc, Validate, Verdict
 from gossipsub.router.params import GossipParams
 from gossipsub.router.router import Router

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.partial import PartialHandler, PartialMessage
+from gossipsub.pubsub.partial import PartialHandler, PartialMessage
 from gossipsub.router.effects import PartialGossip, PartialReceived
 from gossipsub.router.router import Router
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipsub.address import Address, AddressError
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.wire.errors import RemoteProtocolError
 
 PEER = PrivateKey.from_seed(bytes(31) + b"\x01").peer_id()

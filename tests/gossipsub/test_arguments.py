@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from gossipsub import AddressError, LocalProtocolError, MeshParams
-from gossipsub.address import Address
 from gossipsub.arguments import (
     listen_addresses,
     peer_addresses,
@@ -12,6 +11,7 @@ from gossipsub.arguments import (
     require_own,
 )
 from gossipsub.conformance.scripted_wire import key_of_seed
+from gossipsub.transport.address import Address
 
 PEER = key_of_seed(1).peer_id()
 HERE = "/ip4/127.0.0.1/tcp/1"

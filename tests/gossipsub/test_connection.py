@@ -10,10 +10,10 @@ import pytest
 from anyio.abc import SocketListener
 
 from gossipsub.config import HostConfig
-from gossipsub.connection import Connection
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.timers import Timers
-from gossipsub.upgrade import upgrade
+from gossipsub.transport.connection import Connection
+from gossipsub.transport.upgrade import upgrade
 from gossipsub.wire.multistream import ProtocolTable
 from gossipsub.wire.yamux import GoneAway, YamuxLimits
 

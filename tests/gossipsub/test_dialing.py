@@ -10,14 +10,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gossipsub.address import Address
 from gossipsub.config import HostConfig
-from gossipsub.connections import DialError
 from gossipsub.crypto.envelope import SignedEnvelope
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_record import DOMAIN, PAYLOAD_TYPE, PeerRecord
-from gossipsub.dialing import Dialing
 from gossipsub.router.effects import Connect
+from gossipsub.transport.address import Address
+from gossipsub.transport.connections import DialError
+from gossipsub.transport.dialing import Dialing
 
 pytestmark = pytest.mark.anyio
 

@@ -29,11 +29,11 @@ from gossipsub import (
     TopicScoreParams,
     Verdict,
 )
-from gossipsub.address import Address
 from gossipsub.conformance.scripted_listener import listen
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import reach
 from gossipsub.peer_events import PeerEvent, PeerEventKind
+from gossipsub.transport.address import Address
 from gossipsub.wire.errors import GossipSubError
 from gossipsub.wire.rpc import Rpc, SubOpts
 

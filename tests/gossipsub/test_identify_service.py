@@ -8,7 +8,7 @@ import pytest
 
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_record import PeerRecord
-from gossipsub.identify_service import IdentifyService, PeerDetails
+from gossipsub.transport.identify_service import IdentifyService, PeerDetails
 from gossipsub.wire.identify import PUSH_PROTOCOL, Identify, encode_identify
 from gossipsub.wire.multistream import ProtocolTable
 

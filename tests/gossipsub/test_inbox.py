@@ -4,8 +4,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gossipsub.inbox import Inbox
-from gossipsub.subscription import Subscription, SubscriptionStatistics
+from gossipsub.pubsub.inbox import Inbox
+from gossipsub.pubsub.subscription import Subscription, SubscriptionStatistics
 from gossipsub.wire.errors import LocalProtocolError
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from gossipsub.address import Address
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.peer_record import PeerRecord
-from gossipsub.introduction import AGENT_VERSION, Introduction
+from gossipsub.transport.address import Address
+from gossipsub.transport.introduction import AGENT_VERSION, Introduction
 
 KEY = key_of_seed(1)
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"

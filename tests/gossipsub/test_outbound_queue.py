@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipsub.outbound_queue import OutboundQueue
+from gossipsub.pubsub.outbound_queue import OutboundQueue
 from gossipsub.router.effects import Lane
 from gossipsub.wire.framing import FrameReader
 from gossipsub.wire.rpc import Message, Rpc, SubOpts

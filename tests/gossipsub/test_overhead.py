@@ -8,7 +8,7 @@ import pytest
 from gossipsub import Host, HostConfig
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.crypto.message_signing import sign_message
-from gossipsub.overhead import REMEMBERED_PEERS, OverheadLimit
+from gossipsub.pubsub.overhead import REMEMBERED_PEERS, OverheadLimit
 from gossipsub.wire.rpc import (
     Control,
     IHave,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gossipsub import PartExchange, PartialMessage, PeerId
-from gossipsub.partial import PartialHandler
+from gossipsub.pubsub.partial import PartialHandler
 
 A, B = PeerId(b"a"), PeerId(b"b")
 GROUP = b"group"

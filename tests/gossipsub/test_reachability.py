@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.address import Address
-from gossipsub.reachability import Scope, dialable, has_public_address, scope_of
+from gossipsub.transport.address import Address
+from gossipsub.transport.reachability import Scope, dialable, has_public_address, scope_of
 
 PUBLIC, PRIVATE, LOOPBACK = Scope.PUBLIC, Scope.PRIVATE, Scope.LOOPBACK
 SCOPES = {

@@ -12,13 +12,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-import gossipsub.validation
+import gossipsub.pubsub.validation
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.message import ReceivedMessage
+from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.pubsub.validation import BATCH, INLINE, ValidationPipeline
 from gossipsub.router.effects import Validate, Verdict
-from gossipsub.validation import BATCH, INLINE, ValidationPipeline
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message
 
@@ -119,13 +119,13 @@ async def test_no_validator_sees_a_forged_message():
 def verifications(monkeypatch):
     """Each call that verifies: the thread's name and how many messages."""
     calls: list[tuple[threading.Thread, int]] = []
-    real = gossipsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.verify_batch
 
     def verify(messages):
         calls.append((threading.current_thread(), len(messages)))
         return real(messages)
 
-    monkeypatch.setattr(gossipsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
     return calls
 
 
@@ -153,7 +153,7 @@ async def test_few_signatures_are_verified_where_they_are(verifications):
 
 async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(monkeypatch):
     at_once, most, lock = 0, 0, threading.Lock()
-    real = gossipsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.verify_batch
 
     def verify(messages):
         nonlocal at_once, most
@@ -165,7 +165,7 @@ async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(mo
             at_once -= 1
         return good
 
-    monkeypatch.setattr(gossipsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
     pipeline = Pipeline(workers=2)
     for ticket in range(200):
         pipeline.offer(ticket)
@@ -176,7 +176,7 @@ async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(mo
 
 async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first(monkeypatch):
     second_is_verified = threading.Event()
-    real = gossipsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.verify_batch
 
     def verify(messages):
         if messages[0] is signed(0):
@@ -186,7 +186,7 @@ async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first
             second_is_verified.set()
         return good
 
-    monkeypatch.setattr(gossipsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
     pipeline = Pipeline(workers=2)
     for ticket in range(2 * BATCH):
         pipeline.offer(ticket)

@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from gossipsub import GossipParams, Host
-from gossipsub.address import Address
 from gossipsub.conformance.driver import PeerProcess, start_peer
 from gossipsub.conformance.exchange import connect
 from gossipsub.conformance.scripted_listener import ScriptedListener, listen
@@ -18,6 +17,7 @@ from gossipsub.conformance.scripted_peer import PUBSUB, ScriptedPeer, dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_record import PeerRecord
+from gossipsub.transport.address import Address
 from gossipsub.wire.rpc import Control, PeerInfo, Prune, Rpc, SubOpts
 
 pytestmark = pytest.mark.anyio

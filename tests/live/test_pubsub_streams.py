@@ -13,13 +13,13 @@ from gossipsub import GossipParams, Host
 from gossipsub.conformance.scripted_listener import listen
 from gossipsub.conformance.scripted_peer import PUBSUB, dial
 from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
-from gossipsub.connection import Connection
 from gossipsub.crypto.message_signing import sign_message
-from gossipsub.pubsub_peer import PubsubPeer
+from gossipsub.pubsub.peer import PubsubPeer
 from gossipsub.router.features import OFFERED
 from gossipsub.router.params import LazyParams, MeshParams
 from gossipsub.router.policy import SignaturePolicy
-from gossipsub.stream import Stream
+from gossipsub.transport.connection import Connection
+from gossipsub.transport.stream import Stream
 from gossipsub.wire.framing import encode_frame
 from gossipsub.wire.identify import Identify
 from gossipsub.wire.rpc import Message, Rpc, SubOpts

@@ -14,7 +14,7 @@ from gossipsub.recording.recorder import Recorder
 from gossipsub.router.effects import Effect, Validate, Verdict
 from gossipsub.router.params import GossipParams, MeshParams, TopicParams
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Graft, Message, Rpc, SubOpts
 

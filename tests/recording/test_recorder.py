@@ -17,7 +17,7 @@ from gossipsub.router.features import Features
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.queries import Queries
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.acceptance import Acceptance
+from gossipsub.router.admission.acceptance import Acceptance
+from gossipsub.router.admission.gater import PeerGater, PeerGaterParams
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.effects import Lane, SendRpc, TopicPeer, Validate, Verdict
 from gossipsub.router.features import Features
-from gossipsub.router.gater import PeerGater, PeerGaterParams
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import GossipParams, LazyParams
 from gossipsub.router.peers import Peer

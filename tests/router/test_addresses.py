@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.addresses import AddressTable
+from gossipsub.router.score.addresses import AddressTable
 
 
 @pytest.mark.rule("SCORE-24")

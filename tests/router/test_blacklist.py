@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.blacklist import Blacklist
+from gossipsub.router.admission.blacklist import Blacklist
 from gossipsub.router.effects import Disconnect, TopicPeer, Validate
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
 from gossipsub.wire.rpc import Graft
 
 W, V = b"w", b"v"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.delivery_records import MAX_SENDERS, DeliveryRecords
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.delivery_records import MAX_SENDERS, DeliveryRecords
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
 from gossipsub.wire.rpc import Message
 
 A, B, C, D = b"a", b"b", b"c", b"d"

@@ -11,7 +11,7 @@ import pytest
 from gossipsub.router.effects import Connect, Effect, TopicPeer, Validate
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Graft, IDontWant, Message, Prune, Rpc, SubOpts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.params import GossipParams, TopicParams
 
 

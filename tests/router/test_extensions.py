@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gossipsub.router.effects import Effect, Lane, SendRpc
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.params import TopicParams
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.wire.rpc import Control, Extensions, Rpc, SubOpts
 from gossipsub.wire.rpc_codec import RpcLimits, decode_rpc
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from gossipsub.router.admission.gater import PeerGater, PeerGaterParams
 from gossipsub.router.effects import Validate, Verdict
-from gossipsub.router.gater import PeerGater, PeerGaterParams
-from gossipsub.router.score_params import PeerScoreParams, decay_factor
+from gossipsub.router.score.params import PeerScoreParams, decay_factor
 from gossipsub.wire.rpc import Graft, IHave, IWant
 
 A, B, C = b"a", b"b", b"c"

@@ -28,7 +28,7 @@ from gossipsub.router.effects import (
 from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import (
     Control,
     Graft,

@@ -16,7 +16,7 @@ from gossipsub.router.effects import (
     PartialReceived,
     SendRpc,
 )
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.params import LazyParams, MeshParams, RouterLimits, TopicParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import (

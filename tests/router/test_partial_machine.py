@@ -17,10 +17,10 @@ from gossipsub.router.effects import (
     Validate,
     Verdict,
 )
-from gossipsub.router.extension_params import ExtensionParams, PartialMode
+from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits, TopicParams
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.wire.rpc import (
     Control,
     Extensions,

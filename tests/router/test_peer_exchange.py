@@ -9,7 +9,7 @@ import pytest
 
 from gossipsub.router.effects import Connect, Effect
 from gossipsub.router.params import GossipParams, MeshParams, RouterLimits
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.wire.rpc import Graft, PeerInfo, Prune
 
 if TYPE_CHECKING:

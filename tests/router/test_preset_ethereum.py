@@ -10,9 +10,9 @@ from hashlib import sha256
 
 import pytest
 
-from gossipsub.router import preset_ethereum
 from gossipsub.router.params import SignaturePolicy
-from gossipsub.router.preset_ethereum import (
+from gossipsub.router.presets import ethereum
+from gossipsub.router.presets.ethereum import (
     EPOCH,
     THRESHOLDS,
     formal_model_score,
@@ -22,7 +22,7 @@ from gossipsub.router.preset_ethereum import (
     prysm_score,
     topic_name,
 )
-from gossipsub.router.score_params import TopicScoreParams
+from gossipsub.router.score.params import TopicScoreParams
 from gossipsub.wire.rpc import Message
 
 BLOCKS = topic_name("beacon_block", "00000000")
@@ -203,8 +203,8 @@ def test_the_formal_model_has_as_many_subnets_as_asked_for() -> None:
 
 def test_too_few_validators_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^need one vote per subnet and slot: 2047 validators$"):
-        preset_ethereum.lighthouse_score(active_validators=2047)
+        ethereum.lighthouse_score(active_validators=2047)
     with pytest.raises(ValueError, match=r"^too few for attestations to be scored: 8191 valid"):
-        preset_ethereum.prysm_score(active_validators=8191)
+        ethereum.prysm_score(active_validators=8191)
     with pytest.raises(ValueError, match=r"^need at least one subnet: 0$"):
         formal_model_score(subnets=0)

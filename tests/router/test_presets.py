@@ -7,15 +7,14 @@ from hashlib import blake2b
 import pytest
 
 from gossipsub.router.params import BackoffParams, GossipParams, MeshParams, SignaturePolicy
-from gossipsub.router.presets import (
+from gossipsub.router.presets.by_name import SCORE_PRESETS, score_preset
+from gossipsub.router.presets.filecoin import (
     FILECOIN_THRESHOLDS,
-    SCORE_PRESETS,
     filecoin,
     filecoin_message_id,
     filecoin_score,
-    score_preset,
 )
-from gossipsub.router.score_params import PeerScoreThresholds
+from gossipsub.router.score.params import PeerScoreThresholds
 from gossipsub.wire.rpc import Message
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.promises import Promises
+from gossipsub.router.score.promises import Promises
 
 
 def broken(promises: Promises, now: float, *pending: bytes) -> dict[bytes, int]:

@@ -13,7 +13,7 @@ import pytest
 from gossipsub.router.effects import Lane, SendRpc, Validate
 from gossipsub.router.features import Features
 from gossipsub.router.params import LazyParams, MeshParams
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Prune, Rpc, SubOpts
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
-from gossipsub.router.score_snapshot import PeerScoreSnapshot, TopicScoreSnapshot
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
+from gossipsub.router.score.snapshot import PeerScoreSnapshot, TopicScoreSnapshot
 
 A, B, C, D = b"a", b"b", b"c", b"d"
 P3: dict[str, float] = {

@@ -12,15 +12,15 @@ from fractions import Fraction
 
 import pytest
 
-from gossipsub.router.preset_ethereum import formal_model_score
-from gossipsub.router.presets import score_preset
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_check import check
-from gossipsub.router.score_limits import topic_limits
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.router.score_report import Finding, Property, ScoreReport, Severity
-from gossipsub.router.score_strategies import Strategies
-from gossipsub.router.score_trial import Act, Step, Trial
+from gossipsub.router.presets.by_name import score_preset
+from gossipsub.router.presets.ethereum import formal_model_score
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
+from gossipsub.router.score_check.check import check
+from gossipsub.router.score_check.limits import topic_limits
+from gossipsub.router.score_check.report import Finding, Property, ScoreReport, Severity
+from gossipsub.router.score_check.strategies import Strategies
+from gossipsub.router.score_check.trial import Act, Step, Trial
 
 SUBNETS = ("subnet 1", "subnet 2", "subnet 3")
 
@@ -376,5 +376,5 @@ class Patient(PeerScores):
 def test_a_score_function_that_breaks_a_property_is_found_out(
     kind: type[PeerScores], property: Property, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipsub.router.score_trial.PeerScores", kind)
+    monkeypatch.setattr("gossipsub.router.score_check.trial.PeerScores", kind)
     assert found(check(strict()), property)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipsub.router.effects import Verdict
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_explanation import MAX_EVENTS, ScoreEvent, ScorePart
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.explanation import MAX_EVENTS, ScoreEvent, ScorePart
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
 from gossipsub.wire.rpc import Graft, Prune, Rpc
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gossipsub.router.score_limits import misbehaviour_limits, topic_limits
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams, decay_factor
-from gossipsub.router.score_report import MisbehaviourLimits, TopicLimits
-from gossipsub.router.score_strategies import Strategies
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams, decay_factor
+from gossipsub.router.score_check.limits import misbehaviour_limits, topic_limits
+from gossipsub.router.score_check.report import MisbehaviourLimits, TopicLimits
+from gossipsub.router.score_check.strategies import Strategies
 
 TOPIC = TopicScoreParams(
     first_message_deliveries_weight=1.0,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gossipsub.router.score_params import (
+from gossipsub.router.score.params import (
     PeerScoreParams,
     PeerScoreThresholds,
     TopicScoreParams,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
 
 PEERS = [b"a", b"b", b"c"]
 TOPICS = ["t", "u"]

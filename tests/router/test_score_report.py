@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gossipsub.router.score_report import (
+from gossipsub.router.score_check.report import (
     Finding,
     MisbehaviourLimits,
     Property,
@@ -12,7 +12,7 @@ from gossipsub.router.score_report import (
     describe,
     render,
 )
-from gossipsub.router.score_trial import Act, Played, Step
+from gossipsub.router.score_check.trial import Act, Played, Step
 
 GRAFT = Step(act=Act.GRAFT, topics=("a", "b", "c"))
 VIOLATION = Finding(

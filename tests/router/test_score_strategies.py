@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
-from gossipsub.router.score_strategies import (
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score_check.strategies import (
     OTHER_TOPICS,
     Strategies,
     count_until_negative,
     sustained,
 )
-from gossipsub.router.score_trial import Act, Step, Trial
+from gossipsub.router.score_check.trial import Act, Step, Trial
 
 SCORED = TopicScoreParams(
     time_in_mesh_weight=0.1,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
-from gossipsub.router.score_trial import MAX_TIMES, Act, Played, Step, Trial
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
+from gossipsub.router.score_check.trial import MAX_TIMES, Act, Played, Step, Trial
 
 NEWS = ("news",)
 PARAMS = PeerScoreParams(

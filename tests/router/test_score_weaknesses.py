@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossipsub.router.score import PeerScores
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
-from gossipsub.router.score_snapshot import TopicScoreSnapshot
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.peer_scores import PeerScores
+from gossipsub.router.score.snapshot import TopicScoreSnapshot
 
 A = b"a"
 

@@ -20,8 +20,8 @@ from gossipsub.router.params import (
     SignaturePolicy,
     TopicParams,
 )
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from gossipsub.router.score_snapshot import PeerScoreSnapshot, TopicScoreSnapshot
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.snapshot import PeerScoreSnapshot, TopicScoreSnapshot
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Graft, IHave, IWant, Message, Prune, Rpc
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gossipsub.router.admission.subscription_filter import allow_matching, allow_topics, narrowed
 from gossipsub.router.effects import TopicPeer
 from gossipsub.router.params import RouterLimits
-from gossipsub.router.subscription_filter import allow_matching, allow_topics, narrowed
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Rpc, SubOpts
 

@@ -10,7 +10,7 @@ import pytest
 from gossipsub.router.effects import Deliver, Validate, Verdict
 from gossipsub.router.message_id import content_id, origin_id
 from gossipsub.router.params import MeshParams, SignaturePolicy, TopicParams
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
 from gossipsub.wire.rpc import Graft, Message
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gossipsub.router.admission.gater import PeerGaterParams
 from gossipsub.router.effects import Effect, Trace, TraceKind, Validate, Verdict
-from gossipsub.router.gater import PeerGaterParams
 from gossipsub.router.params import RouterLimits, SignaturePolicy, TopicParams
 from gossipsub.wire.rpc import Control, Graft, Message, Prune, Rpc, SubOpts
 

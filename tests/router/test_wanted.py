@@ -9,7 +9,7 @@ import pytest
 
 from gossipsub.router.effects import Effect, Verdict
 from gossipsub.router.params import LazyParams, RouterLimits
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.router.wanted import MAX_OFFERS
 from gossipsub.wire.rpc import IHave, IWant
 

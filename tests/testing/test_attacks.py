@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gossipsub.router.params import BackoffParams, GossipParams, MeshParams
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.testing import Link
 from gossipsub.testing.attacks import (
     AttackReport,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gossipsub.router.params import BackoffParams, RouterLimits
-from gossipsub.router.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.testing import (
     FLOODSUB,
     GOSSIPSUB_V10,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipsub.router.router import Router
-from gossipsub.router.score_params import PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.params import PeerScoreParams, TopicScoreParams
 from gossipsub.testing import (
     FLOODSUB,
     GossipParams,

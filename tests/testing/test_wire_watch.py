@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gossipsub.router.params import BackoffParams
-from gossipsub.router.score_params import PeerScoreParams
+from gossipsub.router.score.params import PeerScoreParams
 from gossipsub.testing import (
     FLOODSUB,
     GOSSIPSUB_V10,

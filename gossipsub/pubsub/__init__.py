@@ -1,0 +1,1 @@
+"""Topics: the driver of the router, and what applications hold."""

@@ -1,0 +1,386 @@
+"""The driver: it owns the router, gives it what happens, and does what it says.
+
+Inputs and `flush()` never await, so no lock exists: whatever task runs them, the router sees one
+event at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, assert_never
+
+from gossipsub.config import HostConfig
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.lax_signing import warn_of_lax_signing
+from gossipsub.pubsub.message import Validator
+from gossipsub.pubsub.overhead import OverheadLimit
+from gossipsub.pubsub.partial import PartialTopics
+from gossipsub.pubsub.peer import PubsubPeer
+from gossipsub.pubsub.publisher import Publisher
+from gossipsub.pubsub.streams import PubsubInbound
+from gossipsub.pubsub.topic import Topic
+from gossipsub.pubsub.validation import ValidationPipeline, received_message
+from gossipsub.router.effects import (
+    Connect,
+    Deliver,
+    Disconnect,
+    Effect,
+    PartialGossip,
+    PartialReceived,
+    SendRpc,
+    TopicPeer,
+    Trace,
+    Unqueue,
+    Validate,
+    Verdict,
+)
+from gossipsub.router.params import GossipParams, TopicParams
+from gossipsub.router.score.snapshot import PeerScoreSnapshot
+from gossipsub.statistics import Counters, HostStatistics
+from gossipsub.timers import Timers
+from gossipsub.transport.stream import Stream, StreamHandler
+from gossipsub.watching import Watching
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Message, Rpc
+from gossipsub.wire.rpc_codec import RpcLimits, encode_rpc
+from gossipsub.wire.rpc_split import split_rpc
+
+if TYPE_CHECKING:
+    from gossipsub.timers import Timer
+    from gossipsub.transport.connection import Connection
+
+logger = logging.getLogger("gossipsub.pubsub")
+
+UNDIVIDED_BYTES = 1024
+"""An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
+TOGETHER_BYTES = 65536
+"""Messages leave together only up to rust's default limit: it ignores larger RPCs silently."""
+
+
+class PubSub:
+    """Everything of a host that has to do with topics."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        params: GossipParams,
+        config: HostConfig,
+        timers: Timers,
+        rng: random.Random,
+        first_seqno: int,
+        direct_peers: Iterable[bytes],
+        connect: Callable[[Connect], None],
+        topic_peer: Callable[[TopicPeer], None],
+        watching: Watching,
+    ) -> None:
+        self.config = config
+        self.params = params
+        self.timers = timers
+        self.me = key.public_key.peer_id()
+        self.protocols = params.protocols
+        self.rpc_limits = RpcLimits()
+        self._undivided_bytes = min(config.max_rpc_bytes, UNDIVIDED_BYTES)
+        self.router = watching.new_router(
+            params, me=self.me, rng=rng, now=timers.now(), direct_peers=direct_peers
+        )
+        self._trace = watching.host_trace(self.me, self.router.message_id)
+        self._counters = Counters()
+        rate, burst = config.overhead_bytes_per_second, config.overhead_burst_bytes
+        self.overhead = None if rate is None else OverheadLimit(rate=rate, burst=burst)
+        self.topics: dict[str, Topic] = {}
+        self.peers: dict[bytes, PubsubPeer] = {}
+        self.partial = PartialTopics(self)
+        self.pipeline = ValidationPipeline(
+            queue=config.validation_queue,
+            throttle=config.validation_throttle,
+            workers=config.validation_workers,
+            report=self._report_verdict,
+            batch_done=self._batch_done,
+        )
+        self.publisher = Publisher(self, key, first_seqno=first_seqno)
+        self._connect = connect
+        self._topic_peer = topic_peer
+        self._held: deque[PubsubInbound] = deque()
+        self._router_timer: Timer | None = None
+        self._armed_for = float("inf")
+
+    # -- what the host tells ---------------------------------------------------------------
+
+    def connection_opened(self, connection: Connection) -> None:
+        peer = self.peers.get(connection.peer)
+        if peer is None:
+            peer = self.peers[connection.peer] = PubsubPeer(self, connection.peer)
+        peer.connections.append(connection)
+
+    def connection_closed(self, connection: Connection) -> None:
+        peer = self.peers[connection.peer]
+        peer.connection_closed(connection)
+        if not peer.connections:
+            del self.peers[connection.peer]
+        self.flush()
+
+    def peer_identified(self, peer: PeerId, protocols: Iterable[str], record: bytes | None) -> None:
+        """Identify told which protocols the peer speaks, and its signed record to be handed on."""
+        known = self.peers.get(peer)
+        if known is None:
+            return
+        known.signed_record = record
+        self.router.peer_record(peer, record)
+        if any(self.speaks(ours, theirs) for ours in self.protocols for theirs in protocols):
+            known.speaks_pubsub()
+
+    def speaks(self, ours: str, theirs: str) -> bool:
+        """Whether our protocol can be spoken with a peer that names it so."""
+        match = self.params.protocol_match
+        return ours == theirs or (match is not None and match(ours, theirs))
+
+    def accept_stream(self, stream: Stream) -> StreamHandler:
+        """A peer opened a stream for one of our pubsub protocols."""
+        return self.peers[stream.connection.peer].inbound_opened(stream)
+
+    def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
+        self._counters.rpc_in += 1
+        self.router.receive_rpc(peer, rpc, now=self.timers.now())
+        # Perform at once: verdicts of cheap messages and full queues must not pile up.
+        self.flush()
+
+    def add_direct_peer(self, peer: PeerId) -> None:
+        self.router.add_direct_peer(peer, now=self.timers.now())
+        self.flush()
+
+    def remove_direct_peer(self, peer: PeerId) -> None:
+        self.router.remove_direct_peer(peer, now=self.timers.now())
+        self.flush()
+
+    # -- what the application asks ---------------------------------------------------------
+
+    def join(
+        self, name: str, params: TopicParams | None = None, *, fanout_only: bool = False
+    ) -> Topic:
+        self._check_topic(name)
+        if name in self.topics:
+            raise LocalProtocolError(f"the topic is joined already: {name}")
+        if params is not None:
+            self.set_topic_params(name, params)
+        topic = self.topics[name] = Topic(self, name, fanout_only=fanout_only)
+        return topic
+
+    def set_topic_params(self, name: str, params: TopicParams) -> None:
+        self._check_topic(name)
+        if not isinstance(params, TopicParams):
+            raise LocalProtocolError(f"a topic's parameters are TopicParams: {params!r}")
+        warn_of_lax_signing(params.signature_policy)
+        self.router.set_topic_params(name, params, now=self.timers.now())
+        self.flush()
+
+    def forget_topic(self, topic: Topic) -> None:
+        self.topics.pop(topic.name, None)
+        self.partial.set_handler(topic.name, None)
+
+    def subscribe(self, topic: str, *, deliver: bool) -> None:
+        self.router.subscribe(topic, deliver=deliver, now=self.timers.now())
+        self.flush()
+
+    def unsubscribe(self, topic: str) -> None:
+        self.router.unsubscribe(topic, now=self.timers.now())
+        self.flush()
+
+    def set_validator(self, topic: str, validator: Validator | None) -> None:
+        self._check_topic(topic)
+        self.pipeline.set_validator(topic, validator)
+
+    def _check_topic(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
+        limit = self.params.limits.max_topic_length
+        if len(name) > limit:
+            raise LocalProtocolError(f"a topic's name has at most {limit} characters: {name!r}")
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"a topic's name is Unicode text: {name!r}") from error
+
+    def block(self, peer: PeerId, seconds: float | None) -> None:
+        now = self.timers.now()
+        self.router.blacklist(peer, until=None if seconds is None else now + seconds, now=now)
+        if peer in self.peers:
+            self.peers[peer].cut_off()
+        self.flush()
+
+    def blocked(self) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.blacklisted(now=self.timers.now()))
+
+    def is_blocked(self, peer: bytes) -> bool:
+        return self.router.is_blacklisted(peer, now=self.timers.now())
+
+    def topic_peers(self, topic: str) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.topic_peers(topic))
+
+    def protocol_of(self, peer: bytes) -> str | None:
+        known = self.peers.get(peer)
+        return None if known is None or known.outbound is None else known.outbound.stream.protocol
+
+    def mesh(self, topic: str) -> tuple[PeerId, ...]:
+        return tuple(PeerId(peer) for peer in self.router.mesh(topic))
+
+    def scores(self) -> dict[PeerId, PeerScoreSnapshot]:
+        snapshots = self.router.score_snapshots()
+        return {PeerId(peer): snapshot for peer, snapshot in snapshots.items()}
+
+    def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
+        counters = self._counters
+        counts = self.router.undelivered()
+        return HostStatistics(
+            rpc_in=counters.rpc_in,
+            rpc_out=counters.rpc_out,
+            rpc_dropped=counters.rpc_dropped,
+            rpc_refused=0 if self.overhead is None else self.overhead.refused,
+            published=self.publisher.published,
+            delivered=counters.delivered,
+            duplicates=counts.pop("duplicate", 0),
+            rejections=counts,
+            connections=connections,
+            dials_dropped=dials_dropped,
+            validation_waiting=len(self.pipeline),
+        )
+
+    # -- what the router wants -------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Perform what the last inputs caused. Never awaits, so no input can interleave."""
+        while effects := self.router.effects():
+            for effect in effects:
+                self._perform(effect)
+            self.partial.tell()
+        self._arm_router_timer()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case SendRpc():
+                self._send(effect)
+            case Unqueue(peer=peer, message=message):
+                if peer in self.peers:
+                    self.peers[peer].queue.remove(message)
+            case Validate():
+                if not self.pipeline.submit(effect):
+                    self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)
+            case Deliver(message=message, message_id=message_id, received_from=received_from):
+                self.deliver(message, message_id, received_from)
+            case TopicPeer(topic=name):
+                if name in self.topics:
+                    self.topics[name].peers_changed()
+                self._topic_peer(effect)
+            case Connect():
+                self._connect(effect)
+            case Disconnect(peer=peer, reason=reason):
+                if peer in self.peers:
+                    self.peers[peer].disconnect(reason)
+            case PartialReceived() | PartialGossip():
+                self.partial.put(effect)
+            case Trace():
+                if self._trace is not None:
+                    self._trace.happened(effect)
+            case _:
+                assert_never(effect)
+
+    def _send(self, effect: SendRpc) -> None:
+        peer = self.peers.get(effect.peer)
+        if peer is None or peer.outbound is None:
+            # The router need not send it again: a new stream begins with the whole hello.
+            self._lost(effect.peer, effect.rpc)
+            return
+        body = encode_rpc(effect.rpc)
+        if len(body) > self._undivided_bytes:
+            self._send_split(peer, effect)
+        else:
+            self._queue(peer, effect, effect.rpc, body)
+        peer.outbound.wake()
+
+    def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
+        """What its receiver might refuse leaves in parts, for its size or what is in it."""
+        limit = self.config.max_rpc_bytes
+        together = min(limit, TOGETHER_BYTES) if len(effect.rpc.publish) > 1 else limit
+        parts, alone = split_rpc(effect.rpc, together, self.rpc_limits)
+        for part in [*parts, *alone]:
+            body = encode_rpc(part)
+            if len(body) > limit:
+                self._dropped(effect.peer, part)
+            else:
+                self._queue(peer, effect, part, body)
+
+    def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
+        self._counters.rpc_out += 1
+        drops = peer.queue.push(rpc, body, effect.lane)
+        if self._trace is not None and not any(dropped is rpc for dropped in drops):
+            self._trace.sent(effect.peer, rpc)
+        for dropped in drops:
+            self._dropped(effect.peer, dropped)
+
+    def _dropped(self, peer: bytes, rpc: Rpc) -> None:
+        self._lost(peer, rpc)
+        self.router.rpc_dropped(peer, rpc, now=self.timers.now())
+
+    def _lost(self, peer: bytes, rpc: Rpc) -> None:
+        self._counters.rpc_dropped += 1
+        if self._trace is not None:
+            self._trace.dropped(peer, rpc)
+        self.publisher.lost(peer, rpc)
+
+    def deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
+        topic = self.topics.get(message.topic)
+        if topic is not None:
+            self._counters.delivered += 1
+            topic.deliver(received_message(message, message_id, received_from or self.me))
+
+    def _arm_router_timer(self) -> None:
+        deadline = self.router.next_deadline()
+        if deadline != self._armed_for:
+            if self._router_timer is not None:
+                self._router_timer.cancel()
+            self._armed_for = deadline
+            self._router_timer = self.timers.at(deadline, self._router_deadline)
+
+    def _router_deadline(self) -> None:
+        self._armed_for = float("inf")
+        self._router_timer = None
+        self.router.handle_timer(now=self.timers.now())
+        self.flush()
+
+    # -- validation ------------------------------------------------------------------------
+
+    def _report_verdict(self, ticket: int, verdict: Verdict) -> None:
+        self.router.validation_result(ticket, verdict, now=self.timers.now())
+
+    def _batch_done(self) -> None:
+        self.flush()
+        while self._held and self.pipeline.has_caught_up():
+            self._held.popleft().resume()
+
+    def validation_is_behind(self, peer: PubsubPeer) -> bool:
+        """True makes the peer's inbound stream wait until the pipeline has caught up."""
+        if not self.pipeline.is_behind() or peer.inbound is None:
+            return False
+        if peer.inbound not in self._held:
+            self._held.append(peer.inbound)
+        return True
+
+    def no_longer_held(self, inbound: PubsubInbound) -> None:
+        if inbound in self._held:
+            self._held.remove(inbound)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._arm_router_timer()
+
+    def leave_everything(self) -> None:
+        """End all subscriptions; PRUNEs and withdrawals are queued for the peers."""
+        for topic in list(self.topics.values()):
+            topic.end()
+            self.unsubscribe(topic.name)
+        self.topics.clear()

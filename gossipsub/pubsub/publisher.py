@@ -1,0 +1,138 @@
+"""Own messages: built, signed, validated, sent, and told what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.message import PublishResult
+from gossipsub.router.effects import PublishReceipt, Verdict
+from gossipsub.wake import Wake
+from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Message, Rpc
+from gossipsub.wire.rpc_codec import encode_message
+
+if TYPE_CHECKING:
+    from gossipsub.pubsub.driver import PubSub
+
+PUBLISH_PATIENCE = 1.0
+"""Seconds a publisher waits at most while every peer is behind."""
+RPC_OVERHEAD = 8
+"""Tag and length of a message inside its RPC."""
+
+
+class Publisher:
+    """What all topics of a host publish through; it owns the sequence numbers."""
+
+    def __init__(self, pubsub: PubSub, key: PrivateKey, *, first_seqno: int) -> None:
+        self._pubsub = pubsub
+        self._key = key
+        self._me = pubsub.me
+        self._seqnos = SequenceNumbers(first_seqno)
+        self._drops: list[tuple[bytes, Rpc]] | None = None
+        self._room_waiters: list[Wake] = []
+        self.published = 0
+
+    async def publish(
+        self, topic: str, batch: Sequence[bytes], *, local_only: bool, cache: bool
+    ) -> list[PublishResult]:
+        """All or none. LocalProtocolError when one is too large or refused."""
+        pubsub = self._pubsub
+        messages, ids = self._build_batch(topic, batch)
+        for message, message_id in zip(messages, ids, strict=True):
+            verdict = await pubsub.pipeline.validate_own(message, message_id, self._me)
+            if verdict is not Verdict.ACCEPT:
+                raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
+        if topic not in pubsub.topics:
+            raise LocalProtocolError(f"the topic was closed: {topic}")
+        seqno = messages[-1].seqno if messages else None
+        if seqno is not None and int.from_bytes(seqno) != self._seqnos.last:
+            # Others overtook them while the validator thought. Sequence numbers must leave in
+            # order: peers with a sequence number validator would ignore these messages.
+            messages, ids = self._build_batch(topic, batch)
+        receipts = pubsub.router.publish_batch(
+            messages, message_ids=ids, local_only=local_only, cache=cache, now=pubsub.timers.now()
+        )
+        if pubsub.topics[topic].fanout_only:  # which the router has not joined
+            for message, receipt in zip(messages, receipts, strict=True):
+                if not receipt.duplicate:
+                    pubsub.deliver(message, receipt.message_id, None)
+        self.published += len(messages)
+        return self._results(messages, receipts)
+
+    def lost(self, peer: bytes, rpc: Rpc) -> None:
+        """Called by the driver for each RPC that cannot leave."""
+        if self._drops is not None:
+            self._drops.append((peer, rpc))
+
+    async def wait_for_room(self, peers: Sequence[PeerId]) -> None:
+        """Let the writers run; wait while all these peers are behind, at most a second."""
+        await anyio.lowlevel.checkpoint()
+        if not peers or not self._are_behind(peers):
+            return
+        wake = Wake()
+        self._room_waiters.append(wake)
+        try:
+            with anyio.move_on_after(PUBLISH_PATIENCE):
+                while self._are_behind(peers):
+                    await wake.wait()
+        finally:
+            self._room_waiters.remove(wake)
+
+    def room_came(self) -> None:
+        """A peer's queue became shorter: publishers that wait look again."""
+        for waiter in self._room_waiters:
+            waiter.set()
+
+    def _build_batch(self, topic: str, batch: Sequence[bytes]) -> tuple[list[Message], list[bytes]]:
+        messages = [self._build(topic, data) for data in batch]
+        return messages, [self._pubsub.router.message_id(message) for message in messages]
+
+    def _build(self, topic: str, data: bytes) -> Message:
+        settings = self._pubsub.router.topic_settings(topic)
+        limit = settings.max_data_bytes
+        if limit is not None and len(data) > limit:
+            raise LocalProtocolError(f"{len(data)} bytes of data, the limit of {topic} is {limit}")
+        message = Message(topic, data)
+        if settings.signature_policy.has_origin:
+            message.from_peer, message.seqno = self._me, self._seqnos.next()
+        if settings.signature_policy.signs:
+            message = sign_message(message, self._key)
+        size = len(encode_message(message)) + RPC_OVERHEAD
+        limit = self._pubsub.config.max_rpc_bytes
+        if size > limit:
+            raise LocalProtocolError(
+                f"the message takes {size} bytes on the wire, the limit is {limit}"
+            )
+        return message
+
+    def _results(
+        self, messages: list[Message], receipts: list[PublishReceipt]
+    ) -> list[PublishResult]:
+        """Send what the router has made of them, and see who could not take it."""
+        self._drops = []
+        try:
+            self._pubsub.flush()
+        finally:
+            drops, self._drops = self._drops, None
+        dropped_by: dict[int, list[PeerId]] = {}
+        for peer, rpc in drops:
+            for message in rpc.publish:
+                dropped_by.setdefault(id(message), []).append(PeerId(peer))
+        results = []
+        for message, receipt in zip(messages, receipts, strict=True):
+            dropped = tuple(dropped_by.get(id(message), ()))
+            queued = tuple(PeerId(peer) for peer in receipt.peers if peer not in dropped)
+            results.append(PublishResult(receipt.message_id, queued, dropped))
+        return results
+
+    def _are_behind(self, peers: Sequence[PeerId]) -> bool:
+        known = self._pubsub.peers
+        queues = [known[peer].queue for peer in peers if peer in known]
+        return bool(queues) and all(queue.is_behind() for queue in queues)

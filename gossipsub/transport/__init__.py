@@ -1,0 +1,1 @@
+"""Connections: from a socket to streams with a protocol."""

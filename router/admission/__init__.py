@@ -1,0 +1,1 @@
+"""Who is heard at all."""

@@ -1,0 +1,1 @@
+"""Gossipsub v1.3: extensions, and partial messages."""

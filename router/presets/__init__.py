@@ -1,0 +1,1 @@
+"""Parameters of public networks, with their sources."""

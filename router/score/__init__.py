@@ -1,0 +1,1 @@
+"""Peer scores: what peers do, and what it earns and costs them."""

@@ -1,0 +1,1 @@
+"""Holding score parameters to what they should promise."""
