@@ -266,7 +266,10 @@ class HonestNetwork(RuleBasedStateMachine):
                         key = (node.router, topic, other.id)
                         expiry = self.watch.backoffs.get(key, -slack) + slack
                         is_candidate = topic in other.topics and other.id not in members
-                        if is_candidate and protocol_features(node, other).mesh:
+                        # Who is full refuses; whom to try next is random, one a heartbeat.
+                        has_room = len(other.router.mesh(topic)) < mesh.d_high
+                        expiry += len(node.links) * self.params.heartbeat_interval
+                        if is_candidate and has_room and protocol_features(node, other).mesh:
                             assert self.network.now <= expiry + 0.01
 
     def one_sided(self) -> set[tuple[int, int, str]]:
