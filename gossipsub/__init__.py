@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gossipsub.host import Host
     from gossipsub.peer_events import PeerEvent, PeerEventKind, PeerEvents
     from gossipsub.peer_info import PeerInfo
+    from gossipsub.pubsub.discovery import Discovery
     from gossipsub.pubsub.message import PublishResult, ReceivedMessage, Validator
     from gossipsub.pubsub.partial import PartialHandler, PartialMessage
     from gossipsub.pubsub.parts import PartExchange
@@ -53,6 +54,7 @@ _HOMES = {
     "AddressError": "transport.address",
     "BackoffParams": "router.params",
     "DialError": "transport.connections",
+    "Discovery": "pubsub.discovery",
     "ExtensionParams": "router.extension.params",
     "GossipParams": "router.params",
     "GossipSubError": "wire.errors",
@@ -102,6 +104,7 @@ __all__ = [
     "AddressError",
     "BackoffParams",
     "DialError",
+    "Discovery",
     "ExtensionParams",
     "GossipParams",
     "GossipSubError",

@@ -39,6 +39,12 @@ class HostConfig:
     reconnect_delay_limit: float = 30.0
     exchange_dial_timeout: float = 30.0
     """Until a peer named in peer exchange must be connected, over all its addresses."""
+    discovery_interval: float = 30.0
+    """Between two looks for peers in topics that have too few, where the host has a discovery."""
+    discovery_timeout: float = 10.0
+    """Until a look, or a call to advertise, is ended."""
+    advertise_interval: float = 120.0
+    """Until a topic is advertised again, where the discovery does not say when."""
 
     max_connections: int = 1024
     max_connections_per_peer: int = 4
@@ -47,7 +53,8 @@ class HostConfig:
     max_inbound_streams: int = 64
     """Streams one connection's peer may have open; more are reset."""
     exchange_queue: int = 128
-    """Peers named in peer exchange that wait to be dialled; when full, new ones are dropped."""
+    """Peers named in peer exchange, or found by discovery, that wait to be dialled; when full, new
+    ones are dropped."""
     exchange_dials: int = 8
     """Such peers that are dialled at one time."""
     exchange_private_dials: bool = False

@@ -30,6 +30,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.identity import identity_of
 from gossipsub.peer_events import PeerEventKind, PeerEvents, PeerWatch
 from gossipsub.peer_info import PeerInfo
+from gossipsub.pubsub.discovery import Discovery
 from gossipsub.pubsub.driver import PubSub
 from gossipsub.pubsub.lax_signing import warn_of_lax_signing
 from gossipsub.pubsub.message import Validator
@@ -68,9 +69,10 @@ class Host:
     file, which is created if it does not exist; without it the identity is new each time.
     `bootstrap` peers are dialled and kept connected. `direct_peers` are so, too, and get every
     message of their topics outside of the mesh, whatever their score: for nodes whose operators
-    trust each other, which each name the other. `trace` is a file for events in go's format
-    (`.json` or `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what
-    `gossipsub replay` replays. Both are overwritten; OSError on opening where they cannot be.
+    trust each other, which each name the other. `discovery` finds peers of topics that have too
+    few. `trace` is a file for events in go's format (`.json` or `.pb`), or a function that takes
+    each `TraceEvent`; `record` is a file for what `gossipsub replay` replays. Both are
+    overwritten; OSError on opening where they cannot be.
     Wrong values raise LocalProtocolError (or ValueError from the parameter classes) here, before
     anything is opened.
     """
@@ -84,6 +86,7 @@ class Host:
         direct_peers: str | Iterable[str] = (),
         params: GossipParams | None = None,
         config: HostConfig | None = None,
+        discovery: Discovery | None = None,
         agent_version: str = AGENT_VERSION,
         rng: random.Random | None = None,
         trace: TraceTarget | None = None,
@@ -109,6 +112,7 @@ class Host:
         )
         self._introduction = Introduction(self._key, agent_version, self._params.protocols)
         self._rng = rng or random.Random(secrets.randbits(64))
+        self._discovery = discovery
         self._details: dict[bytes, PeerDetails] = {}
         self._listening: list[Address] = []
         self._exit: AsyncExitStack | None = None
@@ -135,7 +139,7 @@ class Host:
                 tasks.start_soon(self._connections.listen, cast(SocketListener, listener))
             for address in self._bootstrap:
                 tasks.start_soon(self._dialing.keep_connected, address)
-            self._pubsub.start()
+            self._pubsub.start(tasks)
             self._tasks = tasks
             self._exit = stack.pop_all()
         logger.info("listening peer=%s addresses=%s", self.peer_id.short(), self.addresses)
@@ -203,6 +207,8 @@ class Host:
         )
         self._dialing = Dialing(self._connections, config=self._config, rng=self._rng)
         self._dialing.add_direct(self._direct)
+        if self._discovery is not None:
+            self._pubsub.use_discovery(self._discovery, self._dialing, lambda: self.addresses)
         self._identify = IdentifyService(self._describe, self._peer_identified)
         self._ping = PingService()
         self._identify.serve(self._protocols)

@@ -34,5 +34,6 @@ class HostStatistics:
     """Messages not delivered for another reason, by go's names for the reasons."""
     connections: int
     dials_dropped: int
-    """Peers named in peer exchange that were not dialled, because too many waited."""
+    """Peers named in peer exchange, or found by discovery, that were not dialled, because too many
+    waited."""
     validation_waiting: int

@@ -7,14 +7,18 @@ event at a time.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, assert_never
 
+from anyio.abc import TaskGroup
+
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.discovery import Discovery, TopicDiscovery
 from gossipsub.pubsub.lax_signing import warn_of_lax_signing
 from gossipsub.pubsub.message import Validator
 from gossipsub.pubsub.overhead import OverheadLimit
@@ -42,6 +46,7 @@ from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.statistics import Counters, HostStatistics
 from gossipsub.timers import Timers
+from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.stream import Stream, StreamHandler
 from gossipsub.watching import Watching
 from gossipsub.wire.errors import LocalProtocolError
@@ -95,6 +100,7 @@ class PubSub:
         self.topics: dict[str, Topic] = {}
         self.peers: dict[bytes, PubsubPeer] = {}
         self.partial = PartialTopics(self)
+        self.discovery: TopicDiscovery | None = None
         self.pipeline = ValidationPipeline(
             queue=config.validation_queue,
             throttle=config.validation_throttle,
@@ -185,8 +191,12 @@ class PubSub:
     def subscribe(self, topic: str, *, deliver: bool) -> None:
         self.router.subscribe(topic, deliver=deliver, now=self.timers.now())
         self.flush()
+        if self.discovery is not None:
+            self.discovery.joined(topic)
 
     def unsubscribe(self, topic: str) -> None:
+        if self.discovery is not None:
+            self.discovery.left(topic)
         self.router.unsubscribe(topic, now=self.timers.now())
         self.flush()
 
@@ -220,6 +230,23 @@ class PubSub:
 
     def topic_peers(self, topic: str) -> tuple[PeerId, ...]:
         return tuple(PeerId(peer) for peer in self.router.topic_peers(topic))
+
+    def use_discovery(
+        self, discovery: Discovery, dialing: Dialing, addresses: Callable[[], tuple[str, ...]]
+    ) -> None:
+        """Have it find peers of topics in which a message would reach too few."""
+        enough = self.router.has_enough_peers
+        self.discovery = TopicDiscovery(
+            discovery,
+            config=self.config,
+            dialing=dialing,
+            addresses=addresses,
+            topics_in_need=lambda: [name for name in self.topics if not enough(name)],
+        )
+
+    def look_for_peers(self, topic: str) -> float:
+        """Have discovery find peers; the seconds after which to ask it again."""
+        return math.inf if self.discovery is None else self.discovery.look(topic)
 
     def protocol_of(self, peer: bytes) -> str | None:
         known = self.peers.get(peer)
@@ -375,8 +402,11 @@ class PubSub:
 
     # -- life ------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, tasks: TaskGroup) -> None:
         self._arm_router_timer()
+        if self.discovery is not None:
+            self.discovery.tasks = tasks
+            tasks.start_soon(self.discovery.run)
 
     def leave_everything(self) -> None:
         """End all subscriptions; PRUNEs and withdrawals are queued for the peers."""

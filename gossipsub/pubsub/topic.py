@@ -164,14 +164,16 @@ class Topic:
         return self._pubsub.mesh(self.name)
 
     async def wait_for_peers(self, count: int, *, timeout: float) -> None:
-        """Return when `count` peers are subscribed; TimeoutError after `timeout` seconds,
-        LocalProtocolError when the topic is closed."""
+        """Return when `count` peers are subscribed; the host's discovery, if any, looks for them
+        meanwhile. TimeoutError after `timeout` seconds, LocalProtocolError when the topic is
+        closed."""
         watcher = Wake()
         self._watchers.append(watcher)
         try:
             with anyio.move_on_after(timeout) as waiting:
                 while self._is_open and len(self.peers()) < count:
-                    await watcher.wait()
+                    with anyio.move_on_after(self._pubsub.look_for_peers(self.name)):
+                        await watcher.wait()
         finally:
             self._watchers.remove(watcher)
         self._check_open()

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -15,32 +16,38 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.crypto.peer_record import PeerRecord
 from gossipsub.router.effects import Connect
-from gossipsub.transport.address import Address
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import Connections, DialError
 from gossipsub.transport.reachability import dialable
 from gossipsub.wire.errors import RemoteProtocolError
 
 logger = logging.getLogger("gossipsub.host")
 
+FOUND_ADDRESSES = 16
+"""Addresses kept of one peer that discovery found."""
+
 
 class Dialing:
     """Works in `tasks`, which the host sets before anything is dialled.
 
-    At most `exchange_queue` peers out of peer exchange wait, and `exchange_dials` are dialled at
-    one time; a peer named beyond is dropped and counted. Direct peers do not wait with them.
+    At most `exchange_queue` peers out of peer exchange or discovery wait, and `exchange_dials` are
+    dialled at one time; a peer named beyond is dropped and counted. Direct peers do not wait with
+    them.
     """
 
     tasks: TaskGroup
 
     def __init__(self, connections: Connections, *, config: HostConfig, rng: random.Random) -> None:
         self.dropped = 0
-        """Peers named in exchange that found the queue full."""
+        """Peers named in exchange, or found, when the queue was full."""
         self._connections = connections
         self._config = config
         self._rng = rng
         self._direct: dict[bytes, dict[Address, None]] = {}
-        self._waiting: dict[bytes, tuple[bytes, Address | None]] = {}
-        """By peer: its record, and where the peer is that named it."""
+        self._waiting: dict[bytes, Callable[[], list[Address]]] = {}
+        """By peer: what tells its addresses when its turn has come."""
+        self._found: dict[bytes, dict[Address, None]] = {}
+        """Addresses of those among them that discovery found."""
         self._dialling: dict[bytes, None] = {}
         self._workers = 0
 
@@ -61,17 +68,34 @@ class Dialing:
             return
         if wanted.told_by is None:
             self.tasks.start_soon(self._dial_direct, peer)
-        elif record is None:
-            return
-        elif len(self._waiting) >= self._config.exchange_queue:
-            self.dropped += 1
-        else:
+        elif record is not None:
             source = self._connections.get(wanted.told_by)
             told_over = None if source is None else source.remote_address
-            self._waiting[peer] = (record, told_over)
-            if self._workers < self._config.exchange_dials:
-                self._workers += 1
-                self.tasks.start_soon(self._dial_waiting)
+            self._line_up(peer, partial(self._addresses, PeerId(peer), record, told_over))
+
+    def connect_found(self, address: Address) -> None:
+        """Discovery found a peer: dial it, unless it is connected. It waits with those named in
+        peer exchange. AddressError where the address does not end in /p2p/PEER."""
+        peer = address.peer
+        if peer is None:
+            raise AddressError(f"an address found ends in /p2p/PEER: {address}")
+        if peer in self._found:
+            if len(self._found[peer]) < FOUND_ADDRESSES:
+                self._found[peer][address] = None
+        elif peer in self._dialling or peer in self._waiting or self._connections.get(peer):
+            return
+        elif self._line_up(peer, lambda: list(self._found.pop(peer))):
+            self._found[peer] = {address: None}
+
+    def _line_up(self, peer: bytes, addresses: Callable[[], list[Address]]) -> bool:
+        if len(self._waiting) >= self._config.exchange_queue:
+            self.dropped += 1
+            return False
+        self._waiting[peer] = addresses
+        if self._workers < self._config.exchange_dials:
+            self._workers += 1
+            self.tasks.start_soon(self._dial_waiting)
+        return True
 
     async def keep_connected(self, address: Address) -> None:
         """Dial a peer, and again whenever it is lost, ever more slowly. Runs until cancelled."""
@@ -102,11 +126,11 @@ class Dialing:
         try:
             while self._waiting:
                 peer = next(iter(self._waiting))
-                record, told_over = self._waiting.pop(peer)
+                addresses = self._waiting.pop(peer)()
                 self._dialling[peer] = None
                 try:
                     with anyio.move_on_after(self._config.exchange_dial_timeout):
-                        await self._try_each(self._addresses(PeerId(peer), record, told_over))
+                        await self._try_each(addresses)
                 finally:
                     del self._dialling[peer]
         finally:

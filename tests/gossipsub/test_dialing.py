@@ -15,7 +15,7 @@ from gossipsub.crypto.envelope import SignedEnvelope
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_record import DOMAIN, PAYLOAD_TYPE, PeerRecord
 from gossipsub.router.effects import Connect
-from gossipsub.transport.address import Address
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import DialError
 from gossipsub.transport.dialing import Dialing
 
@@ -264,3 +264,56 @@ async def test_direct_peers_do_not_wait_for_those_named_in_exchange():
         made.connect_wanted(Connect(peer(50)))
         await settle()
         assert connections.ports == dialled
+
+
+# Found by discovery
+
+
+def found(number: int, port: int | None = None) -> Address:
+    return Address("ip4", "127.0.0.1", port or number, key(number).peer_id())
+
+
+async def test_peers_found_wait_in_the_same_line_as_those_named_in_exchange():
+    connections = FakeConnections()
+    async with dialing(connections, exchange_dials=1, exchange_queue=2) as made:
+        made.connect_found(found(1))
+        await settle()
+        made.connect_wanted(named(2))
+        for number in (1, 2, 3, 4):
+            made.connect_found(found(number))
+        assert made.dropped == 1
+        connections.end()
+        await settle()
+        connections.end()
+        await settle()
+        assert connections.ports == [1, 2, 3]
+
+
+async def test_all_addresses_found_of_a_waiting_peer_are_tried_but_not_without_end():
+    connections = FakeConnections()
+    connections.fails = True
+    async with dialing(connections, exchange_dials=1) as made:
+        for port in (*range(100, 120), 100):
+            made.connect_found(found(1, port))
+        await settle()
+        assert connections.ports == list(range(100, 116))
+        made.connect_found(found(1, 200))
+        await settle()
+        assert connections.ports[-1] == 200
+
+
+async def test_a_connected_peer_that_is_found_is_not_dialled():
+    connections = FakeConnections()
+    connections.known[peer(1)] = Connected(HERE)
+    async with dialing(connections) as made:
+        made.connect_found(found(1))
+        made.connect_found(found(2))
+        await settle()
+        assert connections.ports == [2]
+
+
+async def test_an_address_found_says_whose_it_is():
+    async with dialing(FakeConnections()) as made:
+        with pytest.raises(AddressError) as refused:
+            made.connect_found(HERE)
+        assert str(refused.value) == f"an address found ends in /p2p/PEER: {HERE}"
