@@ -106,7 +106,7 @@ class Gossip:
             # Random order: where the budget or the peer cuts the list, no id always loses.
             ids = self._rng.sample(list(unknown), min(len(unknown), budget))
             peer.ids_asked += len(ids)
-            self._wanted.offered(peer.id, {i: unknown[i] for i in ids}, now)
+            self._wanted.offered(peer, {i: unknown[i] for i in ids}, now)
 
     def handle_iwant(self, peer: Peer, iwants: Sequence[IWant]) -> None:
         """Send what is cached and not refused, each message once per RPC and not too often."""

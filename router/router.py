@@ -378,8 +378,8 @@ class Router(PartialInputs):
         # Grafted without a subscription or not: whoever leaves the topic leaves the mesh.
         self._mesh.peer_left(peer.id, topic)
         self._fanout.peer_left(peer.id, topic)
-        self._partial.peer_left(peer.id, topic)
         if self._peers.unsubscribe(peer, topic):
+            self._partial.peer_left(peer.id, topic)
             self._outbox.effects.append(TopicPeer(topic, peer.id, False))
 
     def _forget_ties(self, peer: bytes) -> None:

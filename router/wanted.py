@@ -17,7 +17,7 @@ from gossipsub.router.idontwant import IDontWants
 from gossipsub.router.messages import Messages
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
-from gossipsub.router.peers import PeerTable
+from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.score.promises import Promises
 
 MAX_OFFERS = 8
@@ -31,8 +31,8 @@ ENTRY_BYTES = 512
 class _Wanted:
     topic: str
     due: float
-    offers: dict[bytes, None]
-    """Those who offered it and were not asked yet."""
+    offers: dict[bytes, Peer]
+    """Those who offered it and were not asked yet; who connects anew has not offered it."""
 
 
 class WantedMessages:
@@ -79,10 +79,10 @@ class WantedMessages:
     def __len__(self) -> int:
         return len(self._wanted)
 
-    def offered(self, peer: bytes, topics: Mapping[bytes, str], now: float) -> None:
+    def offered(self, peer: Peer, topics: Mapping[bytes, str], now: float) -> None:
         """A peer offers messages, given with their topics, that are not known here."""
         if self._patience == 0.0:
-            self._ask(peer, topics, now)
+            self._ask(peer.id, topics, now)
             return
         new: list[bytes] = []
         beyond: dict[bytes, str] = {}
@@ -90,17 +90,17 @@ class WantedMessages:
             wanted = self._wanted.get(message_id)
             if wanted is not None:
                 if len(wanted.offers) < MAX_OFFERS:
-                    wanted.offers[peer] = None
-                elif peer not in wanted.offers:
+                    wanted.offers[peer.id] = peer
+                elif peer.id not in wanted.offers:
                     beyond[message_id] = topic
             elif self._bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
                 beyond[message_id] = topic
             else:
                 self._bytes += len(message_id) + ENTRY_BYTES
-                self._wanted[message_id] = _Wanted(topic, now + self._delay, {peer: None})
+                self._wanted[message_id] = _Wanted(topic, now + self._delay, {peer.id: peer})
                 new.append(message_id)
         if beyond:
-            self._ask(peer, beyond, now)
+            self._ask(peer.id, beyond, now)
         if new:
             self._first.append((now + self._delay, new))
             if self._delay == 0.0:
@@ -142,15 +142,16 @@ class WantedMessages:
         None where it came, where its topic was left, or where nobody is left to ask."""
         if wanted.topic not in self._joined or self._messages.is_known(message_id, now):
             return None
-        peers = [peer for peer in wanted.offers if self._may_ask(peer)]
+        peers = [peer for peer, record in wanted.offers.items() if self._may_ask(record)]
         if not peers:
             return None
         peer = self._rng.choice(peers)
         del wanted.offers[peer]
         return peer
 
-    def _may_ask(self, peer: bytes) -> bool:
-        return peer in self._peers.connected and self._score(peer) >= self._threshold
+    def _may_ask(self, peer: Peer) -> bool:
+        is_here = self._peers.connected.get(peer.id) is peer
+        return is_here and self._score(peer.id) >= self._threshold
 
     def _ask(self, peer: bytes, topics: Mapping[bytes, str], now: float) -> None:
         message_ids = list(topics)

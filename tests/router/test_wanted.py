@@ -138,6 +138,15 @@ def test_a_peer_that_left_or_fell_below_the_threshold_is_not_asked(
     assert asked(node, node.wait(5.0)) == {b"w": [node.message_id(1)]}
 
 
+def test_a_peer_that_connects_anew_has_offered_nothing(make: Callable[..., Node]) -> None:
+    node = make((b"v", b"w"))
+    for peer in (b"v", b"w"):
+        offer(node, peer, 1)
+    node.router.peer_disconnected(b"w", now=node.now)
+    node.connect([b"w"], topics=())
+    assert asked(node, node.wait(5.0)) == {b"v": [node.message_id(1)]}
+
+
 def test_messages_of_a_topic_that_was_left_are_not_asked_for(make: Callable[..., Node]) -> None:
     node = make()
     offer(node, b"w", 1)
