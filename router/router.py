@@ -415,14 +415,9 @@ class Router(PartialInputs):
 
     def _heartbeat(self, now: float) -> None:
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
-        self._backoffs.clear_expired(now)
-        self._gossip.reset_budgets()
-        self._exchange.reset_budgets()
-        self._idontwant.age()
-        self._messages.sweep(now)
         self._ticks += 1
+        self._age(now)
         self._direct.check(self._ticks)
-        self._blacklist.sweep(now)
         if self._params.disconnect_graylisted:
             for peer in self._acceptance.graylisted(self._peers.connected.values()):
                 self._outbox.effects.append(Disconnect(peer, "its score is below the graylist"))
@@ -438,3 +433,13 @@ class Router(PartialInputs):
         self._outbox.flush_with_dropped()
         self._mcache.shift()
         self._partial.age()
+
+    def _age(self, now: float) -> None:
+        """Before anything is decided: what ended is forgotten, what is counted per heartbeat is
+        counted anew, and broken promises are charged."""
+        self._backoffs.clear_expired(now)
+        self._blacklist.sweep(now)
+        self._gossip.reset_budgets()
+        self._exchange.reset_budgets()
+        self._idontwant.age()
+        self._messages.sweep(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from gossipsub.router.admission.gater import PeerGaterParams
 from gossipsub.router.effects import (
     Connect,
     Deliver,
@@ -26,7 +28,14 @@ from gossipsub.router.effects import (
     Verdict,
 )
 from gossipsub.router.heartbeat import HeartbeatClock
-from gossipsub.router.params import GossipParams, LazyParams, MeshParams, RouterLimits
+from gossipsub.router.params import (
+    GossipParams,
+    LazyParams,
+    MeshParams,
+    RouterLimits,
+    SeenStrategy,
+    TopicParams,
+)
 from gossipsub.router.router import Router
 from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import (
@@ -65,6 +74,12 @@ LAZY = LazyParams(
     idontwant_threshold=5,
     max_idontwant_length=3,
     max_idontwant_messages=2,
+)
+
+SHORT_LIVED = TopicParams(
+    message_lifetime=2.0,
+    max_data_bytes=4,
+    mesh=MeshParams(d=1, d_low=1, d_high=2, d_score=1, d_out=0),
 )
 
 THRESHOLDS = PeerScoreThresholds(opportunistic_graft=50.0)
@@ -130,6 +145,7 @@ class RouterMachine(RuleBasedStateMachine):
             direct_connect_ticks=3,
             score=self.score_params(),
             thresholds=THRESHOLDS,
+            **self.more_params(),
         )
         self.direct = {b"peer 7", b"stranger"}
         self.router = Router(
@@ -154,6 +170,9 @@ class RouterMachine(RuleBasedStateMachine):
 
     def score_params(self) -> PeerScoreParams | None:
         return None
+
+    def more_params(self) -> dict[str, Any]:
+        return {}
 
     # Inputs
 
@@ -498,6 +517,38 @@ class RouterMachine(RuleBasedStateMachine):
         assert snapshot.refusals == 0
 
 
+class GatedMachine(RouterMachine):
+    """The same with a gater, a filter of peers, and topics with parameters that change."""
+
+    def more_params(self) -> dict[str, Any]:
+        return {
+            "gater": PeerGaterParams(threshold=0.1),
+            "peer_filter": lambda peer, topic: (peer, topic) != (PEERS[1], TOPICS[0]),
+            "topics": {TOPICS[0]: SHORT_LIVED},
+            "seen_strategy": SeenStrategy.LAST_SEEN,
+            "disconnect_graylisted": True,
+        }
+
+    @rule(topic=topics, params=st.sampled_from([SHORT_LIVED, TopicParams()]))
+    def change_topic(self, topic: str, params: TopicParams) -> None:
+        self.router.set_topic_params(topic, params, now=self.now)
+        self.check()
+
+    @rule(topic=topics, local_only=st.booleans(), cache=st.booleans())
+    def publish_with_options(self, topic: str, local_only: bool, cache: bool) -> None:
+        self.published += 1
+        seqno = self.published.to_bytes(8, "big")
+        message = Message(topic, b"mine", ME, seqno, b"signature")
+        receipt = self.router.publish(message, local_only=local_only, cache=cache, now=self.now)
+        assert not (local_only and receipt.peers)
+        self.check()
+
+    @invariant()
+    def filtered_peers_are_in_no_mesh(self) -> None:
+        assert PEERS[1] not in self.router.mesh(TOPICS[0])
+        assert self.router.snapshot().gater_sources <= len(PEERS)
+
+
 class ScoringMachine(RouterMachine):
     """The same with scores of which every part can be reached, and an application that fails."""
 
@@ -596,5 +647,7 @@ class ScoringMachine(RouterMachine):
 
 RouterMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 ScoringMachine.TestCase.settings = RouterMachine.TestCase.settings
+GatedMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 TestRouterMachine = RouterMachine.TestCase
 TestScoringMachine = ScoringMachine.TestCase
+TestGatedMachine = GatedMachine.TestCase
