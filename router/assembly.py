@@ -66,10 +66,22 @@ class Parts:
         self._make_tables()
         self.announcements = self._make_announcements()
         self.exchange = PeerExchange(
-            params, me=me, peers=self.peers, outbox=self.outbox, score=score, rng=rng
+            params,
+            me=me,
+            peers=self.peers,
+            blacklist=self.blacklist,
+            outbox=self.outbox,
+            score=score,
+            rng=rng,
         )
         self.direct = DirectPeers(
-            direct_peers, params, me=me, peers=self.peers, outbox=self.outbox, now=now
+            direct_peers,
+            params,
+            me=me,
+            peers=self.peers,
+            blacklist=self.blacklist,
+            outbox=self.outbox,
+            now=now,
         )
         self.mesh = self._make_mesh()
         self._make_targets()

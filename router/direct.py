@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from gossipsub.router.admission.blacklist import Blacklist
 from gossipsub.router.effects import Connect
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
@@ -23,11 +24,13 @@ class DirectPeers:
         *,
         me: bytes,
         peers: PeerTable,
+        blacklist: Blacklist,
         outbox: Outbox,
         now: float,
     ) -> None:
         self._me = me
         self._peers = peers
+        self._blacklist = blacklist
         self._outbox = outbox
         self._check_ticks = params.direct_connect_ticks
         self.peers: dict[bytes, None] = {}
@@ -49,14 +52,14 @@ class DirectPeers:
         """The first dial, a little after the start: others may be starting as well."""
         if now >= self.deadline:
             self.deadline = math.inf
-            self.connect_missing()
+            self._connect_missing(now)
 
-    def check(self, ticks: int) -> None:
+    def check(self, ticks: int, now: float) -> None:
         """A heartbeat passed, the `ticks`th."""
         if ticks % self._check_ticks == 0:
-            self.connect_missing()
+            self._connect_missing(now)
 
-    def connect_missing(self) -> None:
+    def _connect_missing(self, now: float) -> None:
         for peer in self.peers:
-            if peer not in self._peers.connected:
+            if peer not in self._peers.connected and not self._blacklist.contains(peer, now):
                 self._outbox.effects.append(Connect(peer))

@@ -129,7 +129,7 @@ class Mesh:
             if mesh is not None and peer.id in mesh:
                 self._exit(peer.id, prune.topic)
             if mesh is not None:
-                self._exchange.take(peer, prune.peers)
+                self._exchange.take(peer, prune.peers, now=now)
             if mesh is not None or prune.topic in peer.topics:
                 self._backoffs.add_remote(prune.topic, peer.id, prune.backoff, now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from gossipsub.router.admission.blacklist import Blacklist
 from gossipsub.router.effects import Connect
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import GossipParams
@@ -26,6 +27,7 @@ class PeerExchange:
         *,
         me: bytes,
         peers: PeerTable,
+        blacklist: Blacklist,
         outbox: Outbox,
         score: Callable[[bytes], float],
         rng: Random,
@@ -39,6 +41,7 @@ class PeerExchange:
         self._max_record_bytes = params.limits.max_record_bytes
         self._me = me
         self._peers = peers
+        self._blacklist = blacklist
         self._outbox = outbox
         self._score = score
         self._rng = rng
@@ -69,7 +72,7 @@ class PeerExchange:
             offered.append(PeerInfo(other.id, record))
         return tuple(offered)
 
-    def take(self, peer: Peer, offered: Sequence[PeerInfo]) -> None:
+    def take(self, peer: Peer, offered: Sequence[PeerInfo], *, now: float) -> None:
         """Ask the driver to dial some of those a PRUNE names; whether their records are genuine
         it finds out. What one peer can cause between two heartbeats is bounded.
 
@@ -84,7 +87,9 @@ class PeerExchange:
         count = min(self._count, self._max_offered - taken, len(known))
         self._taken[peer.id] = taken + count
         for other in self._rng.sample(list(known), count):
-            if other and other != self._me and other not in self._peers.connected:
+            if not other or other == self._me or other in self._peers.connected:
+                continue
+            if not self._blacklist.contains(other, now):
                 self._outbox.effects.append(Connect(other, known[other], told_by=peer.id))
 
     def reset_budgets(self) -> None:

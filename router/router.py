@@ -417,7 +417,7 @@ class Router(PartialInputs):
         """v1.0 "Heartbeat", in go's order; every peer gets at most one RPC of it."""
         self._ticks += 1
         self._age(now)
-        self._direct.check(self._ticks)
+        self._direct.check(self._ticks, now)
         if self._params.disconnect_graylisted:
             for peer in self._acceptance.graylisted(self._peers.connected.values()):
                 self._outbox.effects.append(Disconnect(peer, "its score is below the graylist"))

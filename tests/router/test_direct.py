@@ -43,6 +43,15 @@ def receivers(node: Node, effects: Iterable[Effect]) -> list[bytes]:
 # Staying connected
 
 
+def test_a_direct_peer_is_not_dialled_while_it_is_blacklisted(make_node: MakeNode) -> None:
+    node = make_node(direct_connect_ticks=3)
+    node.router.add_direct_peer(DIRECT, now=node.now)
+    node.router.effects()
+    node.router.blacklist(DIRECT, until=5.0, now=node.now)
+    assert connects(node.wait(5.0)) == []
+    assert connects(node.wait(3.0)) == [DIRECT]
+
+
 def run(router: Router, start: float, end: float) -> list[tuple[float, bytes]]:
     """Serve the timers; who is dialled when."""
     dialled = []

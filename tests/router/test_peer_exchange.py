@@ -249,6 +249,14 @@ def test_those_connected_and_this_node_itself_are_not_dialled(make_node: MakeNod
     assert connects(effects) == [Connect(b"new", None, b"w")]
 
 
+def test_those_the_application_shut_out_are_not_dialled(make_node: MakeNode) -> None:
+    node = listening(make_node)
+    node.router.blacklist(b"black", now=node.now)
+    named = (PeerInfo(b"black"), PeerInfo(b"new", None))
+    effects = node.receive(b"w", prune=(Prune("t", named, 60),))
+    assert connects(effects) == [Connect(b"new", None, b"w")]
+
+
 @pytest.mark.rule("PX-07")
 def test_a_peer_named_twice_is_dialled_once(make_node: MakeNode) -> None:
     node = listening(make_node)
