@@ -65,15 +65,7 @@ class Parts:
         self.extensions = PeerExtensions(params.extensions, self.outbox, self.scoring)
         self._make_tables()
         self.announcements = self._make_announcements()
-        self.exchange = PeerExchange(
-            params,
-            me=me,
-            peers=self.peers,
-            blacklist=self.blacklist,
-            outbox=self.outbox,
-            score=score,
-            rng=rng,
-        )
+        self.exchange = self._make_exchange(me)
         self.direct = DirectPeers(
             direct_peers,
             params,
@@ -143,6 +135,17 @@ class Parts:
             self._rng,
             retry_max=self._params.announce_retry_max,
             mode=self.partial.mode,
+        )
+
+    def _make_exchange(self, me: bytes) -> PeerExchange:
+        return PeerExchange(
+            self._params,
+            me=me,
+            peers=self.peers,
+            blacklist=self.blacklist,
+            outbox=self.outbox,
+            score=self._score,
+            rng=self._rng,
         )
 
     def _make_mesh(self) -> Mesh:

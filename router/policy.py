@@ -16,7 +16,7 @@ UNEXPECTED_AUTH_INFO = "unexpected auth info"
 
 def refusal(policy: SignaturePolicy, message: Message) -> str | None:
     """Why `policy` refuses a received message, or None; the reasons bear go's names."""
-    if policy.is_lax and message.signature is None:
+    if message.signature is None and policy.is_lax:
         return None
     if policy is not SignaturePolicy.STRICT_NO_SIGN:  # a signed one is held to StrictSign
         if not message.signature or not message.from_peer:

@@ -41,7 +41,7 @@ class Router(PartialInputs):
             me=me,
             rng=rng,
             now=now,
-            score=lambda peer: self.score(peer),
+            score=self.score,
             direct_peers=direct_peers,
         )
         super().__init__(parts)
