@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import takewhile
 
 from gossipsub.router.asked import Asked
 from gossipsub.router.effects import Lane, Unqueue
 from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.mcache import MessageCache
+from gossipsub.router.message_id import bounded_key
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
 
-_LONG_ID_BYTES = 64
 _NOBODY: Mapping[bytes, None] = {}
 
 
@@ -77,7 +76,10 @@ class IDontWants:
         told: dict[bytes, None] = {}
         author, connected = message.from_peer, self._peers.connected
         serving = self._partial.serving(message.topic)
-        for peer in (*self._meshes.get(message.topic, ()), *self._asked.take(_key(message_id))):
+        for peer in (
+            *self._meshes.get(message.topic, ()),
+            *self._asked.take(bounded_key(message_id)),
+        ):
             if peer not in have_it and peer != author and peer not in serving:
                 record = connected.get(peer)  # one that was asked may have left
                 if record is not None and record.features.idontwant:
@@ -98,7 +100,7 @@ class IDontWants:
         room = self._params.max_idontwant_length
         for entry in idontwants:
             for message_id in entry.message_ids[:room]:
-                self._refuse(peer.id, refusals, _key(message_id))
+                self._refuse(peer.id, refusals, bounded_key(message_id))
                 message = self._mcache.get(message_id)
                 if message is not None:
                     self._outbox.effects.append(Unqueue(peer.id, message))
@@ -106,15 +108,15 @@ class IDontWants:
 
     def asked(self, peer: bytes, message_ids: Iterable[bytes]) -> None:
         """The peer is sent an IWANT for these."""
-        self._asked.put(peer, map(_key, message_ids))
+        self._asked.put(peer, map(bounded_key, message_ids))
 
     def has_asked(self, peer: bytes, message_id: bytes) -> bool:
         """Whether the peer was sent an IWANT for this not long ago."""
-        return self._asked.includes(peer, _key(message_id))
+        return self._asked.includes(peer, bounded_key(message_id))
 
     def refusing(self, message_id: bytes) -> Mapping[bytes, None]:
         """The peers that asked not to be sent this message."""
-        return self._by_key.get(_key(message_id), _NOBODY)
+        return self._by_key.get(bounded_key(message_id), _NOBODY)
 
     def is_refused(self, peer: bytes, message_id: bytes) -> bool:
         return peer in self.refusing(message_id)
@@ -158,8 +160,3 @@ class IDontWants:
         del peers[peer]
         if not peers:
             del self._by_key[key]
-
-
-def _key(message_id: bytes) -> bytes:
-    """Ids may be of any length: of long ones a digest is kept, so that memory stays bounded."""
-    return message_id if len(message_id) <= _LONG_ID_BYTES else sha256(message_id).digest()

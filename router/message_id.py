@@ -9,6 +9,8 @@ from hashlib import sha256
 
 from gossipsub.wire.rpc import Message
 
+_LONG_ID_BYTES = 64
+
 
 def origin_id(message: Message) -> bytes:
     """The default: `from` followed by `seqno`, the raw bytes of both.
@@ -24,3 +26,9 @@ def origin_id(message: Message) -> bytes:
 def content_id(message: Message) -> bytes:
     """SHA-256 of the data: for StrictNoSign, where a message has no origin (js does the same)."""
     return sha256(message.data or b"").digest()
+
+
+def bounded_key(message_id: bytes) -> bytes:
+    """Stands for an id in tables that peers fill: they send ids of any length, and of long ones
+    only a digest is kept, so that memory is bounded."""
+    return message_id if len(message_id) <= _LONG_ID_BYTES else sha256(message_id).digest()

@@ -18,7 +18,7 @@ from gossipsub.wire.rpc import Control, Message, Rpc, SubOpts
 
 
 class Router(PartialInputs):
-    """One node's view of the mesh (gossipsub v1.0, v1.1 and v1.2).
+    """One node's view of the mesh (gossipsub v1.0 to v1.3).
 
     Driven by RPCs received, by the local application, and by time. After any input drain
     `effects()`, then arm a timer for `next_deadline()`. `now` is monotonic and never goes back;
@@ -400,12 +400,7 @@ class Router(PartialInputs):
         if control.idontwant:
             self._idontwant.handle_idontwant(peer, control.idontwant)
         if control.ihave:
-            self._gossip.handle_ihave(
-                peer,
-                control.ihave,
-                joined=self._joined,
-                now=now,
-            )
+            self._gossip.handle_ihave(peer, control.ihave, joined=self._joined, now=now)
         if control.iwant:
             self._gossip.handle_iwant(peer, control.iwant)
         if control.graft:

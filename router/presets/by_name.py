@@ -24,20 +24,9 @@ class ScorePreset:
     """Seconds."""
 
 
-def _default() -> ScorePreset:
-    params = GossipParams()
+def _of_params(source: str, params: GossipParams) -> ScorePreset:
     return ScorePreset(
-        source="this library's defaults: no scoring until topics are given parameters",
-        score=params.score,
-        thresholds=params.thresholds,
-        heartbeat_interval=params.heartbeat_interval,
-    )
-
-
-def _filecoin() -> ScorePreset:
-    params = filecoin(drand_chains=("CHAIN",))
-    return ScorePreset(
-        source="Filecoin's lotus, with one drand chain",
+        source=source,
         score=params.score,
         thresholds=params.thresholds,
         heartbeat_interval=params.heartbeat_interval,
@@ -54,8 +43,12 @@ def _of_ethereum(source: str, score: PeerScoreParams) -> ScorePreset:
 
 
 SCORE_PRESETS: Mapping[str, Callable[[], ScorePreset]] = {
-    "default": _default,
-    "filecoin": _filecoin,
+    "default": lambda: _of_params(
+        "this library's defaults: no scoring until topics are given parameters", GossipParams()
+    ),
+    "filecoin": lambda: _of_params(
+        "Filecoin's lotus, with one drand chain", filecoin(drand_chains=("CHAIN",))
+    ),
     "ethereum": lambda: _of_ethereum(
         "Ethereum's Lighthouse, a million validators", ethereum.lighthouse_score()
     ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 
-_LONG_ID_BYTES = 64
+from gossipsub.router.message_id import bounded_key
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Promises:
     def add(self, peer: bytes, message_id: bytes, topic: str, now: float) -> None:
         """The peer was asked for a message; asking it again leaves the earlier time."""
         if self._count < self._limit:
-            promises = self._promises.setdefault(_key(message_id), {})
+            promises = self._promises.setdefault(bounded_key(message_id), {})
             if peer not in promises:
                 promises[peer] = _Promise(now + self._follow_up, topic)
                 self._count += 1
@@ -42,16 +41,16 @@ class Promises:
     def kept(self, message_id: bytes) -> None:
         """A genuine copy came, or was dropped by our own overload: nobody is to blame."""
         if self._promises:
-            self._count -= len(self._promises.pop(_key(message_id), ()))
+            self._count -= len(self._promises.pop(bounded_key(message_id), ()))
 
     def withdraw(self, peer: bytes, message_ids: Iterable[bytes]) -> None:
         """Our IWANT did not reach the peer."""
         for message_id in message_ids:
-            promises = self._promises.get(_key(message_id))
+            promises = self._promises.get(bounded_key(message_id))
             if promises is not None and promises.pop(peer, None) is not None:
                 self._count -= 1
                 if not promises:
-                    del self._promises[_key(message_id)]
+                    del self._promises[bounded_key(message_id)]
 
     def forgive(self, peer: bytes, now: float) -> None:
         """We dropped messages of the peer without a look, maybe promised ones: what it has
@@ -75,7 +74,7 @@ class Promises:
             if promise.due < now
         ]
         if due:
-            waiting = {_key(message_id) for message_id in pending}
+            waiting = {bounded_key(message_id) for message_id in pending}
             for key, peer, topic in due:
                 if key not in waiting:
                     self.withdraw(peer, (key,))
@@ -94,8 +93,3 @@ class Promises:
             ]
             for key, peer in void:
                 self.withdraw(peer, (key,))
-
-
-def _key(message_id: bytes) -> bytes:
-    """Peers offer ids of any length: of long ones a digest is kept, so that memory is bounded."""
-    return message_id if len(message_id) <= _LONG_ID_BYTES else sha256(message_id).digest()

@@ -28,6 +28,17 @@ def topic_score(weight: float) -> TopicScoreParams:
     )
 
 
+def counted_content_id() -> tuple[list[Message], Callable[[Message], bytes]]:
+    """The messages it was called for, and the function."""
+    calls: list[Message] = []
+
+    def by_content(message: Message) -> bytes:
+        calls.append(message)
+        return content_id(message)
+
+    return calls, by_content
+
+
 @pytest.mark.rule("CFG-06")
 def test_a_topic_may_have_degrees_of_its_own(make_node: Callable[..., Node]) -> None:
     node = make_node(topics={"a": TopicParams(mesh=SMALL_MESH)})
@@ -43,12 +54,7 @@ def test_a_topic_may_have_degrees_of_its_own(make_node: Callable[..., Node]) -> 
 def test_a_topics_own_function_names_its_messages_and_is_called_once_for_each(
     make_node: Callable[..., Node],
 ) -> None:
-    calls: list[Message] = []
-
-    def by_content(message: Message) -> bytes:
-        calls.append(message)
-        return content_id(message)
-
+    calls, by_content = counted_content_id()
     node = make_node(topics={"a": TopicParams(message_id=by_content)})
     node.connect([b"w"], topics=["a", "b"])
     node.join("a", "b")
@@ -65,12 +71,7 @@ def test_a_topics_own_function_names_its_messages_and_is_called_once_for_each(
 def test_an_id_asked_for_before_publishing_is_not_computed_again(
     make_node: Callable[..., Node],
 ) -> None:
-    calls: list[Message] = []
-
-    def by_content(message: Message) -> bytes:
-        calls.append(message)
-        return content_id(message)
-
+    calls, by_content = counted_content_id()
     node = make_node(topics={"a": TopicParams(message_id=by_content)})
     message = node.message(topic="a", author=node.ME)
     message_id = node.router.message_id(message)
