@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gossipsub.statistics import HostStatistics
     from gossipsub.transport.address import AddressError
     from gossipsub.transport.connections import DialError
+    from gossipsub.transport.network import Network, NetworkListener
     from gossipsub.transport.ping_service import PingFailed
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
@@ -65,6 +66,8 @@ _HOMES = {
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
     "MessageFilter": "pubsub.subscription",
+    "Network": "transport.network",
+    "NetworkListener": "transport.network",
     "PartExchange": "pubsub.parts",
     "PartialHandler": "pubsub.partial",
     "PartialMessage": "pubsub.partial",
@@ -115,6 +118,8 @@ __all__ = [
     "LocalProtocolError",
     "MeshParams",
     "MessageFilter",
+    "Network",
+    "NetworkListener",
     "PartExchange",
     "PartialHandler",
     "PartialMessage",

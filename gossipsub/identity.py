@@ -9,7 +9,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
 
 
-def identity_of(key: PrivateKey | str | os.PathLike[str] | None) -> PrivateKey:
+def identity_of(key: object) -> PrivateKey:
     """The key itself, that of the file at a path, made if there is none, or a new one.
 
     LocalProtocolError for anything else, and for a file that holds no key.

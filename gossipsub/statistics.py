@@ -6,16 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(slots=True)
-class Counters:
-    """Running totals of the driver; the router counts messages itself."""
-
-    rpc_in: int = 0
-    rpc_out: int = 0
-    rpc_dropped: int = 0
-    delivered: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class HostStatistics:
     """Totals since the host was opened."""

@@ -25,6 +25,7 @@ from gossipsub.pubsub.overhead import OverheadLimit
 from gossipsub.pubsub.partial import PartialTopics
 from gossipsub.pubsub.peer import PubsubPeer
 from gossipsub.pubsub.publisher import Publisher
+from gossipsub.pubsub.sender import RpcSender
 from gossipsub.pubsub.streams import PubsubInbound
 from gossipsub.pubsub.topic import Topic
 from gossipsub.pubsub.validation import ValidationPipeline, received_message
@@ -44,26 +45,20 @@ from gossipsub.router.effects import (
 )
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
-from gossipsub.statistics import Counters, HostStatistics
+from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.stream import Stream, StreamHandler
 from gossipsub.watching import Watching
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
-from gossipsub.wire.rpc_codec import RpcLimits, encode_rpc
-from gossipsub.wire.rpc_split import split_rpc
+from gossipsub.wire.rpc_codec import RpcLimits
 
 if TYPE_CHECKING:
     from gossipsub.timers import Timer
     from gossipsub.transport.connection import Connection
 
 logger = logging.getLogger("gossipsub.pubsub")
-
-UNDIVIDED_BYTES = 1024
-"""An RPC of so few bytes holds nothing in such number that a peer could refuse it."""
-TOGETHER_BYTES = 65536
-"""Messages leave together only up to rust's default limit: it ignores larger RPCs silently."""
 
 
 class PubSub:
@@ -89,12 +84,12 @@ class PubSub:
         self.me = key.public_key.peer_id()
         self.protocols = params.protocols
         self.rpc_limits = RpcLimits()
-        self._undivided_bytes = min(config.max_rpc_bytes, UNDIVIDED_BYTES)
         self.router = watching.new_router(
             params, me=self.me, rng=rng, now=timers.now(), direct_peers=direct_peers
         )
         self._trace = watching.host_trace(self.me, self.router.message_id)
-        self._counters = Counters()
+        self._received = 0
+        self._delivered = 0
         rate, burst = config.overhead_bytes_per_second, config.overhead_burst_bytes
         self.overhead = None if rate is None else OverheadLimit(rate=rate, burst=burst)
         self.topics: dict[str, Topic] = {}
@@ -108,6 +103,7 @@ class PubSub:
             report=self._report_verdict,
             batch_done=self._batch_done,
         )
+        self.sender = RpcSender(self, self._trace)
         self.publisher = Publisher(self, key, first_seqno=first_seqno)
         self._connect = connect
         self._topic_peer = topic_peer
@@ -150,7 +146,7 @@ class PubSub:
         return self.peers[stream.connection.peer].inbound_opened(stream)
 
     def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
-        self._counters.rpc_in += 1
+        self._received += 1
         self.router.receive_rpc(peer, rpc, now=self.timers.now())
         # Perform at once: verdicts of cheap messages and full queues must not pile up.
         self.flush()
@@ -260,15 +256,14 @@ class PubSub:
         return {PeerId(peer): snapshot for peer, snapshot in snapshots.items()}
 
     def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
-        counters = self._counters
         counts = self.router.undelivered()
         return HostStatistics(
-            rpc_in=counters.rpc_in,
-            rpc_out=counters.rpc_out,
-            rpc_dropped=counters.rpc_dropped,
+            rpc_in=self._received,
+            rpc_out=self.sender.sent,
+            rpc_dropped=self.sender.lost,
             rpc_refused=0 if self.overhead is None else self.overhead.refused,
             published=self.publisher.published,
-            delivered=counters.delivered,
+            delivered=self._delivered,
             duplicates=counts.pop("duplicate", 0),
             rejections=counts,
             connections=connections,
@@ -289,7 +284,7 @@ class PubSub:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case SendRpc():
-                self._send(effect)
+                self.sender.send(effect)
             case Unqueue(peer=peer, message=message):
                 if peer in self.peers:
                     self.peers[peer].queue.remove(message)
@@ -315,53 +310,10 @@ class PubSub:
             case _:
                 assert_never(effect)
 
-    def _send(self, effect: SendRpc) -> None:
-        peer = self.peers.get(effect.peer)
-        if peer is None or peer.outbound is None:
-            # The router need not send it again: a new stream begins with the whole hello.
-            self._lost(effect.peer, effect.rpc)
-            return
-        body = encode_rpc(effect.rpc)
-        if len(body) > self._undivided_bytes:
-            self._send_split(peer, effect)
-        else:
-            self._queue(peer, effect, effect.rpc, body)
-        peer.outbound.wake()
-
-    def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
-        """What its receiver might refuse leaves in parts, for its size or what is in it."""
-        limit = self.config.max_rpc_bytes
-        together = min(limit, TOGETHER_BYTES) if len(effect.rpc.publish) > 1 else limit
-        parts, alone = split_rpc(effect.rpc, together, self.rpc_limits)
-        for part in [*parts, *alone]:
-            body = encode_rpc(part)
-            if len(body) > limit:
-                self._dropped(effect.peer, part)
-            else:
-                self._queue(peer, effect, part, body)
-
-    def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
-        self._counters.rpc_out += 1
-        drops = peer.queue.push(rpc, body, effect.lane)
-        if self._trace is not None and not any(dropped is rpc for dropped in drops):
-            self._trace.sent(effect.peer, rpc)
-        for dropped in drops:
-            self._dropped(effect.peer, dropped)
-
-    def _dropped(self, peer: bytes, rpc: Rpc) -> None:
-        self._lost(peer, rpc)
-        self.router.rpc_dropped(peer, rpc, now=self.timers.now())
-
-    def _lost(self, peer: bytes, rpc: Rpc) -> None:
-        self._counters.rpc_dropped += 1
-        if self._trace is not None:
-            self._trace.dropped(peer, rpc)
-        self.publisher.lost(peer, rpc)
-
     def deliver(self, message: Message, message_id: bytes, received_from: bytes | None) -> None:
         topic = self.topics.get(message.topic)
         if topic is not None:
-            self._counters.delivered += 1
+            self._delivered += 1
             topic.deliver(received_message(message, message_id, received_from or self.me))
 
     def _arm_router_timer(self) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Sequence
-from socket import SocketKind
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
@@ -18,20 +16,16 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.timers import Timers
 from gossipsub.transport.address import Address
 from gossipsub.transport.connection import Connection, HandlerFactory
+from gossipsub.transport.network import Network, NetworkListener
 from gossipsub.transport.upgrade import upgrade
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 from gossipsub.wire.multistream import ProtocolTable
 from gossipsub.wire.yamux import YamuxLimits
 
-if TYPE_CHECKING:
-    from anyio.abc import SocketStream
-
 logger = logging.getLogger("gossipsub.connections")
 
 ACCEPT_PAUSE = 0.1
 """Seconds before accepting again when the system refused."""
-NEXT_ATTEMPT = 0.25
-"""Seconds a name's next address is tried after (RFC 8305): the first may lead nowhere."""
 STREAM_ERRORS = (
     anyio.EndOfStream,
     anyio.BrokenResourceError,
@@ -52,6 +46,7 @@ class Connections:
         key: PrivateKey,
         *,
         config: HostConfig,
+        network: Network,
         timers: Timers,
         protocols: ProtocolTable[HandlerFactory],
         flush: Callable[[], None],
@@ -63,6 +58,7 @@ class Connections:
         self._key = key
         self._me = key.peer_id()
         self._config = config
+        self._network = network
         self._timers = timers
         self._protocols = protocols
         self._flush = flush
@@ -113,20 +109,14 @@ class Connections:
             raise DialError(f"{self._total} connections are open, the limit")
         try:
             with anyio.fail_after(self._config.dial_timeout):
-                socket = await self._connect(address)
+                socket = await self._network.connect(address)
         except TimeoutError as error:
             raise DialError(f"{address}: no answer in time") from error
         except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
             raise DialError(f"{address}: {_describe(error)}") from error
         return await self._upgrade_dialled(socket, address)
 
-    async def _connect(self, address: Address) -> SocketStream:
-        infos = await anyio.getaddrinfo(
-            address.host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
-        )
-        return await _connect_to_any([sockaddr[:2] for *_, sockaddr in infos])
-
-    async def _upgrade_dialled(self, socket: SocketStream, address: Address) -> PeerId:
+    async def _upgrade_dialled(self, socket: ByteStream, address: Address) -> PeerId:
         try:
             connection = await self._upgrade(socket, outbound=True, expected=address.peer)
         except TimeoutError as error:
@@ -146,7 +136,7 @@ class Connections:
 
     # -- inbound ---------------------------------------------------------------------------
 
-    async def listen(self, listener: SocketListener) -> None:
+    async def listen(self, listener: NetworkListener) -> None:
         """Accept connections until cancelled. Where the system has no file descriptors left for
         one, that is waited out: peers must not be able to end the host by it."""
         failed = False
@@ -259,6 +249,11 @@ class Connections:
             "disconnected peer=%s reason=%s", connection.peer.short(), connection.end_reason
         )
 
+    def close_peer(self, peer: bytes, reason: str) -> None:
+        """Say goodbye on every connection to a peer."""
+        for connection in list(self.by_peer.get(peer, ())):
+            connection.close(reason)
+
     def close_all(self) -> None:
         """Say goodbye on every connection; no new ones are admitted, dials end."""
         self._is_closing = True
@@ -278,40 +273,6 @@ def _end(socket: ByteStream, attribute: object) -> Address | None:
     if not isinstance(name, tuple):
         return None
     return Address.of_socket(name[0], name[1])
-
-
-async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
-    """The first connection that stands. OSError when none does."""
-    found: list[SocketStream] = []
-    failures: list[OSError] = []
-
-    async def attempt(host: str, port: int, failed: anyio.Event) -> None:
-        try:
-            socket = await anyio.connect_tcp(host, port)
-        except OSError as error:
-            failures.append(error)
-            failed.set()
-            return
-        if found:
-            await anyio.aclose_forcefully(socket)
-        found.append(socket)
-        tasks.cancel_scope.cancel()
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            for host, port in ends:
-                failed = anyio.Event()
-                tasks.start_soon(attempt, host, port, failed)
-                with anyio.move_on_after(NEXT_ATTEMPT):
-                    await failed.wait()
-    except BaseException:
-        for socket in found:
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(socket)
-        raise
-    if not found:
-        raise failures[0] if failures else OSError(errno.EHOSTUNREACH, "no address")
-    return found[0]
 
 
 def _describe(error: Exception) -> str:

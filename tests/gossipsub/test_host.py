@@ -565,7 +565,7 @@ async def chain(length: int):
             readers.append(await stack.enter_async_context(topic.subscribe()))
         for one, next_one in itertools.pairwise(hosts):
             await one.connect(next_one.addresses[0])
-        topics = [host._pubsub.topics["t"] for host in hosts]
+        topics = [host._node.pubsub.topics["t"] for host in hosts]
         for number, topic in enumerate(topics):
             neighbours = 1 if number in (0, length - 1) else 2
             await until(lambda topic=topic, n=neighbours: len(topic.mesh()) == n)
