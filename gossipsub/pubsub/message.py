@@ -35,4 +35,5 @@ class PublishResult:
 
 
 Validator = Callable[[ReceivedMessage], Verdict | bool | Awaitable[Verdict | bool]]
-"""Decides on a message: a `Verdict`, or True for ACCEPT and False for REJECT."""
+"""Decides on a message: `Verdict` ACCEPT, REJECT, IGNORE or THROTTLED, or True for ACCEPT and False
+for REJECT."""

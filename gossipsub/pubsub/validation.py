@@ -234,6 +234,8 @@ class ValidationPipeline:
             return Verdict.ACCEPT
         if outcome is False or outcome is Verdict.REJECT:
             return Verdict.REJECT
+        if outcome is Verdict.THROTTLED:
+            return Verdict.THROTTLED
         if outcome is not Verdict.IGNORE:
             logger.error("a validator returned no verdict name=%s", _name(validator))
         return Verdict.IGNORE

@@ -336,6 +336,7 @@ OUTCOMES = [
     (False, Verdict.REJECT),
     (Verdict.REJECT, Verdict.REJECT),
     (Verdict.IGNORE, Verdict.IGNORE),
+    (Verdict.THROTTLED, Verdict.THROTTLED),
 ]
 
 
@@ -365,7 +366,6 @@ NONSENSE = [
     Verdict,
     Verdict.INVALID_SIGNATURE,
     Verdict.QUEUE_FULL,
-    Verdict.THROTTLED,
 ]
 
 
