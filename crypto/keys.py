@@ -106,6 +106,7 @@ class PublicKey:
         return varint_field(1, self.type) + bytes_field(2, self.data)
 
     def peer_id(self) -> PeerId:
+        """The id of the peer whose key it is."""
         return PeerId.of_key(self.encode())
 
     def is_inlined_in_peer_id(self) -> bool:
@@ -223,6 +224,7 @@ class PrivateKey:
         return varint_field(1, self.public_key.type) + bytes_field(2, self._secret())
 
     def peer_id(self) -> PeerId:
+        """The id of the peer whose key it is."""
         return self.public_key.peer_id()
 
     def sign(self, data: bytes) -> bytes:

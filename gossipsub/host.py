@@ -136,6 +136,7 @@ class Host:
 
     @property
     def peer_id(self) -> PeerId:
+        """Who this host is."""
         return self._settings.me
 
     @property

@@ -48,6 +48,7 @@ class SignaturePolicy(Enum):
 
     @property
     def is_lax(self) -> bool:
+        """Takes unsigned messages as well as signed ones."""
         return self is SignaturePolicy.LAX_SIGN or self is SignaturePolicy.LAX_NO_SIGN
 
     @property

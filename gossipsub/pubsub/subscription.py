@@ -48,6 +48,7 @@ class Subscription(Inbox[ReceivedMessage]):
             super().push(message)
 
     def statistics(self) -> SubscriptionStatistics:
+        """What became of the messages since it was opened."""
         return SubscriptionStatistics(self.delivered, self.dropped, len(self))
 
     def _wants(self, message: ReceivedMessage, message_filter: MessageFilter) -> bool:

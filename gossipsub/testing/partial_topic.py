@@ -28,6 +28,7 @@ class PartialTopic:
         self._name = name
 
     def set_partial_handler(self, handler: PartialHandler | None) -> None:
+        """As `Topic.set_partial_handler`."""
         if handler is None:
             self._node.partial_handlers.pop(self._name, None)
         else:
@@ -36,6 +37,7 @@ class PartialTopic:
     def publish_partial(
         self, group_id: bytes, message_for: Callable[[PeerId, bool], PartialMessage | None]
     ) -> tuple[PeerId, ...]:
+        """As `Topic.publish_partial`."""
         router = self._node.router
         sent: list[PeerId] = []
         for target in router.publish_partial(self._name, group_id, now=self._network.now):
@@ -47,6 +49,7 @@ class PartialTopic:
         return tuple(sent)
 
     def send_partial(self, peer: PeerId, group_id: bytes, partial: PartialMessage) -> bool:
+        """As `Topic.send_partial`."""
         is_sent = self._send(peer, group_id, partial)
         self._network.settle(self._node)
         return is_sent

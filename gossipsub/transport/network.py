@@ -27,7 +27,8 @@ class NetworkListener(Protocol):
         """The next connection. `anyio.ClosedResourceError` once it is closed; OSError or
         `anyio.BrokenResourceError` where the system has none to give now."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Take no more connections; those that stand stay."""
 
 
 class Network(Protocol):

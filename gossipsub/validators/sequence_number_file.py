@@ -93,6 +93,7 @@ class SequenceNumberFile:
         return len(self._unsaved)
 
     def get(self, author: PeerId) -> int | None:
+        """The number put last; None for an author that is not known (any more)."""
         return self._table.get(author)
 
     def put(self, author: PeerId, seqno: int) -> None:

@@ -49,6 +49,7 @@ class SequenceNumberTable:
         return author in self._entries
 
     def get(self, author: PeerId) -> int | None:
+        """The number put last; None for an author that is not known (any more)."""
         entry = self._entries.get(author)
         return None if entry is None else entry[0]
 
