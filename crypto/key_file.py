@@ -47,6 +47,16 @@ def save(path: str | os.PathLike[str], key: PrivateKey) -> None:
     _write(path, key, replace=True)
 
 
+def create(path: str | os.PathLike[str], key: PrivateKey) -> None:
+    """Write a key file where nothing of that name exists.
+
+    Raises LocalProtocolError that names the path when something does, or it cannot be written.
+    """
+    # Asked first as well: where there are no links, a file would be replaced.
+    if os.path.lexists(path) or not _write(path, key, replace=False):
+        raise LocalProtocolError(f"cannot write key file {_name(path)}: it exists")
+
+
 def load_or_create(
     path: str | os.PathLike[str], type: KeyType | str = KeyType.ED25519
 ) -> PrivateKey:

@@ -223,6 +223,10 @@ class PrivateKey:
         """The PrivateKey protobuf, secret: the contents of a key file."""
         return varint_field(1, self.public_key.type) + bytes_field(2, self._secret())
 
+    def to_pem(self) -> bytes:
+        """An unencrypted PKCS#8 PEM, secret, as OpenSSL and others read it."""
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
     def peer_id(self) -> PeerId:
         """The id of the peer whose key it is."""
         return self.public_key.peer_id()

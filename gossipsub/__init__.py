@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from gossipsub.transport.ping_service import PingFailed
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
+    __version__: str
+
 _HOMES = {
     "AddressError": "transport.address",
     "BackoffParams": "router.params",
@@ -164,9 +166,12 @@ if not (Path(__file__).parent / "wire").is_dir() and (_beside / "wire").is_dir()
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
-    if home is None:
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("gossipsub")
+    elif home is None:
         raise AttributeError(f"module 'gossipsub' has no attribute {name!r}")
-    value = getattr(import_module(f"gossipsub.{home}"), name)
+    else:
+        value = getattr(import_module(f"gossipsub.{home}"), name)
     globals()[name] = value
     return value
 

@@ -1,1 +1,1 @@
-"""Commands that run the conformance kit or the benchmarks beside the library."""
+"""The commands for people: nodes, keys, traces; and those that run the conformance kit."""

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gossipsub.crypto.key_file import load, load_or_create, save
+from gossipsub.crypto.key_file import create, load, load_or_create, save
 from gossipsub.crypto.keys import KeyType, PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -63,6 +63,19 @@ def test_a_key_is_created_once(tmp_path: Path) -> None:
     assert created.public_key.type is KeyType.ED25519
     assert load_or_create(path).encode() == created.encode()
     assert load_or_create(tmp_path / "k1", "secp256k1").public_key.type is KeyType.SECP256K1
+
+
+def test_a_file_that_exists_is_not_written_by_create(tmp_path: Path) -> None:
+    path = tmp_path / "node.key"
+    create(path, KEY)
+    assert load(path).encode() == KEY.encode()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for taken in (path, tmp_path / "dangling"):
+        with pytest.raises(LocalProtocolError) as caught:
+            create(taken, OTHER)
+        assert str(caught.value) == f"cannot write key file '{taken}': it exists"
+    assert load(path).encode() == KEY.encode()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "dangling", path]
 
 
 def test_whoever_creates_the_file_first_decides_for_all(

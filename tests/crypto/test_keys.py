@@ -405,6 +405,13 @@ def test_a_pem_is_read(key_type: KeyType, keys: dict[KeyType, PrivateKey]) -> No
     assert PrivateKey.from_pem(pem).encode() == expected
 
 
+@ALL_TYPES
+def test_a_key_goes_to_pem_and_back(key_type: KeyType, keys: dict[KeyType, PrivateKey]) -> None:
+    pem = keys[key_type].to_pem()
+    assert pem.startswith(b"-----BEGIN PRIVATE KEY-----\n")
+    assert PrivateKey.from_pem(pem).encode() == keys[key_type].encode()
+
+
 def test_an_unusable_pem_is_refused() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))

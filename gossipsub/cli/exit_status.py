@@ -1,0 +1,14 @@
+"""What the commands end with, the same for all of them."""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+"""It went wrong; or, where a command answers a question, the answer is no."""
+USAGE = 2
+TIMED_OUT = 27
+"""`sub -W`: mosquitto_sub's number for the same."""
+INTERRUPTED = 130
+"""Ctrl-C, as shells report it."""
+TERMINATED = 143
+"""SIGTERM before the work was done, as shells report it."""

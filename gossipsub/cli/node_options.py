@@ -1,0 +1,113 @@
+"""What all commands that open a node are told about it, and the node opened so."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import gossipsub
+from gossipsub.cli.parameters import apply, parameter
+
+if TYPE_CHECKING:
+    from gossipsub.host import Host
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def add_node_options(parser: argparse.ArgumentParser) -> None:
+    node = parser.add_argument_group("the node")
+    node.add_argument(
+        "--listen",
+        action="append",
+        type=_address,
+        metavar="MULTIADDR",
+        help="where to listen; repeatable (default: a free port of the loopback interface)",
+    )
+    node.add_argument(
+        "--key", metavar="FILE", help="its identity; made if there is none (default: a new one)"
+    )
+    node.add_argument(
+        "-b",
+        "--bootstrap",
+        action="append",
+        type=_peer_address,
+        default=[],
+        metavar="MULTIADDR",
+        help="a peer to be connected to, ending in /p2p/PEER; repeatable",
+    )
+    node.add_argument(
+        "--param",
+        action="append",
+        type=parameter,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of GossipParams or HostConfig, as in mesh.d=8; repeatable",
+    )
+    node.add_argument("--trace", metavar="FILE", help="trace it: .json or .pb, maybe .gz")
+    node.add_argument("--record", metavar="FILE", help="record it for `gossipsub replay`")
+    node.add_argument(
+        "--log-level", choices=LOG_LEVELS, default="warning", help="of the log on standard error"
+    )
+
+
+def parse_with_node(parser: argparse.ArgumentParser, arguments: Any) -> argparse.Namespace:
+    """The arguments, checked together; the log is set up as they say."""
+    options = parser.parse_args(list(arguments))
+    try:
+        options.params, options.config = apply(options.param)
+    except ValueError as error:
+        parser.error(f"--param: {error}")
+    logging.basicConfig(
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    return options
+
+
+@asynccontextmanager
+async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
+    """The node that the options describe, running. Errors are those of `Host`."""
+    where = {} if options.listen is None else {"listen": options.listen}
+    host = gossipsub.Host(
+        **where,
+        key=options.key,
+        bootstrap=options.bootstrap,
+        params=options.params,
+        config=options.config,
+        trace=options.trace,
+        record=options.record,
+    )
+    async with host:
+        yield host
+
+
+def tell_where_it_listens(options: argparse.Namespace, host: Host) -> None:
+    """`LISTEN MULTIADDR` on standard error, unless the node only goes where it was sent."""
+    if options.listen or not options.bootstrap:
+        for address in host.addresses:
+            print(f"LISTEN {address}", file=sys.stderr, flush=True)
+
+
+def _address(text: str) -> str:
+    return _checked(text, needs_peer=False)
+
+
+def _peer_address(text: str) -> str:
+    return _checked(text, needs_peer=True)
+
+
+def _checked(text: str, *, needs_peer: bool) -> str:
+    from gossipsub.transport.address import Address, AddressError
+
+    try:
+        address = Address.parse(text)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if needs_peer and address.peer is None:
+        raise argparse.ArgumentTypeError(f"a bootstrap address ends in /p2p/PEER: {text}")
+    return text

@@ -1,0 +1,65 @@
+"""`gossipsub listen`, with the rest of the network in the same process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from gossipsub import Host
+from gossipsub.__main__ import main
+from gossipsub.cli.listen import listen, parse
+from gossipsub.crypto.key_file import load
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def listening(captured: Any, *words: str) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listen, parse(words), captured.output)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def test_the_first_lines_are_where_it_listens(captured: Any, tmp_path: Path) -> None:
+    key = str(tmp_path / "node.key")
+    two = ["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip6/::1/tcp/0"]
+    async with listening(captured, "--key", key, *two):
+        lines = [await captured.line(), await captured.line()]
+        me = load(key).peer_id()
+        async with Host() as host:
+            for line, start in zip(lines, ("/ip4/127.0.0.1", "/ip6/::1"), strict=True):
+                word, address = line.split()
+                assert word == "LISTEN"
+                assert address.startswith(f"{start}/tcp/")
+                assert await host.connect(address) == me
+
+
+async def test_topics_are_relayed_and_all_is_traced(captured: Any, tmp_path: Path) -> None:
+    trace = str(tmp_path / "trace.json")
+    async with listening(captured, "--json", "--relay", "news", "--trace", trace):
+        told = json.loads(await captured.line())
+        async with Host(bootstrap=told["listen"]) as a, Host(bootstrap=told["listen"]) as b:
+            here, there = await a.join("news"), await b.join("news")
+            async with there.subscribe() as messages:
+                await here.wait_for_peers(1, timeout=10)
+                await there.wait_for_peers(1, timeout=10)
+                await here.publish(b"passed on")
+                with anyio.fail_after(10):
+                    message = await anext(messages)
+        assert (message.data, str(message.received_from)) == (b"passed on", told["peer_id"])
+    assert '"type":9' in Path(trace).read_text()  # JOIN
+
+
+def test_an_address_that_is_taken_is_1(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["listen", "--listen", "/ip4/192.0.2.1/tcp/1"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("gossipsub listen: cannot listen on /ip4/192.0.2.1/tcp/1: ")
+    assert err.count("\n") == 1
