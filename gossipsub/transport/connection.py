@@ -158,6 +158,7 @@ class Connection:
         except Exception:
             self._failed()
         self._flush()
+        self.wake_writer()  # credit may have been granted
 
     def _drop_stream(self, stream: Stream) -> None:
         self.streams.pop(stream.stream_id, None)

@@ -338,3 +338,20 @@ async def test_protocols_may_be_matched_by_a_function_of_the_application():
             assert spoken == {same.peer_id: "/foo/meshsub/1.1.0", other.peer_id: None}
             assert topics[0].peers() == ()  # `same` only publishes
             assert topics[2].peers() == ()
+
+
+@pytest.mark.rule("T6")
+async def test_a_peer_that_had_to_wait_is_told_at_once_that_it_may_go_on():
+    """Nothing else is sent to it that could take the credit along."""
+    host = Host(config=HostConfig(validation_queue=8))
+    peer = Host(config=HostConfig(outbound_queue_rpcs=2000))
+    async with host, peer:
+        await peer.connect(host.addresses[0])
+        here, there = await host.join("news"), await peer.join("news")
+        async with here.subscribe() as messages:
+            await there.wait_for_peers(1, timeout=10)
+            # More than two windows, in messages too small for an IDONTWANT.
+            await there.publish_batch([bytes(700)] * 900)
+            with anyio.fail_after(10):
+                for _ in range(900):
+                    await anext(messages)
