@@ -169,17 +169,17 @@ def _rule_lines(
             yield f"    no test: {reasons[rule.id]}"
 
 
-def _json_report(rules: Iterable[Rule], coverage: Coverage, reasons: Mapping[str, str]) -> str:
-    report = [
-        {**asdict(rule), "tests": coverage.get(rule.id, []), "reason": reasons.get(rule.id)}
-        for rule in rules
-    ]
-    return json.dumps(report, ensure_ascii=False, indent=1)
+def _json_lines(
+    rules: Iterable[Rule], coverage: Coverage, reasons: Mapping[str, str]
+) -> Iterator[str]:
+    for rule in rules:
+        tests, reason = coverage.get(rule.id, []), reasons.get(rule.id)
+        yield json.dumps({**asdict(rule), "tests": tests, "reason": reason}, ensure_ascii=False)
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m gossipsub.conformance.rules",
+        prog="gossipsub rules",
         description="Print the numbered rules and the tests that show them.",
     )
     parser.add_argument(
@@ -187,7 +187,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--missing", action="store_true", help="only rules without a test")
     parser.add_argument("--list", action="store_true", help="each rule, not only the counts")
-    parser.add_argument("--json", action="store_true", help="the rules as JSON, tests included")
+    parser.add_argument("--json", action="store_true", help="each rule as a JSON object in a line")
     parser.add_argument(
         "--tests", type=Path, metavar="FOLDER", help="read the marks here (default: the checkout's)"
     )
@@ -212,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rules = [rule for rule in load_rules().values() if not parsed.area or rule.area in parsed.area]
     shown = [rule for rule in rules if not (parsed.missing and rule.id in coverage)]
     if parsed.json:
-        print(_json_report(shown, coverage, reasons))
+        for line in _json_lines(shown, coverage, reasons):
+            print(line)
         return 0
     if parsed.list or parsed.missing or parsed.area:
         print("\n".join(_rule_lines(shown, coverage, reasons)), end="\n\n" if shown else "")

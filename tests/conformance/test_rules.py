@@ -100,7 +100,8 @@ def test_the_command_lists_the_tests_the_reasons_and_the_counts(
     tests = str(tmp_path / "tests")
 
     assert main(["--area", "PNG", "--tests", tests, "--json"]) == 0
-    by_id = {rule["id"]: rule["tests"] for rule in json.loads(capsys.readouterr().out)}
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    by_id = {rule["id"]: rule["tests"] for rule in listed}
     assert by_id == {
         "PNG-01": ["tests/wire/test_ping.py::test_echo"],
         "PNG-02": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,26 @@ def test_a_difference_is_1_and_is_shown(
     assert first == "input 19 (unsubscribe): effects differ"
     assert recorded.startswith('  recorded: {"$":"Trace"')
     assert replayed.startswith('  replayed: {"$":"SendRpc"')
+
+
+def test_json_says_the_same(
+    record: Record,
+    script: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = record(script)
+    assert main(["replay", str(file), "--json"]) == 0
+    same = {"file": str(file), "inputs": 20, "difference": None, "end": "closed"}
+    assert json.loads(capsys.readouterr().out) == same
+    monkeypatch.setattr(Mesh, "leave", lambda self, topic, *, now: self.meshes.pop(topic))
+    assert main(["replay", str(file), "--json"]) == 1
+    difference = json.loads(capsys.readouterr().out)["difference"]
+    assert (difference["number"], difference["name"]) == (19, "unsubscribe")
+    file.write_bytes(file.read_bytes()[:-10])
+    monkeypatch.undo()
+    assert main(["replay", str(file), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["end"] is None
 
 
 def test_a_recording_cut_short_is_2(
