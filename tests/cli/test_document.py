@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -25,14 +26,14 @@ def test_there_are_scripts() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.splitlines()[0])
 def test_a_script_runs_as_it_stands(script: str, tmp_path: Path) -> None:
-    gossipsub = f'gossipsub() {{ {shlex.quote(sys.executable)} -m gossipsub "$@"; }}'
-    # A command in the background is a process that `kill` reaches, as where it is installed.
-    script = script.replace(
-        "gossipsub listen", f"{shlex.quote(sys.executable)} -m gossipsub listen"
-    )
+    command = tmp_path / "bin" / "gossipsub"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m gossipsub "$@"\n')
+    command.chmod(0o755)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"{gossipsub}\n{script}"],
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
+        env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,
