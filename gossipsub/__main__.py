@@ -33,19 +33,30 @@ _COMMANDS = {name: module for group in _GROUPS.values() for name, (module, _) in
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; its exit status. 2 for a wrong call, 130 after Ctrl-C, and 0 when
-    nobody reads its output any more."""
+    """Run one subcommand; its exit status. 2 for a wrong call, 130 after Ctrl-C, 1 where its output
+    cannot be written, and 0 when nobody reads it any more."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     try:
         try:
             return _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer must go somewhere when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_output_up()
         return 0
+    except OSError as error:
+        print(f"gossipsub: {error}", file=sys.stderr)
+        _give_output_up()
+        return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _give_output_up() -> None:
+    """What is still in the buffer must go somewhere when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +85,22 @@ def test_nobody_who_reads_is_a_quiet_end() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", ["rules", "listen"])
+def test_a_full_disk_is_1_and_a_sentence(words: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m gossipsub {words} >/dev/full"
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr.endswith(": [Errno 28] No space left on device\n")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_closed_streams_are_no_trouble() -> None:
+    command = f"{shlex.quote(sys.executable)} -m gossipsub pub t --wait-for 0 --allow-nobody"
+    ran = subprocess.run(["sh", "-c", f"{command} <&- >&-"], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (0, b"")
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

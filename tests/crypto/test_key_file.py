@@ -103,6 +103,9 @@ def test_a_file_system_without_links_gets_its_key_too(
     created = load_or_create(tmp_path / "node.key")
     assert load(tmp_path / "node.key").encode() == created.encode()
     assert list(tmp_path.iterdir()) == [tmp_path / "node.key"]
+    with pytest.raises(LocalProtocolError):
+        create(tmp_path / "node.key", OTHER)
+    assert load(tmp_path / "node.key").encode() == created.encode()
 
 
 @pytest.mark.parametrize(
