@@ -14,6 +14,7 @@ from gossipsub.cli.text import printable
 from gossipsub.router.effects import TraceKind
 from gossipsub.tracing.event import RpcMeta, TraceEvent
 
+CARRIED = ("messages", "subscriptions", "graft", "prune", "ihave", "iwant", "idontwant")
 QUANTILES = {"min": 0.0, "median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
@@ -61,7 +62,7 @@ class TraceSummary:
             "seconds": self._seconds(),
             "kinds": {kind.name: self.kinds[kind] for kind in sorted(self.kinds)},
             "rejections": dict(self.rejections.most_common()),
-            "rpc_sent": dict(self.rpc),
+            "rpc_sent": self._carried(),
             "deliveries": self.deliveries,
             "own_deliveries": self.own_deliveries,
             "duplicates_per_delivery": self.duplicates_per_delivery,
@@ -80,7 +81,7 @@ class TraceSummary:
             "rejected because",
             {printable(why): number for why, number in self.rejections.most_common()},
         )
-        yield from _table("in RPCs sent", self.rpc)
+        yield from _table("in RPCs sent", self._carried())
         yield f"\n{self.deliveries} deliveries to others, {self.own_deliveries} to the publisher"
         if (duplicates := self.duplicates_per_delivery) is not None:
             yield f"{duplicates:.3f} duplicates per delivery"
@@ -93,6 +94,9 @@ class TraceSummary:
             yield f"latency in ms of {len(self.latencies)} deliveries: {', '.join(shown)}"
         else:
             yield "no latencies: no message has both its publication and a delivery in these files"
+
+    def _carried(self) -> dict[str, int]:
+        return {name: self.rpc[name] for name in CARRIED if self.rpc[name]}
 
     def _seconds(self) -> float:
         return 0.0 if self.first is None or self.last is None else (self.last - self.first) / 1e9
@@ -164,7 +168,7 @@ def _carried(meta: RpcMeta) -> dict[str, int]:
             "iwant": sum(len(each.message_ids) for each in control.iwant),
             "idontwant": sum(len(each.message_ids) for each in control.idontwant),
         }
-    return {name: number for name, number in told.items() if number}
+    return told
 
 
 def _table(title: str, counts: dict[str, int]) -> Iterator[str]:
