@@ -46,7 +46,7 @@ class Parts:
         score: Callable[[bytes], float],
         direct_peers: Iterable[bytes] = (),
     ) -> None:
-        self._params = params
+        self.params = params
         self._rng = rng
         self._score = score
         self.joined: dict[str, bool] = {}
@@ -82,7 +82,7 @@ class Parts:
         self.gossip = self._make_gossip()
 
     def _make_gates(self, now: float) -> None:
-        params, rng = self._params, self._rng
+        params, rng = self.params, self._rng
         self.blacklist = Blacklist()
         self.callbacks = Callbacks()
         self.gater = None if params.gater is None else PeerGater(params.gater, rng=rng, now=now)
@@ -92,7 +92,7 @@ class Parts:
         )
 
     def _make_tables(self) -> None:
-        params, limits, lazy = self._params, self._params.limits, self._params.lazy
+        params, limits, lazy = self.params, self.params.limits, self.params.lazy
         self.peers = PeerTable(
             max_topics=limits.max_topics_per_peer,
             max_topic_length=limits.max_topic_length,
@@ -133,13 +133,13 @@ class Parts:
             self.joined,
             self.outbox,
             self._rng,
-            retry_max=self._params.announce_retry_max,
+            retry_max=self.params.announce_retry_max,
             mode=self.partial.mode,
         )
 
     def _make_exchange(self, me: bytes) -> PeerExchange:
         return PeerExchange(
-            self._params,
+            self.params,
             me=me,
             peers=self.peers,
             blacklist=self.blacklist,
@@ -152,7 +152,7 @@ class Parts:
         return Mesh(
             self.meshes,
             topics=self.topics,
-            backoff_params=self._params.backoff,
+            backoff_params=self.params.backoff,
             peers=self.peers,
             backoffs=self.backoffs,
             exchange=self.exchange,
@@ -164,8 +164,8 @@ class Parts:
 
     def _make_gossip(self) -> Gossip:
         return Gossip(
-            self._params.lazy,
-            threshold=self._params.thresholds.gossip,
+            self.params.lazy,
+            threshold=self.params.thresholds.gossip,
             peers=self.peers,
             mcache=self.mcache,
             outbox=self.outbox,
@@ -179,9 +179,9 @@ class Parts:
 
     def _make_wanted(self) -> WantedMessages:
         return WantedMessages(
-            self._params.lazy,
-            max_bytes=self._params.limits.max_wanted_bytes,
-            threshold=self._params.thresholds.gossip,
+            self.params.lazy,
+            max_bytes=self.params.limits.max_wanted_bytes,
+            threshold=self.params.thresholds.gossip,
             joined=self.joined,
             peers=self.peers,
             messages=self.messages,
@@ -193,7 +193,7 @@ class Parts:
         )
 
     def _make_targets(self) -> None:
-        params, peers, score, rng = self._params, self.peers, self._score, self._rng
+        params, peers, score, rng = self.params, self.peers, self._score, self._rng
         self.fanout = Fanout(
             ttl=params.fanout_ttl,
             threshold=params.thresholds.publish,
@@ -215,7 +215,7 @@ class Parts:
 
     def _make_messages(self, me: bytes) -> Messages:
         return Messages(
-            self._params,
+            self.params,
             me=me,
             topics=self.topics,
             joined=self.joined,

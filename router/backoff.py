@@ -6,7 +6,7 @@ Kept per topic and peer, and across reconnects: a peer must not shed its backoff
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from gossipsub.router.params import BackoffParams
 
@@ -22,6 +22,10 @@ class Backoffs:
 
     def __len__(self) -> int:
         return len(self._expiry)
+
+    def by_topic(self) -> dict[str, int]:
+        """How many peers have one, by topic."""
+        return Counter(topic for topic, _ in self._expiry)
 
     def add(self, topic: str, peer: bytes, seconds: float, now: float) -> None:
         """Start a backoff, or prolong it; a shorter one leaves the longer in force."""

@@ -17,7 +17,8 @@ class MessageCache:
     def __init__(self, *, length: int, gossip: int, max_bytes: int) -> None:
         self._gossip = gossip
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self.bytes = 0
+        """What the messages take."""
         self._messages: dict[bytes, Message] = {}
         self._windows: deque[dict[str, list[bytes]]] = deque({} for _ in range(length))
         self._transmissions: dict[bytes, dict[bytes, int]] = {}
@@ -33,9 +34,9 @@ class MessageCache:
         size = _size(message)
         if message_id in messages or size > self._max_bytes:
             return
-        if self._bytes + size > self._max_bytes:
+        if self.bytes + size > self._max_bytes:
             self._make_room(size)
-        self._bytes += size
+        self.bytes += size
         messages[message_id] = message
         if expiry < math.inf:
             self._expiry[message_id] = expiry
@@ -86,7 +87,7 @@ class MessageCache:
 
     def _make_room(self, size: int) -> None:
         for window in reversed(self._windows):
-            if self._bytes + size <= self._max_bytes:
+            if self.bytes + size <= self._max_bytes:
                 return
             self._empty(window)
 
@@ -97,7 +98,7 @@ class MessageCache:
         window.clear()
 
     def _forget(self, message_id: bytes) -> None:
-        self._bytes -= _size(self._messages.pop(message_id))
+        self.bytes -= _size(self._messages.pop(message_id))
         self._transmissions.pop(message_id, None)
         self._expiry.pop(message_id, None)
 

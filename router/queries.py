@@ -7,7 +7,7 @@ from gossipsub.router.outside import RANDOMSUB_PEERS
 from gossipsub.router.params import TopicSettings
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
-from gossipsub.router.snapshot import Snapshot
+from gossipsub.router.snapshot import Snapshot, take_snapshot
 
 
 class Queries:
@@ -113,28 +113,5 @@ class Queries:
         return self._parts.messages.counts()
 
     def snapshot(self) -> Snapshot:
-        """Sizes and members of all tables."""
-        parts, scoring = self._parts, self._parts.scoring
-        return Snapshot(
-            mesh={topic: tuple(mesh) for topic, mesh in parts.mesh.meshes.items()},
-            fanout={topic: tuple(peers) for topic, peers in parts.fanout.topics().items()},
-            peers=len(parts.peers.connected),
-            known_topics=parts.peers.known_topics(),
-            seen=parts.messages.seen_count(),
-            cached=len(parts.mcache),
-            wanted=len(parts.wanted),
-            pending=parts.messages.pending_count(),
-            refusals=len(parts.idontwant),
-            backoffs=len(parts.backoffs),
-            scored_peers=0 if scoring is None else len(scoring.scores),
-            delivery_records=0 if scoring is None else len(scoring.records),
-            promises=0 if scoring is None else len(scoring.promises),
-            app_score_failures=0 if scoring is None else scoring.scores.app_failures,
-            callback_failures=parts.callbacks.failures,
-            refused_rpcs=parts.acceptance.refused_rpcs,
-            gater_sources=0 if parts.gater is None else len(parts.gater),
-            partial_groups=len(parts.partial),
-            announcements_owed=len(parts.announcements),
-            control_owed=parts.outbox.owed(),
-            undelivered=self.undelivered(),
-        )
+        """Members and sizes of all tables, and what bounds them."""
+        return take_snapshot(self._parts, self.score)

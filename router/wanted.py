@@ -70,7 +70,8 @@ class WantedMessages:
         self._promises = promises
         self._score = score
         self._rng = rng
-        self._bytes = 0
+        self.bytes = 0
+        """What is remembered takes so much memory, roughly."""
         self._wanted: dict[bytes, _Wanted] = {}
         # Each in the order of time, since the pauses are always the same.
         self._first: deque[tuple[float, list[bytes]]] = deque()
@@ -93,10 +94,10 @@ class WantedMessages:
                     wanted.offers[peer.id] = peer
                 elif peer.id not in wanted.offers:
                     beyond[message_id] = topic
-            elif self._bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
+            elif self.bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
                 beyond[message_id] = topic
             else:
-                self._bytes += len(message_id) + ENTRY_BYTES
+                self.bytes += len(message_id) + ENTRY_BYTES
                 self._wanted[message_id] = _Wanted(topic, now + self._delay, {peer.id: peer})
                 new.append(message_id)
         if beyond:
@@ -163,4 +164,4 @@ class WantedMessages:
 
     def _forget(self, message_id: bytes) -> None:
         del self._wanted[message_id]
-        self._bytes -= len(message_id) + ENTRY_BYTES
+        self.bytes -= len(message_id) + ENTRY_BYTES

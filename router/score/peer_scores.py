@@ -58,6 +58,10 @@ class PeerScores:
     def __len__(self) -> int:
         return len(self._peers)
 
+    def retained_count(self) -> int:
+        """How many of them left."""
+        return len(self._retained)
+
     # Peers
 
     def add_peer(self, peer: bytes, ips: Iterable[str]) -> None:

@@ -63,7 +63,7 @@ def test_a_hundred_peers_that_came_and_went_leave_nothing_but_backoffs(node: Nod
         node.router.peer_disconnected(peer, now=node.now)
     snapshot = node.router.snapshot()
     assert snapshot.mesh == {"t": ()}
-    assert (snapshot.peers, snapshot.known_topics, snapshot.backoffs) == (0, 0, 100)
+    assert (snapshot.peers, snapshot.known_topics, snapshot.backoffs) == ({}, 0, 100)
     assert (snapshot.announcements_owed, snapshot.control_owed) == (0, 0)
     node.router.effects()
     assert node.wait(10.0) == []
