@@ -155,6 +155,7 @@ class Parts:
             backoff_params=self.params.backoff,
             peers=self.peers,
             backoffs=self.backoffs,
+            max_unjoined_backoffs=self.params.limits.max_unjoined_backoffs,
             exchange=self.exchange,
             outbox=self.outbox,
             score=self._score,

@@ -26,6 +26,7 @@ class Mesh:
         backoff_params: BackoffParams,
         peers: PeerTable,
         backoffs: Backoffs,
+        max_unjoined_backoffs: int,
         exchange: PeerExchange,
         outbox: Outbox,
         score: Callable[[bytes], float],
@@ -37,6 +38,7 @@ class Mesh:
         self._backoff_params = backoff_params
         self._peers = peers
         self._backoffs = backoffs
+        self._max_unjoined_backoffs = max_unjoined_backoffs
         self._exchange = exchange
         self._outbox = outbox
         self._score = score
@@ -122,7 +124,7 @@ class Mesh:
         """Out of the mesh, and no GRAFT for the time stated.
 
         For a topic not joined the backoff is kept as well, for a later join (so rust; go and js
-        ignore it), but only where the peer announced the topic: that table is bounded.
+        ignore it), but only where the peer announced the topic, and for few of them.
         """
         for prune in prunes:
             mesh = self.meshes.get(prune.topic)
@@ -130,7 +132,7 @@ class Mesh:
                 self._exit(peer.id, prune.topic)
             if mesh is not None:
                 self._exchange.take(peer, prune.peers, now=now)
-            if mesh is not None or prune.topic in peer.topics:
+            if mesh is not None or self._remembers(peer, prune.topic):
                 self._backoffs.add_remote(prune.topic, peer.id, prune.backoff, now)
 
     def prune_delayed(self, peer: bytes, prunes: Sequence[Prune], *, now: float) -> None:
@@ -184,6 +186,10 @@ class Mesh:
             flood = self._backoffs.is_flooded(topic, peer.id, now)
             self._scores.penalise(peer.id, 2 if flood else 1, "GRAFT during the backoff")
         return True
+
+    def _remembers(self, peer: Peer, topic: str) -> bool:
+        """Whether to keep a backoff in a topic that is not joined."""
+        return topic in peer.topics and self._backoffs.count(peer.id) < self._max_unjoined_backoffs
 
     def _candidates(self, topic: str, now: float) -> list[Peer]:
         """Those that may be grafted, and are not in the mesh."""

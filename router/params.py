@@ -226,7 +226,11 @@ class RouterLimits:
     max_wanted_bytes: int = 32 * 1024 * 1024
     """Memory for messages offered and not here yet; beyond it whoever offers is asked at once."""
     max_backoffs: int = 100_000
-    """Backoffs remembered, over all peers and topics; beyond it the oldest is forgotten."""
+    """Backoffs remembered, over all peers and topics; beyond it the oldest of the peer that has the
+    most is forgotten."""
+    max_unjoined_backoffs: int = 64
+    """A peer that has so many is not heard about further topics that are not joined here: what an
+    honest one states there only crossed our leaving."""
     max_refusals: int = 10_000
     """Messages one peer may have refused with IDONTWANT; further ones are ignored until some
     expire."""

@@ -93,6 +93,7 @@ class Router(PartialInputs):
         is_direct = peer in self._direct.peers
         record = Peer(peer, protocol, features, outbound, ip, is_direct)
         self._peers.add(record)
+        self._backoffs.peer_connected(peer)
         if self._tracer is not None:
             self._tracer.peer_added(peer, protocol)
         self._greet(record)
@@ -145,6 +146,7 @@ class Router(PartialInputs):
             for topic in list(record.topics):
                 self._peer_left(record, topic)
             self._peers.remove(peer)
+            self._backoffs.peer_disconnected(peer)
             if self._tracer is not None:
                 self._tracer.peer_removed(peer)
 

@@ -8,6 +8,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gossipsub.router.backoff import Backoffs, wire_seconds
 from gossipsub.router.effects import Lane, SendRpc
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from tests.router.conftest import Node
 
 GRAFT = (Graft("t"),)
+SOME_PEERS = [b"a", b"b", b"c", b"d"]
+some_peers = st.sampled_from(SOME_PEERS)
+some_topics = st.sampled_from(["t", "u", "v", "w"])
 
 
 @pytest.mark.rule("BACK-01", "BACK-04")
@@ -254,7 +259,7 @@ def test_at_the_limit_a_prune_costs_no_more_than_before() -> None:
         sys.settrace(trace)
         try:
             for number in range(100):
-                backoffs.add("u", b"%d" % number, 3600.0, 0.0)
+                backoffs.add("t", b"new %d" % number, 3600.0, 0.0)
         finally:
             sys.settrace(before)
         return lines
@@ -265,3 +270,128 @@ def test_at_the_limit_a_prune_costs_no_more_than_before() -> None:
 @pytest.mark.parametrize(("seconds", "stated"), [(10.0, 10), (10.1, 11), (0.2, 1)])
 def test_a_stated_backoff_is_never_shorter_than_meant(seconds: float, stated: int) -> None:
     assert wire_seconds(seconds) == stated
+
+
+def kept(backoffs: Backoffs, *pairs: tuple[str, bytes]) -> list[tuple[str, bytes]]:
+    return [(topic, peer) for topic, peer in pairs if backoffs.refuses(topic, peer, 0.0)]
+
+
+@pytest.mark.rule("BACK-16")
+def test_a_peer_with_many_backoffs_pushes_out_its_own_and_nobody_elses() -> None:
+    backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=10)
+    for topic in ("a", "b", "c"):
+        backoffs.add(topic, b"honest", 60.0, 0.0)
+    for number in range(100):
+        for sybil in (b"sybil 1", b"sybil 2"):
+            backoffs.add(f"made up {number}", sybil, 3600.0, 0.0)
+    assert len(backoffs) == 10
+    honest = [(topic, b"honest") for topic in ("a", "b", "c")]
+    assert kept(backoffs, *honest) == honest
+    newest = [(f"made up {number}", b"sybil 1") for number in range(97, 100)]
+    assert kept(backoffs, *newest) == newest
+
+
+@pytest.mark.rule("BACK-16")
+def test_peers_that_come_and_go_push_out_no_backoff_of_one_that_stays() -> None:
+    backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=10)
+    for topic in ("a", "b", "c", "d"):
+        backoffs.add(topic, b"honest", 60.0, 0.0)
+    for number in range(100):
+        backoffs.add("a", b"sybil %d" % number, 3600.0, 0.0)
+        backoffs.peer_disconnected(b"sybil %d" % number)
+    honest = [(topic, b"honest") for topic in ("a", "b", "c", "d")]
+    assert kept(backoffs, *honest) == honest
+    assert len(backoffs) == 10
+
+
+@pytest.mark.rule("BACK-16")
+def test_peers_that_stay_push_out_no_backoff_of_those_that_left() -> None:
+    """Or whoever leaves and has friends could shed its own."""
+    backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=10)
+    for topic in ("a", "b", "c", "d"):
+        backoffs.add(topic, b"left", 60.0, 0.0)
+    backoffs.peer_disconnected(b"left")
+    for number in range(100):
+        backoffs.add("a", b"friend %d" % number, 3600.0, 0.0)
+    left = [(topic, b"left") for topic in ("a", "b", "c", "d")]
+    assert kept(backoffs, *left) == left
+
+
+@pytest.mark.rule("BACK-16")
+def test_a_router_counts_a_peer_among_those_that_left_until_it_is_back(
+    make_node: Callable[..., Node],
+) -> None:
+    node = make_node(limits=RouterLimits(max_backoffs=10))
+    node.join("t", "u", "v")
+    topics = [Prune(topic, (), 60) for topic in ("t", "u", "v")]
+
+    def sybils_come_and_go() -> None:
+        for number in range(50):
+            node.connect([b"sybil %d" % number], topics=())
+            node.receive(b"sybil %d" % number, prune=topics[:1])
+            node.router.peer_disconnected(b"sybil %d" % number, now=node.now)
+
+    node.connect([b"w"], topics=())
+    node.receive(b"w", prune=topics)
+    sybils_come_and_go()
+    assert [entry.backoffs for entry in node.router.snapshot().topics.values()] == [8, 1, 1]
+    node.router.peer_disconnected(b"w", now=node.now)
+    node.connect([b"w"], topics=())
+    sybils_come_and_go()
+    assert [entry.backoffs for entry in node.router.snapshot().topics.values()] == [8, 1, 1]
+
+
+@pytest.mark.rule("BACK-16")
+def test_a_peer_is_believed_about_few_topics_that_are_not_joined(
+    make_node: Callable[..., Node],
+) -> None:
+    node = make_node(limits=RouterLimits(max_unjoined_backoffs=3))
+    node.join("joined")
+    topics = ["t1", "t2", "t3", "t4", "t5"]
+    node.connect([b"w"], topics=topics)
+    node.receive(b"w", prune=[Prune(topic, (), 60) for topic in [*topics, "joined"]])
+    assert node.router.snapshot().backoffs == 4
+    assert node.receive(b"w", graft=[Graft("joined")]) == [node.prune(b"w", "joined", 60)]
+    assert node.controls(node.join(*topics), "graft") == {b"w": [Graft("t4"), Graft("t5")]}
+
+
+class BackoffMachine(RuleBasedStateMachine):
+    """The counts the table keeps agree with what it holds, and everybody has its share."""
+
+    LIMIT = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backoffs = Backoffs(BackoffParams(), heartbeat_interval=1.0, limit=self.LIMIT)
+        self.now = 0.0
+
+    @rule(peer=some_peers, topic=some_topics, seconds=st.integers(1, 60))
+    def add(self, peer: bytes, topic: str, seconds: int) -> None:
+        self.backoffs.add(topic, peer, seconds, self.now)
+        assert self.backoffs.refuses(topic, peer, self.now)
+
+    @rule(peer=some_peers)
+    def connect(self, peer: bytes) -> None:
+        self.backoffs.peer_connected(peer)
+
+    @rule(peer=some_peers)
+    def disconnect(self, peer: bytes) -> None:
+        self.backoffs.peer_disconnected(peer)
+
+    @rule(seconds=st.integers(1, 100))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds
+        self.backoffs.clear_expired(self.now)
+
+    @invariant()
+    def counts_agree(self) -> None:
+        assert len(self.backoffs) <= self.LIMIT
+        assert len(self.backoffs) == sum(self.backoffs.count(peer) for peer in SOME_PEERS)
+        assert len(self.backoffs) == sum(self.backoffs.by_topic().values())
+
+    def teardown(self) -> None:
+        self.backoffs.clear_expired(self.now + 100.0)
+        assert len(self.backoffs) == 0
+
+
+TestBackoffMachine = BackoffMachine.TestCase
