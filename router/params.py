@@ -235,7 +235,7 @@ class RouterLimits:
     """Messages one peer may have refused with IDONTWANT; further ones are ignored until some
     expire."""
     max_retained_scores: int = 10_000
-    """Peers that left with a bad score and are remembered; beyond it the oldest is forgotten."""
+    """Peers that left with a bad score and are remembered; beyond it the least bad is forgotten."""
     max_delivery_records: int = 100_000
     """Messages remembered for what their copies cost or earn, of the accepted and of the rejected
     ones each; beyond it the oldest is forgotten."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from gossipsub.router.heartbeat import HeartbeatClock
 from gossipsub.router.score.addresses import AddressTable
 from gossipsub.router.score.explanation import ScoreEvents, ScoreExplanation, ScorePart
 from gossipsub.router.score.params import LARGEST, PeerScoreParams, TopicScoreParams
+from gossipsub.router.score.retained import RetainedPeers
 from gossipsub.router.score.snapshot import PeerScoreSnapshot, TopicScoreSnapshot
 from gossipsub.router.score.topic_counters import TopicCounters
 
@@ -34,7 +34,7 @@ class _PeerCounters:
 
 
 class PeerScores:
-    """Counters of connected peers, and of those that left in debt, `max_retained` of them.
+    """Counters of connected peers, and of those that left in debt, the `max_retained` worst.
 
     A peer has counters only for topics with parameters. Peers never added score 0 and count
     nothing. `now` is as for the router.
@@ -42,10 +42,9 @@ class PeerScores:
 
     def __init__(self, params: PeerScoreParams, *, max_retained: int, now: float) -> None:
         self._params = params
-        self._max_retained = max_retained
         self._topic_params = dict(params.topics)
         self._peers: dict[bytes, _PeerCounters] = {}
-        self._retained: OrderedDict[bytes, float] = OrderedDict()  # oldest first: found at once
+        self._retained = RetainedPeers(limit=max_retained)
         self._addresses = AddressTable(whitelist=params.ip_colocation_factor_whitelist)
         self._clock = HeartbeatClock(
             start=now + params.decay_interval, interval=params.decay_interval
@@ -66,7 +65,7 @@ class PeerScores:
 
     def add_peer(self, peer: bytes, ips: Iterable[str]) -> None:
         """A peer connected; one that left in debt takes its counters up again."""
-        self._retained.pop(peer, None)
+        self._retained.discard(peer)
         if peer not in self._peers:
             self._peers[peer] = _PeerCounters()
         self.set_addresses(peer, ips)
@@ -82,7 +81,8 @@ class PeerScores:
 
     def remove_peer(self, peer: bytes, now: float) -> None:
         """A peer disconnected. A good score is forgotten, so that nobody can save one up for an
-        attack; any other is kept for a while, so that reconnecting does not clear it."""
+        attack; any other is kept for a while, so that reconnecting does not clear it. One of 0 as
+        well: the verdict on its last message, or a promise it breaks, may be still to come."""
         counters = self._peers.get(peer)
         if counters is None or peer in self._retained:
             return
@@ -95,9 +95,10 @@ class PeerScores:
             topic.first_deliveries = 0.0
         counters.changed.update(counters.topics)
         counters.value = None
-        self._retained[peer] = now + self._params.retain_score
-        if len(self._retained) > self._max_retained:
-            self._forget(next(iter(self._retained)))
+        expiry = now + self._params.retain_score
+        surplus = self._retained.add(peer, self._badness(counters), expiry)
+        if surplus is not None:
+            self._forget(surplus)
 
     # What peers do
 
@@ -149,6 +150,7 @@ class PeerScores:
             weight *= counters.params.invalid_message_deliveries_weight
             cost = weight * (after * after - before * before)
             self._note(self._peers[peer], "P4", topic, reason, 1, cost)
+            self._misbehaved(peer, self._peers[peer])
 
     def penalise(self, peer: bytes, count: int, reason: str) -> None:
         """The peer broke the rules of good behaviour so many times (P7)."""
@@ -159,6 +161,7 @@ class PeerScores:
             cost = self._params.behaviour_penalty_weight * (self._misdeeds(counters) - before)
             counters.value = counters.penalties = None
             self._note(counters, "P7", None, reason, count, cost)
+            self._misbehaved(peer, counters)
 
     def send_lost(self, peer: bytes, count: int) -> None:
         """So many messages for the peer found no room in its queue: it reads too slowly."""
@@ -181,8 +184,8 @@ class PeerScores:
             return
         self._time = now
         retained = self._retained
-        while retained and retained[next(iter(retained))] < now:
-            self._forget(next(iter(retained)))
+        for peer in retained.take_expired(now):
+            self._forget(peer)
         for peer, counters in self._peers.items():
             if peer not in retained:
                 self._refresh(counters, now)
@@ -302,6 +305,17 @@ class PeerScores:
             counters.penalties = self._penalties(counters)
         return value + counters.penalties
 
+    def _badness(self, counters: _PeerCounters) -> float:
+        """What the peer's own doing cost it: P5 is the application's, and P6 anybody can make as
+        bad as he likes by coming often."""
+        cost = math.fsum(topic.contribution() for topic in counters.topics.values())
+        cost += self._params.behaviour_penalty_weight * self._misdeeds(counters)
+        return -cost - self._params.slow_peer_weight * self._slowness(counters)
+
+    def _misbehaved(self, peer: bytes, counters: _PeerCounters) -> None:
+        if peer in self._retained:
+            self._retained.change(peer, self._badness(counters))
+
     def _penalties(self, counters: _PeerCounters) -> float:
         params = self._params
         value = params.ip_colocation_factor_weight * self._ip_colocation(counters)
@@ -370,7 +384,6 @@ class PeerScores:
 
     def _forget(self, peer: bytes) -> None:
         self._clear_addresses(peer, self._peers.pop(peer))
-        self._retained.pop(peer, None)
 
     def _clear_addresses(self, peer: bytes, counters: _PeerCounters) -> None:
         keys, counters.addresses = counters.addresses, ()
