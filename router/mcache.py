@@ -17,7 +17,7 @@ class MessageCache:
     def __init__(self, *, length: int, gossip: int, max_bytes: int) -> None:
         self._gossip = gossip
         self._max_bytes = max_bytes
-        self.bytes = 0
+        self.held_bytes = 0
         """What the messages take."""
         self._messages: dict[bytes, Message] = {}
         self._windows: deque[dict[str, list[bytes]]] = deque({} for _ in range(length))
@@ -34,9 +34,9 @@ class MessageCache:
         size = _size(message)
         if message_id in messages or size > self._max_bytes:
             return
-        if self.bytes + size > self._max_bytes:
+        if self.held_bytes + size > self._max_bytes:
             self._make_room(size)
-        self.bytes += size
+        self.held_bytes += size
         messages[message_id] = message
         if expiry < math.inf:
             self._expiry[message_id] = expiry
@@ -87,7 +87,7 @@ class MessageCache:
 
     def _make_room(self, size: int) -> None:
         for window in reversed(self._windows):
-            if self.bytes + size <= self._max_bytes:
+            if self.held_bytes + size <= self._max_bytes:
                 return
             self._empty(window)
 
@@ -98,7 +98,7 @@ class MessageCache:
         window.clear()
 
     def _forget(self, message_id: bytes) -> None:
-        self.bytes -= _size(self._messages.pop(message_id))
+        self.held_bytes -= _size(self._messages.pop(message_id))
         self._transmissions.pop(message_id, None)
         self._expiry.pop(message_id, None)
 

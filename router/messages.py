@@ -72,7 +72,11 @@ class Messages:
         is_last_seen = params.seen_strategy is SeenStrategy.LAST_SEEN
         cache = LastSeenCache if is_last_seen else SeenCache
         self._seen = cache(ttl=params.seen_ttl, limit=limits.max_seen)
-        self._pending = PendingTable(limit=limits.max_pending, max_copies=limits.max_copies)
+        self._pending = PendingTable(
+            limit=limits.max_pending,
+            max_bytes=limits.max_pending_bytes,
+            max_copies=limits.max_copies,
+        )
         self._counts: dict[str, int] = {}
 
     def receive(self, peer: bytes, message: Message, now: float) -> None:
@@ -125,19 +129,23 @@ class Messages:
             self._duplicate(peer, message, message_id)
             if self._gater is not None:
                 self._gater.duplicate(peer)
-            self._pending.add_copy(pending, message, peer)
-        elif expiry < now:
+            is_kept = self._pending.add_copy(pending, message, peer)
+            if not is_kept and self._scoring is not None:
+                self._scoring.excused(peer, message_id)
+            return
+        if expiry < now:
             self._drop(peer, message, EXPIRED, message_id)
             if self._scoring is not None:
                 self._scoring.excused(peer, message_id)
-        elif self._pending.is_full():
+            return
+        pending = self._pending.add(message_id, message, peer, expiry)
+        if pending is None:
             self._drop(peer, message, Verdict.QUEUE_FULL.value, message_id)
             if self._gater is not None:
                 self._gater.judged(peer, message.topic, Verdict.QUEUE_FULL, now)
             if self._scoring is not None:
-                self._scoring.promises.kept(message_id)
+                self._scoring.excused(peer, message_id)
         else:
-            pending = self._pending.add(message_id, message, peer, expiry)
             self._idontwant.announce(message, message_id, pending.senders)
             self._outbox.effects.append(Validate(pending.ticket, peer, message, message_id))
 
@@ -298,6 +306,9 @@ class Messages:
 
     def pending_count(self) -> int:
         return len(self._pending)
+
+    def pending_bytes(self) -> int:
+        return self._pending.held_bytes
 
     def _refuse(self, peer: bytes, message: Message, reason: str) -> None:
         """Drop it, and blame its sender."""

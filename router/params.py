@@ -218,7 +218,11 @@ class RouterLimits:
     max_seen: int = 1_000_000
     """Message ids remembered as seen; beyond it the oldest is forgotten."""
     max_pending: int = 2048
-    """Messages under validation; beyond it a message is dropped unseen, as if queues were full."""
+    """Messages under validation; beyond it a message is dropped unseen, as if queues were full. Of
+    one peer no more than two thirds, and fewer the more the others have there."""
+    max_pending_bytes: int = 64 * 1024 * 1024
+    """Memory for them, twice the size of each, shared in the same way. A small one counts for its
+    part, `max_pending_bytes / max_pending`."""
     max_copies: int = 8
     """Differing copies of one message id kept while the first is validated."""
     max_cached_bytes: int = 64 * 1024 * 1024

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 from gossipsub.wire.rpc import Message
 
+SHARE = 2
+"""Nobody gets a place while it holds this many times the bytes that are free. So one alone can
+have two thirds of the table, two of them two fifths each, and some is always left for others."""
+
 
 @dataclass(slots=True)
 class Copy:
     """A copy whose bytes differ from the one under validation, and who sent it."""
 
     message: Message
+    holder: bytes
+    """Who sent it first."""
+    size: int
     senders: dict[bytes, None]
 
 
@@ -27,17 +34,25 @@ class Pending:
     """Who sent the copy under validation first."""
     senders: dict[bytes, None]
     """Everybody who sent exactly this copy."""
+    size: int
+    """Bytes for which the copy counts, among those of `peer`."""
     expiry: float = math.inf
     """When it is of no use any more."""
     others: list[Copy] | None = None
 
 
 class PendingTable:
-    """At most `limit` message ids, each with at most `max_copies` differing copies."""
+    """At most `limit` messages and `max_bytes`, and at most `max_copies` differing copies of one.
 
-    def __init__(self, *, limit: int, max_copies: int) -> None:
-        self._limit = limit
+    Every copy counts for whoever sent it first, with its size or, where that is less, with its
+    part of the bytes: `limit` of the smallest fill the table.
+    """
+
+    def __init__(self, *, limit: int, max_bytes: int, max_copies: int) -> None:
+        self._least = max(max_bytes // limit, 1)
+        self._free = self._max_bytes = self._least * limit
         self._max_copies = max_copies
+        self._held: dict[bytes, int] = {}
         self._last_ticket = 0
         self._by_ticket: dict[int, Pending] = {}
         self.by_id: dict[bytes, Pending] = {}
@@ -45,39 +60,50 @@ class PendingTable:
     def __len__(self) -> int:
         return len(self._by_ticket)
 
-    def is_full(self) -> bool:
-        return len(self._by_ticket) >= self._limit
+    @property
+    def held_bytes(self) -> int:
+        """What all of them count for."""
+        return self._max_bytes - self._free
 
     def add(
         self, message_id: bytes, message: Message, peer: bytes, expiry: float = math.inf
-    ) -> Pending:
+    ) -> Pending | None:
+        """None where there is no room, or none for what this peer sends."""
+        size = self._take_room(message, peer)
+        if not size:
+            return None
         ticket = self._last_ticket = self._last_ticket + 1
-        pending = Pending(ticket, message_id, message, peer, {peer: None}, expiry)
+        pending = Pending(ticket, message_id, message, peer, {peer: None}, size, expiry)
         self._by_ticket[ticket] = self.by_id[message_id] = pending
         return pending
 
-    def add_copy(self, pending: Pending, message: Message, peer: bytes) -> None:
+    def add_copy(self, pending: Pending, message: Message, peer: bytes) -> bool:
         """Another copy: the same bytes only add a sender, others wait for their turn. Of one peer
-        only the first copy is taken, or it could use up the places of all others."""
+        only the first copy is taken, or it could use up the places of all others. False where
+        there was no room for that one."""
         if _same(message, pending.message):
             pending.senders[peer] = None
-            return
-        if pending.others is None:
-            pending.others = []
-        if peer in pending.senders or any(peer in other.senders for other in pending.others):
-            return
-        for other in pending.others:
+            return True
+        others = pending.others or []
+        if peer in pending.senders or any(peer in other.senders for other in others):
+            return True
+        for other in others:
             if _same(message, other.message):
                 other.senders[peer] = None
-                return
-        if len(pending.others) + 1 < self._max_copies:
-            pending.others.append(Copy(message, {peer: None}))
+                return True
+        size = self._take_room(message, peer) if len(others) + 1 < self._max_copies else 0
+        if size:
+            pending.others = [*others, Copy(message, peer, size, {peer: None})]
+        return bool(size)
 
     def take(self, ticket: int) -> Pending | None:
         """Remove what the ticket stands for; None where it stands for nothing (any more)."""
         pending = self._by_ticket.pop(ticket, None)
         if pending is not None:
             del self.by_id[pending.message_id]
+            self._release(pending.peer, pending.size)
+            for copy in pending.others or ():
+                self._release(copy.holder, copy.size)
         return pending
 
     def discard(self, message_id: bytes) -> Pending | None:
@@ -89,11 +115,47 @@ class PendingTable:
         """After an invalid signature: put the next differing copy under validation, if any."""
         if not failed.others:
             return None
-        copy, *others = failed.others
-        pending = self.add(failed.message_id, copy.message, next(iter(copy.senders)), failed.expiry)
-        pending.senders = copy.senders
-        pending.others = others or None
+        for copy in failed.others:  # they had their room a moment ago
+            self._occupy(copy.holder, copy.size)
+        ticket = self._last_ticket = self._last_ticket + 1
+        first, *others = failed.others
+        pending = Pending(
+            ticket,
+            failed.message_id,
+            first.message,
+            first.holder,
+            first.senders,
+            first.size,
+            failed.expiry,
+            others or None,
+        )
+        self._by_ticket[ticket] = self.by_id[failed.message_id] = pending
         return pending
+
+    def _take_room(self, message: Message, peer: bytes) -> int:
+        """What the message counts for; 0 where there is no room for it."""
+        encoding = message.encoding
+        # A received message is kept encoded and in fields; of one never encoded, the data.
+        size = len(message.data or b"") if encoding is None else 2 * len(encoding)
+        if size < self._least:
+            size = self._least
+        free = self._free
+        if size > free or self._held.get(peer, 0) >= SHARE * free:
+            return 0
+        self._occupy(peer, size)
+        return size
+
+    def _occupy(self, peer: bytes, size: int) -> None:
+        self._free -= size
+        self._held[peer] = self._held.get(peer, 0) + size
+
+    def _release(self, peer: bytes, size: int) -> None:
+        self._free += size
+        held = self._held[peer] - size
+        if held:
+            self._held[peer] = held
+        else:
+            del self._held[peer]
 
 
 def _same(one: Message, other: Message) -> bool:

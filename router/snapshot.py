@@ -57,6 +57,10 @@ class Snapshot:
     """Messages that peers offered and that are not here yet."""
     wanted_bytes: int
     pending: int
+    """Messages under validation."""
+    pending_bytes: int
+    """What they and their copies count for, each with `limits["pending_bytes"] / limits["pending"]`
+    at least."""
     refusals: int
     """Messages that some peer refused with IDONTWANT."""
     backoffs: int
@@ -109,10 +113,11 @@ def take_snapshot(parts: Parts, score: Callable[[bytes], float]) -> Snapshot:
         known_topics=parts.peers.known_topics(),
         seen=parts.messages.seen_count(),
         cached=len(parts.mcache),
-        cached_bytes=parts.mcache.bytes,
+        cached_bytes=parts.mcache.held_bytes,
         wanted=len(parts.wanted),
-        wanted_bytes=parts.wanted.bytes,
+        wanted_bytes=parts.wanted.held_bytes,
         pending=parts.messages.pending_count(),
+        pending_bytes=parts.messages.pending_bytes(),
         refusals=len(parts.idontwant),
         backoffs=len(parts.backoffs),
         scored_peers=0 if scoring is None else len(scoring.scores),
@@ -173,6 +178,7 @@ def _limits(parts: Parts) -> dict[str, int]:
         "cached_bytes": limits.max_cached_bytes,
         "wanted_bytes": limits.max_wanted_bytes,
         "pending": limits.max_pending,
+        "pending_bytes": limits.max_pending_bytes,
         "backoffs": limits.max_backoffs,
         "retained_scores": limits.max_retained_scores,
         "delivery_records": 2 * limits.max_delivery_records,

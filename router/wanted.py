@@ -70,7 +70,7 @@ class WantedMessages:
         self._promises = promises
         self._score = score
         self._rng = rng
-        self.bytes = 0
+        self.held_bytes = 0
         """What is remembered takes so much memory, roughly."""
         self._wanted: dict[bytes, _Wanted] = {}
         # Each in the order of time, since the pauses are always the same.
@@ -94,10 +94,10 @@ class WantedMessages:
                     wanted.offers[peer.id] = peer
                 elif peer.id not in wanted.offers:
                     beyond[message_id] = topic
-            elif self.bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
+            elif self.held_bytes + len(message_id) + ENTRY_BYTES > self._max_bytes:
                 beyond[message_id] = topic
             else:
-                self.bytes += len(message_id) + ENTRY_BYTES
+                self.held_bytes += len(message_id) + ENTRY_BYTES
                 self._wanted[message_id] = _Wanted(topic, now + self._delay, {peer.id: peer})
                 new.append(message_id)
         if beyond:
@@ -164,4 +164,4 @@ class WantedMessages:
 
     def _forget(self, message_id: bytes) -> None:
         del self._wanted[message_id]
-        self.bytes -= len(message_id) + ENTRY_BYTES
+        self.held_bytes -= len(message_id) + ENTRY_BYTES

@@ -184,6 +184,31 @@ def test_the_number_of_messages_under_validation_is_bounded(
     assert len(node.receive(b"b", publish=[node.message(4)])) == 1
 
 
+@pytest.mark.rule("VAL-09")
+def test_the_memory_of_messages_under_validation_is_bounded_and_shared(
+    make_node: Callable[..., Node],
+) -> None:
+    """A flood of large messages, all without a verdict: it is dropped, and others are heard."""
+
+    def large(number: int, author: bytes) -> Message:
+        return replace(node.message(number, author=author), encoding=author + bytes([number] * 999))
+
+    node = make_node(limits=RouterLimits(max_pending_bytes=100_000))
+    node.join("t")
+    node.connect([b"flooder", b"honest"])
+    node.receive(b"flooder", publish=[large(number, b"f") for number in range(100)])
+    snapshot = node.router.snapshot()
+    assert (snapshot.pending, snapshot.pending_bytes) == (33, 66_000)
+    assert snapshot.undelivered == {"validation queue full": 67}
+    assert snapshot.seen == 0
+    assert len(node.receive(b"honest", publish=[large(1, b"h")])) == 1
+    # It was not blamed for, nor taken for seen: once there is room it is welcome.
+    for ticket in range(1, 34):
+        node.router.validation_result(ticket, Verdict.ACCEPT, now=node.now)
+    node.router.effects()
+    assert len(node.receive(b"flooder", publish=[large(99, b"f")])) == 1
+
+
 @pytest.mark.rule("VAL-16")
 def test_a_verdict_counts_once_and_only_for_a_ticket_that_was_given(trio: Node) -> None:
     (validate,) = trio.receive(b"b", publish=[trio.message()])

@@ -671,6 +671,22 @@ def test_a_message_there_was_no_room_for_keeps_the_promise(make: Callable[..., A
     assert misdeeds(node, B) == 0.0
 
 
+@pytest.mark.rule("SPAM-05")
+def test_a_copy_there_was_no_room_for_keeps_its_senders_promise_and_nobody_elses(
+    make: Callable[..., Any],
+) -> None:
+    node = make(limits=RouterLimits(max_copies=1))
+    node.connect([b"x"])
+    for peer in (B, b"x"):
+        ask(node, peer, node.message_id())
+    forged = replace(node.message(), encoding=b"forged")
+    (validate,) = node.receive(A, publish=[forged])
+    assert node.receive(B, publish=[node.message()]) == []
+    assert node.verdict(validate, Verdict.INVALID_SIGNATURE) == []
+    node.wait(5.0)
+    assert (misdeeds(node, B), misdeeds(node, b"x")) == (0.0, 1.0)
+
+
 @pytest.mark.rule("SPAM-04")
 @pytest.mark.parametrize("ours", ["blacklist", "lifetime"])
 def test_who_delivers_what_only_we_do_not_want_breaks_no_promise(
