@@ -151,7 +151,8 @@ class WantedMessages:
         return peer
 
     def _may_ask(self, peer: Peer) -> bool:
-        is_here = self._peers.connected.get(peer.id) is peer
+        # Its stream may have been opened anew meanwhile, with floodsub.
+        is_here = self._peers.connected.get(peer.id) is peer and peer.features.mesh
         return is_here and self._score(peer.id) >= self._threshold
 
     def _ask(self, peer: bytes, topics: Mapping[bytes, str], now: float) -> None:

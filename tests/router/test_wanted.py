@@ -67,6 +67,14 @@ def test_what_comes_in_time_is_never_asked_for(make: Callable[..., Node]) -> Non
     assert node.router.snapshot().wanted == 0
 
 
+def test_who_opened_its_stream_anew_without_gossip_is_not_asked(make: Callable[..., Node]) -> None:
+    node = make()
+    offer(node, b"w", 1)
+    node.router.outbound_stream_reopened(b"w", protocol="/floodsub/1.0.0", now=node.now)
+    node.router.effects()
+    assert node.wait(10.0) == []
+
+
 def test_without_a_delay_the_first_is_asked_at_once(make: Callable[..., Node]) -> None:
     node = make(lazy=LazyParams(iwant_delay=0.0))
     assert asked(node, offer(node, b"w", 1)) == {b"w": [node.message_id(1)]}
