@@ -245,8 +245,12 @@ class RouterLimits:
     ones each; beyond it the oldest is forgotten."""
     max_promises: int = 100_000
     """Promised messages waited for; beyond it no more are."""
-    max_offered_peers: int = 64
-    """Peers that one peer may name in exchange between two heartbeats; further ones are ignored."""
+    max_offered_peers: int = 32
+    """Peers named by one peer in exchange that are dialled between two heartbeats; further ones are
+    ignored. While scoring is off, everybody is believed."""
+    max_exchange_connects: int = 64
+    """The same of all peers together. One PRUNE takes at most half of what is left of it, so that
+    those who come first do not keep out the others."""
     max_record_bytes: int = 8192
     """Largest signed peer record kept, or taken in exchange."""
     max_partial_groups_per_topic: int = 255

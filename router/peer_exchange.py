@@ -38,6 +38,7 @@ class PeerExchange:
         self._is_scored = params.score is not None
         self._threshold = params.thresholds.accept_px
         self._max_offered = params.limits.max_offered_peers
+        self._max_connects = params.limits.max_exchange_connects
         self._max_record_bytes = params.limits.max_record_bytes
         self._me = me
         self._peers = peers
@@ -46,6 +47,7 @@ class PeerExchange:
         self._score = score
         self._rng = rng
         self._taken: dict[bytes, int] = {}
+        self._connects = 0
 
     def note_record(self, peer: Peer, record: bytes | None) -> None:
         """The peer's own signed record, to be handed on; one that is too large is not kept."""
@@ -74,7 +76,7 @@ class PeerExchange:
 
     def take(self, peer: Peer, offered: Sequence[PeerInfo], *, now: float) -> None:
         """Ask the driver to dial some of those a PRUNE names; whether their records are genuine
-        it finds out. What one peer can cause between two heartbeats is bounded.
+        it finds out. What one peer, and all of them, can cause between two heartbeats is bounded.
 
         With scoring off no threshold acts, as in go: whoever prunes is believed.
         """
@@ -82,22 +84,33 @@ class PeerExchange:
             return
         if self._is_scored and self._score(peer.id) < self._threshold:
             return
-        known = {info.peer_id: info.signed_peer_record for info in offered if self._is_sound(info)}
         taken = self._taken.get(peer.id, 0)
-        count = min(self._count, self._max_offered - taken, len(known))
+        share = (self._max_connects - self._connects + 1) // 2
+        allowed = min(self._count, self._max_offered - taken, share)
+        if allowed <= 0:
+            return
+        known = {
+            info.peer_id: info.signed_peer_record
+            for info in offered
+            if info.peer_id and self._is_of_use(info.peer_id, info.signed_peer_record, now)
+        }
+        count = min(allowed, len(known))
         self._taken[peer.id] = taken + count
+        self._connects += count
         for other in self._rng.sample(list(known), count):
-            if not other or other == self._me or other in self._peers.connected:
-                continue
-            if not self._blacklist.contains(other, now):
-                self._outbox.effects.append(Connect(other, known[other], told_by=peer.id))
+            self._outbox.effects.append(Connect(other, known[other], told_by=peer.id))
 
     def reset_budgets(self) -> None:
         """A heartbeat passed."""
         self._taken.clear()
+        self._connects = 0
 
-    def _is_sound(self, info: PeerInfo) -> bool:
+    def _is_of_use(self, peer: bytes, record: bytes | None, now: float) -> bool:
+        """Whether it can be a peer and its record, and one to be dialled."""
         return (
-            0 < len(info.peer_id or b"") <= MAX_PEER_ID_BYTES
-            and len(info.signed_peer_record or b"") <= self._max_record_bytes
+            len(peer) <= MAX_PEER_ID_BYTES
+            and len(record or b"") <= self._max_record_bytes
+            and peer != self._me
+            and peer not in self._peers.connected
+            and not self._blacklist.contains(peer, now)
         )

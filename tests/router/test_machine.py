@@ -66,6 +66,7 @@ LIMITS = RouterLimits(
     max_delivery_records=5,
     max_promises=3,
     max_offered_peers=5,
+    max_exchange_connects=8,
     max_record_bytes=6,
 )
 LAZY = LazyParams(

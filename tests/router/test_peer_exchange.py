@@ -319,6 +319,29 @@ def test_what_one_peer_can_cause_between_two_heartbeats_is_bounded(make_node: Ma
     assert len(connects(node.receive(b"w", prune=(Prune("t", infos(3), 60),)))) == 3
 
 
+def test_what_all_peers_together_can_cause_is_bounded_and_leaves_something_for_the_next(
+    make_node: MakeNode,
+) -> None:
+    node = listening(make_node, limits=RouterLimits(max_exchange_connects=24))
+    sybils = node.peers(10, "s")
+    node.connect(sybils)
+    dialled = [
+        len(connects(node.receive(sybil, prune=(Prune("t", infos(20, sybil.decode()), 60),))))
+        for sybil in sybils
+    ]
+    assert dialled == [12, 6, 3, 2, 1, 0, 0, 0, 0, 0]
+    node.tick()
+    assert len(connects(node.receive(b"w", prune=(Prune("t", infos(3), 60),)))) == 3
+
+
+def test_who_is_known_or_shut_out_takes_nothing_from_the_allowance(make_node: MakeNode) -> None:
+    node = listening(make_node, limits=RouterLimits(max_offered_peers=3))
+    node.connect(node.peers(3, "known"), topics=())
+    known = tuple(PeerInfo(peer) for peer in node.peers(3, "known"))
+    assert connects(node.receive(b"w", prune=(Prune("t", known, 60),))) == []
+    assert len(connects(node.receive(b"w", prune=(Prune("t", infos(9), 60),)))) == 3
+
+
 @pytest.mark.rule("PX-11")
 def test_the_centre_of_a_star_without_a_mesh_names_the_leaves_to_each_other(
     make_node: MakeNode,
