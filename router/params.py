@@ -15,6 +15,7 @@ from gossipsub.router.admission.gater import PeerGaterParams
 from gossipsub.router.admission.subscription_filter import SubscriptionFilter
 from gossipsub.router.extension.params import ExtensionParams, PartialMode
 from gossipsub.router.features import OFFERED, Features, features_of
+from gossipsub.router.kinds import require_kinds
 from gossipsub.router.message_id import origin_id
 from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.wire.rpc import Message, Rpc
@@ -97,6 +98,7 @@ class MeshParams:
     """How many peers are grafted in such an attempt."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_not_negative(self, "d", "d_low", "d_high", "d_score", "d_out")
         _require_positive(self, "opportunistic_graft_ticks")
         _require_not_negative(self, "opportunistic_graft_peers")
@@ -153,6 +155,7 @@ class LazyParams:
     """RPCs with IDONTWANT that are considered per peer and heartbeat."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_positive(
             self,
             "history_length",
@@ -199,6 +202,7 @@ class BackoffParams:
     """Longest backoff taken from a peer; what it states is an untrusted 64-bit number."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_positive(self, "prune_backoff", "unsubscribe_backoff", "max_remote_backoff")
         _require_not_negative(self, "slack_heartbeats", "graft_flood_threshold")
 
@@ -264,6 +268,7 @@ class RouterLimits:
     """Longest metadata about parts; longer ones are ignored."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_positive(self, *self.__slots__)
 
 
@@ -293,6 +298,7 @@ class TopicParams:
     `GossipParams(extensions=ExtensionParams(partial_messages=True))`."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         for name in ("max_data_bytes", "message_lifetime"):
             if getattr(self, name) is not None:
                 _require_positive(self, name)
@@ -394,6 +400,7 @@ class GossipParams:
     """Emit a `Trace` effect for everything that happens."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_positive(self, "heartbeat_interval", "fanout_ttl", "seen_ttl")
         _require_positive(self, "direct_connect_ticks")
         _require_not_negative(self, "heartbeat_initial_delay", "announce_retry_max")

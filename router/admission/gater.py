@@ -13,6 +13,7 @@ from random import Random
 
 from gossipsub.router.effects import Verdict
 from gossipsub.router.heartbeat import HeartbeatClock
+from gossipsub.router.kinds import require_kinds
 from gossipsub.router.score.params import decay_factor
 
 
@@ -43,6 +44,8 @@ class PeerGaterParams:
     """What a message delivered in a topic counts, where not 1; 0: nothing."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
+
         def require(name: str, is_good: bool, rule: str) -> None:
             if not is_good:
                 raise ValueError(f"{name} must be {rule}: {getattr(self, name)}")

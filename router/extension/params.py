@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from gossipsub.router.kinds import require_kinds
+
 MIN_GROUP_HEARTBEATS = 3
 
 
@@ -30,6 +32,7 @@ class ExtensionParams:
     a peer began it, first heard of."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         if self.partial_group_heartbeats < MIN_GROUP_HEARTBEATS:
             raise ValueError(
                 f"partial_group_heartbeats must be at least {MIN_GROUP_HEARTBEATS}: "

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 
+from gossipsub.router.kinds import require_kinds
+
 LARGEST = 1e50
 """Largest magnitude of any value: beyond, a score could become infinite, and two infinities NaN."""
 
@@ -94,6 +96,7 @@ class TopicScoreParams:
     invalid_message_deliveries_decay: float = 0.3
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_finite(self)
         self._require_signs()
         if self.time_in_mesh_weight:
@@ -196,6 +199,7 @@ class PeerScoreParams:
     """How long the counters of a peer that left with a score of 0 or less are kept."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_finite(self)
         _require_all(
             self,
@@ -247,6 +251,7 @@ class PeerScoreThresholds:
     """A mesh whose median score is below is improved by opportunistic grafting."""
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _require_finite(self)
         _require(
             self.graylist <= self.publish <= self.gossip <= 0,

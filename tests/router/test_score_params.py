@@ -145,6 +145,7 @@ def test_a_topic_may_name_only_some_groups() -> None:
         ("app_specific_score", None, "app_specific_weight needs an app_specific_score"),
         ("ip_colocation_factor_weight", 1.0, "ip_colocation_factor_weight must be 0 or less: 1.0"),
         ("ip_colocation_factor_threshold", 0, None),
+        *(("ip_colocation_factor_threshold", value, None) for value in NOT_NUMBERS),
         ("ip_colocation_factor_whitelist", ("10.0.0.0/40",), None),
         ("behaviour_penalty_weight", 1.0, "behaviour_penalty_weight must be 0 or less: 1.0"),
         ("behaviour_penalty_threshold", -1.0, None),
@@ -157,7 +158,7 @@ def test_a_topic_may_name_only_some_groups() -> None:
         *(
             (name, value, f"{name} must be finite, at most 1e50: {value}")
             for name in FULL
-            if isinstance(FULL[name], int | float)
+            if isinstance(FULL[name], float)
             for value in NOT_NUMBERS
         ),
     ],

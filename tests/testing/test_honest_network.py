@@ -214,7 +214,7 @@ class HonestNetwork(RuleBasedStateMachine):
                 continue
             tables = node.router.snapshot()
             limits = self.params.limits
-            assert tables.peers == len(node.pipes)
+            assert len(tables.peers) == len(node.pipes)
             assert tables.known_topics <= len(TOPICS)
             assert len(tables.mesh) == len(node.topics)
             assert max(tables.seen, tables.cached, tables.refusals) <= self.published
@@ -223,7 +223,7 @@ class HonestNetwork(RuleBasedStateMachine):
             assert tables.scored_peers <= len(nodes)
             assert tables.delivery_records <= 2 * limits.max_delivery_records
             assert tables.promises <= limits.max_promises
-            assert max(tables.announcements_owed, tables.control_owed) <= tables.peers
+            assert max(tables.announcements_owed, tables.control_owed) <= len(tables.peers)
 
     # The end
 
@@ -311,7 +311,7 @@ class HonestNetwork(RuleBasedStateMachine):
             assert (tables.backoffs, tables.promises, tables.delivery_records) == (0, 0, 0)
             assert (tables.announcements_owed, tables.control_owed) == (0, 0)
             if self.params.score is not None:
-                assert tables.scored_peers == tables.peers
+                assert tables.scored_peers == len(tables.peers)
 
 
 TestHonestNetwork = HonestNetwork.TestCase
