@@ -290,10 +290,14 @@ class Messages:
         """Whether it is being validated."""
         return message_id in self._pending.by_id
 
-    def sweep(self, now: float) -> None:
-        """One heartbeat: charge for broken promises, and free what expired."""
+    def charge_broken_promises(self, now: float) -> None:
+        """For messages offered, asked for and not delivered in time; those under validation are
+        waited for, since only the verdict tells whether they keep the promise."""
         if self._scoring is not None:
-            self._scoring.heartbeat(joined=self._joined, pending=self._pending.by_id, now=now)
+            self._scoring.charge_broken_promises(self._joined, self._pending.by_id, now)
+
+    def sweep(self, now: float) -> None:
+        """Free what expired."""
         self._seen.sweep(now)
         self._mcache.expire(now)
 

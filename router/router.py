@@ -439,4 +439,7 @@ class Router(PartialInputs):
         self._gossip.reset_budgets()
         self._exchange.reset_budgets()
         self._idontwant.age()
+        self._messages.charge_broken_promises(now)
         self._messages.sweep(now)
+        if self._scoring is not None:
+            self._scoring.sweep(now)

@@ -56,11 +56,16 @@ class Scoring:
         self.promises.kept(message_id)
         self.records.published(message_id)
 
-    def heartbeat(self, *, joined: Container[str], pending: Iterable[bytes], now: float) -> None:
-        """Charge for broken promises, and free what expired."""
+    def charge_broken_promises(
+        self, joined: Container[str], pending: Iterable[bytes], now: float
+    ) -> None:
+        """Those due, but for messages that are pending, and for topics not joined any more."""
         broken = self.promises.take_broken(joined=joined, pending=pending, now=now)
         for peer, count in broken.items():
             self.scores.penalise(peer, count, "promised and did not deliver")
+
+    def sweep(self, now: float) -> None:
+        """Free what expired."""
         self.records.sweep(now)
 
 
