@@ -206,6 +206,8 @@ class PrivateKey:
         """
         try:
             return cls(_load_private(*_read_key(encoded)))
+        except LocalProtocolError:
+            raise
         except (RemoteProtocolError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise LocalProtocolError(f"bad private key: {error}") from error
 
@@ -214,6 +216,8 @@ class PrivateKey:
         """Read an unencrypted PKCS#8 (or traditional) PEM; LocalProtocolError for others."""
         try:
             return cls(load_pem(pem, None))
+        except LocalProtocolError:
+            raise
         except TypeError as error:
             raise LocalProtocolError("bad private key: PEM is encrypted") from error
         except (ValueError, UnsupportedAlgorithm) as error:

@@ -13,7 +13,8 @@ from gossipsub.wire.errors import LocalProtocolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostConfig:
-    """Limits and deadlines of one host; checked at construction (LocalProtocolError)."""
+    """Limits and deadlines of one host; checked at construction (LocalProtocolError,
+    which is a ValueError)."""
 
     dial_timeout: float = 10.0
     """Until a TCP connection must stand."""

@@ -7,8 +7,12 @@ class GossipSubError(Exception):
     """Base of all errors raised on purpose by this library."""
 
 
-class LocalProtocolError(GossipSubError):
-    """You asked for something the protocol forbids; the state is unchanged."""
+class LocalProtocolError(GossipSubError, ValueError):
+    """You asked for something the protocol forbids; the state is unchanged.
+
+    It is a ValueError as well, which the parameter classes raise: whoever builds a host from
+    settings need not know which of them looks at a value first.
+    """
 
 
 class RemoteProtocolError(GossipSubError):

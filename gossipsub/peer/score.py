@@ -14,7 +14,6 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.peer.values import Values, number, seconds, whole
 from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
-from gossipsub.wire.errors import LocalProtocolError
 
 T = TypeVar("T")
 AppScores = dict[bytes, float]
@@ -177,7 +176,7 @@ def _within(
 ) -> T:
     try:
         return read(_object(given.get(part, default)))
-    except (ValueError, LocalProtocolError) as error:
+    except ValueError as error:
         raise ValueError(f"{part}: {error}") from None
 
 

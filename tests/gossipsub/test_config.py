@@ -5,6 +5,8 @@ from dataclasses import fields
 import pytest
 
 from gossipsub.config import HostConfig
+from gossipsub.host import Host
+from gossipsub.router.params import MeshParams
 from gossipsub.wire.errors import LocalProtocolError
 
 COUNTS = [field.name for field in fields(HostConfig) if field.type == "int"]
@@ -28,6 +30,14 @@ def test_a_limit_that_may_be_absent_is_positive_where_it_is_given(name):
     with pytest.raises(LocalProtocolError) as refused:
         HostConfig(**{name: 0})
     assert str(refused.value) == f"{name} must be a positive number: 0"
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: HostConfig(max_connections=0), lambda: MeshParams(d=-1), lambda: Host(key=5)]
+)
+def test_whatever_is_wrong_in_the_settings_of_a_host_is_a_value_error(wrong):
+    with pytest.raises(ValueError):  # noqa: PT011
+        wrong()
 
 
 @pytest.mark.parametrize("name", SWITCHES)
