@@ -56,8 +56,7 @@ class Host:
     few. `network` stands in for TCP. `trace` is a file for events in go's format (`.json` or
     `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what `gossipsub
     replay` replays. Both are overwritten; OSError on opening where they cannot be.
-    Wrong values raise LocalProtocolError (a ValueError, as the parameter classes raise) here, before
-    anything is opened.
+    Wrong values raise ValueError here (LocalProtocolError is one), before anything is opened.
     """
 
     def __init__(

@@ -11,14 +11,24 @@ from gossipsub.wire.errors import LocalProtocolError
 
 
 class Adjustments(Queries):
-    """They take effect from now on; nothing is sent because of them."""
+    """They take effect from now on; nothing but a mode for partial messages is announced."""
 
     def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
         """Give a topic, joined or not, other parameters of its own from now on; without `score`
-        its scoring stays as it is. ValueError where they cannot work together with the router's."""
-        self._parts.topics.set(topic, params)
+        its scoring stays as it is. ValueError where they cannot work together with the router's.
+
+        Another mode for partial messages is announced where the topic is joined, and what is
+        remembered of its groups is forgotten.
+        """
+        parts = self._parts
+        mode = parts.partial.mode(topic)
+        parts.topics.set(topic, params)
         if params.score is not None:
             self.set_topic_score_params(topic, params.score, now=now)
+        if parts.partial.mode(topic) is not mode:
+            parts.partial.forget_topic(topic)
+            if topic in parts.joined:
+                parts.announcements.announce(parts.peers.connected, topic, True)
 
     def set_peer_addresses(self, peer: bytes, ips: Iterable[str]) -> None:
         """All IP addresses a connected peer has now, replacing what is known (P6); none for

@@ -1,4 +1,4 @@
-"""Inputs of the router that are about partial messages: publish, send, and a topic's mode."""
+"""Inputs of the router that are about partial messages: publish and send."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from gossipsub.router.adjustments import Adjustments
 from gossipsub.router.effects import PartialPeer
-from gossipsub.router.params import TopicParams
 
 
 class PartialInputs(Adjustments):
@@ -44,14 +43,3 @@ class PartialInputs(Adjustments):
         peer is gone, does not exchange parts, or has too low a score. LocalProtocolError as above.
         """
         return self._parts.partial.send(peer, topic, group_id, message, metadata)
-
-    def set_topic_params(self, topic: str, params: TopicParams, *, now: float) -> None:
-        """As every topic parameter; another mode for partial messages is announced where the
-        topic is joined, and what is remembered of its groups is forgotten."""
-        parts = self._parts
-        mode = parts.partial.mode(topic)
-        super().set_topic_params(topic, params, now=now)
-        if parts.partial.mode(topic) is not mode:
-            parts.partial.forget_topic(topic)
-            if topic in parts.joined:
-                parts.announcements.announce(parts.peers.connected, topic, True)
