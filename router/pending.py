@@ -116,7 +116,8 @@ class PendingTable:
         if not failed.others:
             return None
         for copy in failed.others:  # they had their room a moment ago
-            self._occupy(copy.holder, copy.size)
+            self._free -= copy.size
+            self._held[copy.holder] = self._held.get(copy.holder, 0) + copy.size
         ticket = self._last_ticket = self._last_ticket + 1
         first, *others = failed.others
         pending = Pending(
@@ -139,15 +140,12 @@ class PendingTable:
         size = len(message.data or b"") if encoding is None else 2 * len(encoding)
         if size < self._least:
             size = self._least
-        free = self._free
-        if size > free or self._held.get(peer, 0) >= SHARE * free:
+        free, held = self._free, self._held.get(peer, 0)
+        if size > free or held >= SHARE * free:
             return 0
-        self._occupy(peer, size)
+        self._free = free - size
+        self._held[peer] = held + size
         return size
-
-    def _occupy(self, peer: bytes, size: int) -> None:
-        self._free -= size
-        self._held[peer] = self._held.get(peer, 0) + size
 
     def _release(self, peer: bytes, size: int) -> None:
         self._free += size
