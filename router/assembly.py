@@ -11,6 +11,7 @@ from gossipsub.router.admission.gater import PeerGater
 from gossipsub.router.announce import Announcements
 from gossipsub.router.backoff import Backoffs
 from gossipsub.router.callbacks import Callbacks
+from gossipsub.router.counts import TopicCountTable
 from gossipsub.router.direct import DirectPeers
 from gossipsub.router.extension.extensions import PeerExtensions
 from gossipsub.router.extension.partial import PartialMessages
@@ -53,6 +54,7 @@ class Parts:
         """Topics joined here, and whether their messages are delivered here."""
         self.meshes: dict[str, dict[bytes, None]] = {}
         self.topics = TopicTable(params)
+        self.counts = TopicCountTable()
         self.heartbeat = HeartbeatClock(
             start=now + params.heartbeat_initial_delay, interval=params.heartbeat_interval
         )
@@ -158,6 +160,7 @@ class Parts:
             max_unjoined_backoffs=self.params.limits.max_unjoined_backoffs,
             exchange=self.exchange,
             outbox=self.outbox,
+            counts=self.counts,
             score=self._score,
             scores=None if self.scoring is None else self.scoring.scores,
             rng=self._rng,
@@ -229,4 +232,5 @@ class Parts:
             scoring=self.scoring,
             gater=self.gater,
             blacklist=self.blacklist,
+            counts=self.counts,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from gossipsub.router.backoff import Backoffs, wire_seconds
+from gossipsub.router.counts import TopicCountTable, count
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import BackoffParams, MeshParams
 from gossipsub.router.peer_exchange import PeerExchange
@@ -13,6 +14,8 @@ from gossipsub.router.peers import Peer, PeerTable
 from gossipsub.router.score.peer_scores import PeerScores
 from gossipsub.router.topic_table import TopicTable
 from gossipsub.wire.rpc import Graft, Prune
+
+LEAVING = "leaving the topic"
 
 
 class Mesh:
@@ -29,6 +32,7 @@ class Mesh:
         max_unjoined_backoffs: int,
         exchange: PeerExchange,
         outbox: Outbox,
+        counts: TopicCountTable,
         score: Callable[[bytes], float],
         scores: PeerScores | None,
         rng: Random,
@@ -41,9 +45,12 @@ class Mesh:
         self._max_unjoined_backoffs = max_unjoined_backoffs
         self._exchange = exchange
         self._outbox = outbox
+        self._counts = counts
         self._score = score
         self._scores = scores
         self._rng = rng
+        self.backoff_violations = 0
+        """GRAFTs that came during the backoff."""
 
     def join(self, topic: str, fanout: Iterable[bytes], *, now: float) -> None:
         """Start a mesh with the topic's fanout peers, filled up to D."""
@@ -59,25 +66,25 @@ class Mesh:
         """PRUNE everybody with the shorter backoff for leaving, and forget the mesh. As in go,
         the PRUNEs name other peers of the topic, those pruned as well."""
         for peer in list(self.meshes[topic]):
-            self._exit(peer, topic)
-            self._send_prune(peer, topic, self._backoff_params.unsubscribe_backoff, now)
+            self._exit(peer, topic, LEAVING)
+            self._send_prune(peer, topic, self._backoff_params.unsubscribe_backoff, now, LEAVING)
         del self.meshes[topic]
 
     def remove_peer(self, peer: bytes) -> None:
         """The peer is gone: no PRUNE, no backoff."""
         for topic, mesh in self.meshes.items():
             if peer in mesh:
-                self._exit(peer, topic)
+                self._exit(peer, topic, "peer gone")
 
     def peer_left(self, peer: bytes, topic: str) -> None:
         """A peer that left the topic gets no more messages of it, PRUNE or not (SUB-12)."""
         if peer in self.meshes.get(topic, ()):
-            self._exit(peer, topic)
+            self._exit(peer, topic, "peer unsubscribed")
 
     def expel(self, peer: bytes, *, now: float) -> None:
         """PRUNE a peer from every mesh, without naming others to it: it becomes a direct one."""
         for topic in [topic for topic, mesh in self.meshes.items() if peer in mesh]:
-            self._prune(peer, topic, now, offer=False)
+            self._prune(peer, topic, now, "direct peer", offer=False)
 
     def peer_subscribed(self, peer: Peer, topic: str, *, now: float) -> None:
         """Graft at once where the mesh is too small, instead of at the next heartbeat."""
@@ -96,7 +103,7 @@ class Mesh:
         Other peers are named in the answers only where meshes are full and nothing else is wrong
         with any of the GRAFTs: one for an unknown topic may be fishing for peers.
         """
-        refused: dict[str, None] = {}
+        refused: dict[str, str] = {}
         is_sound = True
         backoff = self._backoff_params.prune_backoff
         for graft in grafts:
@@ -108,17 +115,17 @@ class Mesh:
                 continue
             elif self._finds_fault(peer, topic, now):
                 is_sound = False
-                refused[topic] = None
+                refused[topic] = "unwelcome graft"
             elif len(mesh) >= self._topics.of(topic).mesh.d_high and not peer.outbound:
                 # v1.1: at D_high only outbound peers are let in, so that nobody can fill a mesh
                 # from outside; the next heartbeat prunes what is too much.
-                refused[topic] = None
+                refused[topic] = "mesh full"
             else:
                 self._enter(peer.id, topic, now)
             if topic in refused:  # from now on: another GRAFT may follow in the same RPC
                 self._backoffs.add(topic, peer.id, backoff, now)
-        for topic in refused:
-            self._send_prune(peer.id, topic, backoff, now, offer=is_sound)
+        for topic, reason in refused.items():
+            self._send_prune(peer.id, topic, backoff, now, reason, offer=is_sound)
 
     def handle_prune(self, peer: Peer, prunes: Sequence[Prune], *, now: float) -> None:
         """Out of the mesh, and no GRAFT for the time stated.
@@ -129,7 +136,7 @@ class Mesh:
         for prune in prunes:
             mesh = self.meshes.get(prune.topic)
             if mesh is not None and peer.id in mesh:
-                self._exit(peer.id, prune.topic)
+                self._exit(peer.id, prune.topic, "pruned by peer")
             if mesh is not None:
                 self._exchange.take(peer, prune.peers, now=now)
             if mesh is not None or self._remembers(peer, prune.topic):
@@ -148,14 +155,14 @@ class Mesh:
         mesh = self.meshes[topic]
         params = self._topics.of(topic).mesh
         for peer in [peer for peer in mesh if self._score(peer) < 0.0]:
-            self._prune(peer, topic, now, offer=False)
+            self._prune(peer, topic, now, "negative score", offer=False)
         if len(mesh) < params.d_low:
             candidates = [peer.id for peer in self._candidates(topic, now)]
             self._graft_random(candidates, topic, params.d, now)
         if len(mesh) > params.d_high:
             keepers = self._keepers(mesh, params)
             for peer in [peer for peer in mesh if peer not in keepers]:
-                self._prune(peer, topic, now)
+                self._prune(peer, topic, now, "too many")
         if len(mesh) >= params.d_low:
             connected = self._peers.connected
             missing = params.d_out - sum([connected[peer].outbound for peer in mesh])
@@ -182,6 +189,7 @@ class Mesh:
             return True
         if not self._backoffs.refuses(topic, peer.id, now):
             return self._score(peer.id) < 0.0
+        self.backoff_violations += 1
         if self._scores is not None:
             flood = self._backoffs.is_flooded(topic, peer.id, now)
             self._scores.penalise(peer.id, 2 if flood else 1, "GRAFT during the backoff")
@@ -232,11 +240,14 @@ class Mesh:
 
     def _graft(self, peer: bytes, topic: str, now: float) -> None:
         self._enter(peer, topic, now)
+        self._counts[topic].grafts += 1
         self._outbox.graft(peer, topic)
 
-    def _prune(self, peer: bytes, topic: str, now: float, *, offer: bool = True) -> None:
-        self._exit(peer, topic)
-        self._send_prune(peer, topic, self._backoff_params.prune_backoff, now, offer=offer)
+    def _prune(
+        self, peer: bytes, topic: str, now: float, reason: str, *, offer: bool = True
+    ) -> None:
+        self._exit(peer, topic, reason)
+        self._send_prune(peer, topic, self._backoff_params.prune_backoff, now, reason, offer=offer)
 
     def _enter(self, peer: bytes, topic: str, now: float) -> None:
         self.meshes[topic][peer] = None
@@ -245,18 +256,27 @@ class Mesh:
         if self._scores is not None:
             self._scores.graft(peer, topic, now)
 
-    def _exit(self, peer: bytes, topic: str) -> None:
+    def _exit(self, peer: bytes, topic: str, reason: str) -> None:
         del self.meshes[topic][peer]
+        count(self._counts[topic].mesh_left, reason)
         if (tracer := self._outbox.tracer) is not None:
             tracer.pruned(peer, topic)
         if self._scores is not None:
             self._scores.prune(peer, topic)
 
     def _send_prune(
-        self, peer: bytes, topic: str, backoff: float, now: float, *, offer: bool = True
+        self,
+        peer: bytes,
+        topic: str,
+        backoff: float,
+        now: float,
+        reason: str,
+        *,
+        offer: bool = True,
     ) -> None:
         """The pruner keeps the backoff it states; a v1.0 peer is told only the topic."""
         self._backoffs.add(topic, peer, backoff, now)
+        count(self._counts[topic].prunes, reason)
         record = self._peers.connected[peer]
         if record.features.peer_exchange:
             others = self._exchange.offer(record, topic) if offer else ()

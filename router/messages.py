@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from gossipsub.router.admission.blacklist import Blacklist
 from gossipsub.router.admission.gater import PeerGater
+from gossipsub.router.counts import TopicCountTable, count
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
 from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.idontwant import IDontWants
@@ -55,6 +56,7 @@ class Messages:
         scoring: Scoring | None,
         gater: PeerGater | None,
         blacklist: Blacklist,
+        counts: TopicCountTable,
     ) -> None:
         limits = params.limits
         self._me = me
@@ -77,7 +79,7 @@ class Messages:
             max_bytes=limits.max_pending_bytes,
             max_copies=limits.max_copies,
         )
-        self._counts: dict[str, int] = {}
+        self._counts = counts
 
     def receive(self, peer: bytes, message: Message, now: float) -> None:
         """Checks in the order of go's pipeline, cheapest first; survivors become `Validate`."""
@@ -189,11 +191,14 @@ class Messages:
             self._drop(pending.peer, message, EXPIRED, message_id)
             self._seen.put(message_id, now, accepted=False)
             return
+        counts = self._counts[message.topic]
+        counts.accepted += 1
         self._seen.put(message_id, now, accepted=True)
         self._mcache.put(message_id, message, pending.expiry)
         if (tracer := self._outbox.tracer) is not None:
             tracer.delivered(message, message_id, pending.peer)
         if deliver:
+            counts.delivered += 1
             self._outbox.effects.append(Deliver(message, message_id, pending.peer))
         self._forward(pending)
 
@@ -265,6 +270,8 @@ class Messages:
         have_it.update(self._idontwant.refusing(message_id))
         if self._partial.is_on:
             have_it.update(self._partial.requesting(message.topic))
+        counts = self._counts[message.topic]
+        counts.published += 1
         self._seen.put(message_id, now, accepted=True)
         if cache and not local_only:
             lifetime = self._topics.of(message.topic).message_lifetime
@@ -273,6 +280,7 @@ class Messages:
         if tracer is not None:
             tracer.delivered(message, message_id, None)
         if self._joined.get(message.topic):
+            counts.delivered += 1
             self._outbox.effects.append(Deliver(message, message_id, None))
         if local_only:
             return PublishReceipt(message_id, ())
@@ -303,7 +311,13 @@ class Messages:
 
     def counts(self) -> dict[str, int]:
         """How many messages were not delivered, by reason (go's names for refusals)."""
-        return dict(self._counts)
+        totals: dict[str, int] = {}
+        for counts in self._counts.values():
+            for reason, times in counts.undelivered.items():
+                count(totals, reason, times)
+            if counts.duplicates:
+                count(totals, "duplicate", counts.duplicates)
+        return totals
 
     def seen_count(self) -> int:
         return len(self._seen)
@@ -332,12 +346,12 @@ class Messages:
     def _drop(
         self, peer: bytes, message: Message, reason: str, message_id: bytes | None = None
     ) -> None:
-        self._counts[reason] = self._counts.get(reason, 0) + 1
+        count(self._counts[message.topic].undelivered, reason)
         if (tracer := self._outbox.tracer) is not None:
             tracer.rejected(peer, message, reason, message_id)
 
     def _duplicate(self, peer: bytes, message: Message, message_id: bytes) -> None:
-        self._counts["duplicate"] = self._counts.get("duplicate", 0) + 1
+        self._counts[message.topic].duplicates += 1
         if (tracer := self._outbox.tracer) is not None:
             tracer.duplicate(peer, message, message_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gossipsub.router.assembly import Parts
+from gossipsub.router.counts import RouterCounts
 from gossipsub.router.outside import RANDOMSUB_PEERS
 from gossipsub.router.params import TopicSettings
 from gossipsub.router.score.explanation import ScoreExplanation
@@ -111,6 +112,15 @@ class Queries:
     def undelivered(self) -> dict[str, int]:
         """How many messages were not delivered, by reason."""
         return self._parts.messages.counts()
+
+    def counts(self) -> RouterCounts:
+        """What has happened since the start, by topic."""
+        parts, scoring = self._parts, self._parts.scoring
+        return RouterCounts(
+            topics=parts.counts.copy(),
+            penalties={} if scoring is None else dict(scoring.scores.penalties),
+            backoff_violations=parts.mesh.backoff_violations,
+        )
 
     def snapshot(self) -> Snapshot:
         """Members and sizes of all tables, and what bounds them."""

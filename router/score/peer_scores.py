@@ -51,6 +51,8 @@ class PeerScores:
         )
         self._time = now
         """Of the last refresh; what happens is dated by it."""
+        self.penalties: dict[str, int] = {}
+        """How often peers lost score by what they did, by component."""
         self.app_failures = 0
         """How often the application's function raised, or gave no finite number."""
 
@@ -346,6 +348,7 @@ class PeerScores:
         cost: float,
     ) -> None:
         if cost:
+            self.penalties[component] = self.penalties.get(component, 0) + count
             if record.events is None:
                 record.events = ScoreEvents()
             record.events.note(self._time, component, topic, reason, count, cost)
