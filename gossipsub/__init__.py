@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gossipsub.crypto.keys import PrivateKey, PublicKey
     from gossipsub.crypto.peer_id import PeerId
     from gossipsub.host import Host
+    from gossipsub.measurements import HostMeasurements
     from gossipsub.peer_events import PeerEvent, PeerEventKind, PeerEvents
     from gossipsub.peer_info import PeerInfo
     from gossipsub.pubsub.discovery import Discovery
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from gossipsub.router.score.explanation import ScoreExplanation
     from gossipsub.router.score.params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
     from gossipsub.router.score.snapshot import PeerScoreSnapshot
+    from gossipsub.snapshot import HostSnapshot
     from gossipsub.statistics import HostStatistics
     from gossipsub.transport.address import AddressError
     from gossipsub.transport.connections import DialError
@@ -63,6 +65,8 @@ _HOMES = {
     "GossipSubError": "wire.errors",
     "Host": "host",
     "HostConfig": "config",
+    "HostMeasurements": "measurements",
+    "HostSnapshot": "snapshot",
     "HostStatistics": "statistics",
     "LazyParams": "router.params",
     "LocalProtocolError": "wire.errors",
@@ -115,6 +119,8 @@ __all__ = [
     "GossipSubError",
     "Host",
     "HostConfig",
+    "HostMeasurements",
+    "HostSnapshot",
     "HostStatistics",
     "LazyParams",
     "LocalProtocolError",

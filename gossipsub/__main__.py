@@ -20,6 +20,7 @@ _GROUPS = {
     "looking closer": {
         "check-params": ("gossipsub.cli.check_params", "score parameters held to four properties"),
         "replay": ("gossipsub.cli.replay", "replay the recording of a host's router"),
+        "top": ("gossipsub.cli.top", "a running node's peers, topics and rates, live"),
         "trace": ("gossipsub.cli.trace", "show, filter and sum up trace files"),
     },
     "the project": {

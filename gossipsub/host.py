@@ -19,6 +19,7 @@ from gossipsub.arguments import (
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.measurements import HostMeasurements, measure
 from gossipsub.node import Node
 from gossipsub.peer_events import PeerEvents
 from gossipsub.peer_info import PeerInfo
@@ -29,6 +30,7 @@ from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.settings import HostSettings
+from gossipsub.snapshot import HostSnapshot, take_snapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import DialError
@@ -278,6 +280,20 @@ class Host:
     def statistics(self) -> HostStatistics:
         """What has happened since the host was opened, in numbers."""
         return self._running().statistics()
+
+    def measurements(self) -> HostMeasurements:
+        """All that is counted and timed on this host, for monitoring. Costs some milliseconds
+        where there are a thousand peers."""
+        return measure(self._running())
+
+    async def snapshot(self, *, max_peers: int = 1000, max_topics: int = 1000) -> HostSnapshot:
+        """The host as it is now, for support: `print(snapshot.to_json(indent=2))`. Peers' ids and
+        addresses and the names of topics are in it; payloads and keys are not.
+
+        Of more peers those in meshes and those with the worst scores are told. It gives way to
+        others while it works, so the peers are not all seen at the same instant.
+        """
+        return await take_snapshot(self._running(), max_peers=max_peers, max_topics=max_topics)
 
     # -- inside ----------------------------------------------------------------------------
 

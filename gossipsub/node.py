@@ -42,6 +42,9 @@ class Node:
         self.settings = settings
         self.timers = Timers()
         self.watch = PeerWatch()
+        self.opened_at = self.timers.now()
+        self.bytes_in = self.bytes_out = 0
+        """What connections that have ended read and wrote."""
         self.listening: list[Address] = []
         self._details: dict[bytes, PeerDetails] = {}
         self._protocols: ProtocolTable[HandlerFactory] = ProtocolTable()
@@ -120,6 +123,11 @@ class Node:
         """The connected peers."""
         return tuple(self._info(found[0]) for found in self.connections.by_peer.values())
 
+    def peer_info(self, peer: bytes) -> PeerInfo | None:
+        """None where it is not connected."""
+        connections = self.connections.by_peer.get(peer)
+        return self._info(connections[0]) if connections else None
+
     def statistics(self) -> HostStatistics:
         """What has happened since the start, in numbers."""
         return self.pubsub.statistics(
@@ -158,6 +166,8 @@ class Node:
     def _connection_closed(self, connection: Connection) -> None:
         self._identify.forget(connection)
         self.pubsub.connection_closed(connection)
+        self.bytes_in += connection.bytes_in
+        self.bytes_out += connection.bytes_out
         if connection.peer not in self.connections.by_peer:
             self._details.pop(connection.peer, None)
             self.watch.tell(PeerEventKind.PEER_DISCONNECTED, connection.peer)

@@ -32,6 +32,10 @@ class Queries:
             deadline = min(deadline, parts.gater.next_deadline())
         return deadline
 
+    def heartbeat_deadline(self) -> float:
+        """When the next heartbeat is due."""
+        return self._parts.heartbeat.deadline
+
     def mesh(self, topic: str) -> list[bytes]:
         """Mesh peers of a topic; empty where it is not joined."""
         return list(self._parts.mesh.meshes.get(topic, ()))

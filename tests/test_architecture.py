@@ -63,6 +63,7 @@ CATCHES_ALL = {
     "gossipsub/recording/player.py": "whatever a stranger's recording makes fail",
     "gossipsub/tracing/trace_writer.py": "the user's trace sinks and message id function",
     "gossipsub/pubsub/partial.py": "the user's handlers of partial messages",
+    "gossipsub/status/server.py": "the task that isolates one request",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/pubsub/validation.py": "the user's validators",
     "gossipsub/validators/lifetime.py": "the user's function that tells a message's time",

@@ -20,6 +20,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.discovery import Discovery, TopicDiscovery
 from gossipsub.pubsub.lax_signing import warn_of_lax_signing
+from gossipsub.pubsub.measures import Measures
 from gossipsub.pubsub.message import Validator
 from gossipsub.pubsub.overhead import OverheadLimit
 from gossipsub.pubsub.partial import PartialTopics
@@ -88,7 +89,7 @@ class PubSub:
             params, me=self.me, rng=rng, now=timers.now(), direct_peers=direct_peers
         )
         self._trace = watching.host_trace(self.me, self.router.message_id)
-        self._received = 0
+        self.measures = Measures(timers.now)
         self._delivered = 0
         rate, burst = config.overhead_bytes_per_second, config.overhead_burst_bytes
         self.overhead = None if rate is None else OverheadLimit(rate=rate, burst=burst)
@@ -146,7 +147,7 @@ class PubSub:
         return self.peers[stream.connection.peer].inbound_opened(stream)
 
     def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
-        self._received += 1
+        self.measures.received.add(rpc)
         self.router.receive_rpc(peer, rpc, now=self.timers.now())
         # Perform at once: verdicts of cheap messages and full queues must not pile up.
         self.flush()
@@ -258,8 +259,8 @@ class PubSub:
     def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
         counts = self.router.undelivered()
         return HostStatistics(
-            rpc_in=self._received,
-            rpc_out=self.sender.sent,
+            rpc_in=self.measures.received.rpcs,
+            rpc_out=self.measures.sent.rpcs,
             rpc_dropped=self.sender.lost,
             rpc_refused=0 if self.overhead is None else self.overhead.refused,
             published=self.publisher.published,
@@ -289,6 +290,7 @@ class PubSub:
                 if peer in self.peers:
                     self.peers[peer].queue.remove(message)
             case Validate():
+                self.measures.validation_began(effect.ticket)
                 if not self.pipeline.submit(effect):
                     self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)
             case Deliver(message=message, message_id=message_id, received_from=received_from):
@@ -327,12 +329,16 @@ class PubSub:
     def _router_deadline(self) -> None:
         self._armed_for = float("inf")
         self._router_timer = None
-        self.router.handle_timer(now=self.timers.now())
+        now, due = self.timers.now(), self.router.heartbeat_deadline()
+        self.router.handle_timer(now=now)
         self.flush()
+        if due <= now:
+            self.measures.heartbeat(due=due, began=now)
 
     # -- validation ------------------------------------------------------------------------
 
     def _report_verdict(self, ticket: int, verdict: Verdict) -> None:
+        self.measures.validation_ended(ticket)
         self.router.validation_result(ticket, verdict, now=self.timers.now())
 
     def _batch_done(self) -> None:

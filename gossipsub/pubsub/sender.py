@@ -25,11 +25,10 @@ class RpcSender:
     """What all RPCs of a host leave through."""
 
     def __init__(self, pubsub: PubSub, trace: HostTrace | None) -> None:
-        self.sent = 0
-        """RPCs given to a peer's queue."""
         self.lost = 0
         """RPCs that found the queue full, or no stream."""
         self._pubsub = pubsub
+        self._sent = pubsub.measures.sent
         self._trace = trace
         self._max_bytes = pubsub.config.max_rpc_bytes
         self._undivided_bytes = min(self._max_bytes, UNDIVIDED_BYTES)
@@ -61,7 +60,7 @@ class RpcSender:
                 self._queue(peer, effect, part, body)
 
     def _queue(self, peer: PubsubPeer, effect: SendRpc, rpc: Rpc, body: bytes) -> None:
-        self.sent += 1
+        self._sent.add(rpc)
         drops = peer.queue.push(rpc, body, effect.lane)
         if self._trace is not None and not any(dropped is rpc for dropped in drops):
             self._trace.sent(effect.peer, rpc)

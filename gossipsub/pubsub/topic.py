@@ -13,7 +13,11 @@ import anyio.lowlevel
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import PublishResult, ReceivedMessage
 from gossipsub.pubsub.partial import PartialHandler, PartialMessage
-from gossipsub.pubsub.subscription import MessageFilter, Subscription
+from gossipsub.pubsub.subscription import (
+    MessageFilter,
+    Subscription,
+    SubscriptionStatistics,
+)
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -162,6 +166,15 @@ class Topic:
     def mesh(self) -> tuple[PeerId, ...]:
         """Peers this host exchanges the topic's messages with directly."""
         return self._pubsub.mesh(self.name)
+
+    @property
+    def relays(self) -> int:
+        """How many are open."""
+        return self._relays
+
+    def subscription_statistics(self) -> tuple[SubscriptionStatistics, ...]:
+        """Of the open subscriptions, oldest first."""
+        return tuple(subscription.statistics() for subscription in self._subscriptions)
 
     async def wait_for_peers(self, count: int, *, timeout: float) -> None:
         """Return when `count` peers are subscribed; the host's discovery, if any, looks for them

@@ -83,6 +83,9 @@ class Connection:
         self.streams: dict[int, Stream] = {}
         self.end_reason: str | None = None
         self.ended = anyio.Event()
+        self.bytes_in = 0
+        """Read from the socket since the handshake, encryption included."""
+        self.bytes_out = 0
         self._socket = socket
         self._noise = noise
         self._flush = flush
@@ -246,6 +249,7 @@ class Connection:
         self._process()
         while True:
             chunk = await self._socket.receive(READ_BYTES)
+            self.bytes_in += len(chunk)
             self._noise.receive_data(chunk)
             self._process()
 
@@ -366,6 +370,7 @@ class Connection:
             piece = data if len(data) <= WRITE_BYTES else data[start : start + WRITE_BYTES]
             with anyio.fail_after(self.config.write_timeout):
                 await self._socket.send(piece)
+            self.bytes_out += len(piece)
 
     def _gather(self) -> None:
         """Pull some from every stream that has something to say, and seal it."""

@@ -1,0 +1,281 @@
+"use strict";
+// What peers say of themselves reaches the page as text nodes alone, never as markup.
+
+const REFRESH = 2000;
+
+/* Numbers as people read them. */
+function compact(number) {
+  if (number === null || number === undefined || !Number.isFinite(number)) return "–";
+  const size = Math.abs(number);
+  if (size >= 1e9) return (number / 1e9).toFixed(1) + " G";
+  if (size >= 1e6) return (number / 1e6).toFixed(1) + " M";
+  if (size >= 1e4) return (number / 1e3).toFixed(1) + " k";
+  return Number.isInteger(number) ? String(number) : number.toFixed(size < 10 ? 2 : 1);
+}
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 1) return (seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0) + " ms";
+  if (seconds < 120) return seconds.toFixed(seconds < 10 ? 1 : 0) + " s";
+  const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+  if (hours < 48) return (hours ? hours + " h " : "") + (minutes % 60) + " min";
+  return Math.floor(hours / 24) + " d " + (hours % 24) + " h";
+}
+
+/* Per second between two snapshots; null where there is none before, or the host began anew. */
+function rate(now, before, read) {
+  if (!before || before.peer_id !== now.peer_id) return null;
+  const seconds = now.measurements.uptime - before.measurements.uptime;
+  if (!(seconds > 0)) return null;
+  const first = read(before), last = read(now);
+  return first === undefined || last === undefined || last < first ? null : (last - first) / seconds;
+}
+
+/* The value that so large a share of a distribution's new values does not exceed: the bound of its
+   bucket, Infinity above the last, null where there were none. */
+function quantile(now, before, share) {
+  const counts = now.counts.map((count, index) => count - (before ? before.counts[index] : 0));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (!(total > 0)) return null;
+  let seen = 0;
+  for (let index = 0; index < counts.length; index++) {
+    seen += counts[index];
+    if (seen >= share * total) return index < now.bounds.length ? now.bounds[index] : Infinity;
+  }
+  return Infinity;
+}
+
+function total(table) {
+  return Object.values(table).reduce((sum, count) => sum + count, 0);
+}
+
+function peerBytes(snapshot, id, direction) {
+  const peer = snapshot.peers.find((each) => each.info.peer === id);
+  return peer && peer.connections.reduce((sum, each) => sum + each[direction], 0);
+}
+
+function roundTrip(info) {
+  const seconds = info.round_trip_time ?? info.round_trip ?? info.rtt;
+  return seconds === undefined ? null : seconds;
+}
+
+function matches(peer, wanted) {
+  if (!wanted) return true;
+  const info = peer.info;
+  const texts = [info.peer, info.address, info.agent_version, ...info.topics];
+  return texts.some((text) => text && text.toLowerCase().includes(wanted));
+}
+
+if (typeof document !== "undefined") start();
+else module.exports = { compact, duration, rate, quantile, total, matches };
+
+function start() {
+  const open = new Set();
+  let token = decodeURIComponent(location.hash.replace(/^#token=/, "").replace(/^#.*/, ""));
+  let before = null, now = null, timer = null;
+  const at = (id) => document.getElementById(id);
+
+  function element(name, text, kind) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    if (kind) made.className = kind;
+    return made;
+  }
+
+  function row(cells) {
+    const made = element("tr");
+    for (const cell of cells) made.append(cell instanceof Node ? cell : element("td", cell));
+    return made;
+  }
+
+  function nothing(columns, text) {
+    const cell = element("td", text, "empty");
+    cell.colSpan = columns;
+    return row([cell]);
+  }
+
+  function pair(list, name, text, kind) {
+    const both = element("div");
+    both.append(element("dt", name), element("dd", text, kind));
+    list.append(both);
+  }
+
+  function perSecond(read) {
+    return compact(rate(now, before, read));
+  }
+
+  function glance() {
+    const list = element("dl"), measured = now.measurements, last = before && before.measurements;
+    const statistics = measured.statistics;
+    const late = quantile(measured.heartbeat_lateness, last && last.heartbeat_lateness, 0.99);
+    const verdict = quantile(measured.validation, last && last.validation, 0.99);
+    const upTo = (value) => value === null ? "–"
+      : Number.isFinite(value) ? "≤ " + duration(value) : "long";
+    pair(list, "peers", compact(total(measured.protocols)));
+    pair(list, "connections", compact(statistics.connections));
+    pair(list, "delivered/s", perSecond((s) => s.measurements.statistics.delivered));
+    pair(list, "published/s", perSecond((s) => s.measurements.statistics.published));
+    pair(list, "duplicates/s", perSecond((s) => s.measurements.statistics.duplicates));
+    pair(list, "bytes in/s", perSecond((s) => s.measurements.bytes_in));
+    pair(list, "bytes out/s", perSecond((s) => s.measurements.bytes_out));
+    pair(list, "awaiting validation", compact(statistics.validation_waiting),
+      statistics.validation_waiting > 128 ? "bad" : "");
+    pair(list, "validated in", upTo(verdict), verdict > 0.5 ? "bad" : "");
+    pair(list, "RPCs dropped", compact(statistics.rpc_dropped),
+      statistics.rpc_dropped ? "bad" : "");
+    pair(list, "heartbeat late by", upTo(late), late > 0.1 ? "bad" : "");
+    pair(list, "up for", duration(measured.uptime));
+    at("glance").replaceChildren(...list.children);
+  }
+
+  function topics() {
+    const rows = now.topics.map((topic) => {
+      const counts = now.measurements.counts.topics[topic.name];
+      const per = (field) => counts ? perSecond((s) => {
+        const known = s.measurements.counts.topics[topic.name];
+        return known && known[field];
+      }) : "–";
+      const name = element("td", topic.name, "text");
+      name.title = topic.name;
+      const mesh = topic.mesh === null ? "not joined" : String(topic.mesh.length);
+      const starved = topic.mesh !== null && topic.mesh.length === 0 && topic.peers > 0;
+      const dropped = topic.subscriptions.reduce((sum, each) => sum + each.dropped, 0);
+      const readers = topic.subscriptions.length + (dropped ? ", lost " + compact(dropped) : "");
+      return row([name, compact(topic.peers), element("td", mesh, starved ? "bad" : ""),
+        per("accepted"), per("duplicates"), per("published"),
+        counts ? compact(total(counts.undelivered)) : "–",
+        element("td", readers, dropped ? "bad" : "")]);
+    });
+    at("topics").replaceChildren(...(rows.length ? rows : [nothing(8, "none joined")]));
+    at("topics-note").textContent = now.topics_left_out ? "and " + now.topics_left_out + " more" : "";
+  }
+
+  function why(peer) {
+    const made = element("tr", undefined, "why"), cell = element("td"), lines = element("pre");
+    const info = peer.info;
+    const facts = ["speaks " + (info.pubsub_protocol || "no pubsub"),
+      peer.direct ? "direct peer" : "", info.outbound ? "dialled by us" : "dialled us",
+      "topics " + peer.topic_count + ": " + info.topics.join(", ")].filter(Boolean);
+    lines.textContent = [...peer.score_explanation, ...facts].join("\n");
+    cell.colSpan = 9;
+    cell.append(lines);
+    made.append(cell);
+    return made;
+  }
+
+  function peers() {
+    const wanted = at("filter").value.trim().toLowerCase(), rows = [];
+    for (const peer of now.peers) {
+      if (!matches(peer, wanted)) continue;
+      const id = peer.info.peer, cell = element("td");
+      const button = element("button", id.slice(0, 2) + "*" + id.slice(-6), "why");
+      button.type = "button";
+      button.title = id;
+      button.dataset.peer = id;
+      button.setAttribute("aria-expanded", String(open.has(id)));
+      cell.append(button);
+      const score = peer.score === null ? "–" : compact(peer.score);
+      const text = (value) => {
+        const made = element("td", value || "–", "text");
+        made.title = value || "";
+        return made;
+      };
+      const waiting = peer.queue_rpcs + (peer.queue_dropped ? ", lost " + peer.queue_dropped : "");
+      rows.push(row([cell, element("td", score, peer.score < 0 ? "bad" : ""),
+        String(peer.meshes.length), perSecond((s) => peerBytes(s, id, "bytes_in")),
+        perSecond((s) => peerBytes(s, id, "bytes_out")),
+        element("td", waiting, peer.queue_dropped ? "bad" : ""), duration(roundTrip(peer.info)),
+        text(peer.info.agent_version), text(peer.info.address)]));
+      if (open.has(id)) rows.push(why(peer));
+    }
+    const focused = document.activeElement && document.activeElement.dataset.peer;
+    at("peers").replaceChildren(...(rows.length ? rows : [nothing(9, "none")]));
+    if (focused) {
+      const again = [...at("peers").querySelectorAll("button")]
+        .find((each) => each.dataset.peer === focused);
+      if (again) again.focus();
+    }
+    at("peers-note").textContent =
+      now.peers_left_out ? "and " + now.peers_left_out + " more, with better scores" : "";
+  }
+
+  function tables() {
+    const made = Object.entries(now.measurements.limits).map(([name, limit]) => {
+      const known = now.measurements.tables[name], label = element("label");
+      const meter = element("meter");
+      meter.max = limit;
+      meter.value = known;
+      meter.high = limit * 0.8;
+      meter.optimum = 0;
+      label.append(element("span", name.replaceAll("_", " ")),
+        element("span", compact(known) + " of " + compact(limit)), meter);
+      return label;
+    });
+    at("tables").replaceChildren(...made);
+  }
+
+  function drops() {
+    const list = element("dl");
+    for (const [reason, count] of Object.entries(now.measurements.statistics.rejections)) {
+      list.append(element("dt", reason), element("dd", compact(count)));
+    }
+    if (!list.children.length) list.append(element("dt", "none"));
+    at("drops").replaceChildren(...list.children);
+  }
+
+  function show() {
+    document.querySelector("main").hidden = false;
+    document.title = now.peers.length + " peers · gossipsub";
+    at("who").textContent = [now.peer_id, ...now.addresses].join("  ");
+    at("config").textContent = JSON.stringify(
+      { versions: now.versions, config: now.config, params: now.params }, null, 2);
+    glance();
+    topics();
+    peers();
+    tables();
+    drops();
+  }
+
+  function say(text, isBad) {
+    at("state").textContent = text;
+    at("state").className = isBad ? "bad" : "";
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    timer = null;
+    try {
+      const headers = token ? { Authorization: "Bearer " + token } : {};
+      const answer = await fetch("snapshot.json", { headers, cache: "no-store" });
+      at("ask").hidden = answer.status !== 401;
+      if (!answer.ok) throw new Error((await answer.text()).trim() || String(answer.status));
+      const found = await answer.json();
+      if (!now || found.taken_at !== now.taken_at) {
+        before = now;
+        now = found;
+        show();
+      }
+      say("as of " + new Date(now.taken_at * 1000).toLocaleTimeString());
+    } catch (problem) {
+      say("not reached: " + problem.message, true);
+    }
+    if (!document.hidden) timer = setTimeout(refresh, REFRESH);
+  }
+
+  at("peers").addEventListener("click", (event) => {
+    const id = event.target.dataset.peer;
+    if (id === undefined) return;
+    if (!open.delete(id)) open.add(id);
+    peers();
+  });
+  at("filter").addEventListener("input", () => now && peers());
+  at("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    token = at("token").value;
+    refresh();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && timer === null) refresh();
+  });
+  refresh();
+}

@@ -1,0 +1,143 @@
+"""The status page: nothing from elsewhere, and no way for peers' texts to become markup."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from importlib import resources
+
+import pytest
+
+from gossipsub.status.page import page
+
+HTML = page().html.decode()
+SCRIPT = resources.files("gossipsub.status").joinpath("page.js").read_text("utf-8")
+
+
+class Document(HTMLParser):
+    """Elements with their attributes, and the text in script and style."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, str] = {}
+        self._open = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ("script", "style"):
+            self.inside[self._open] = self.inside.get(self._open, "") + data
+
+
+@pytest.fixture
+def document() -> Document:
+    parsed = Document()
+    parsed.feed(HTML)
+    return parsed
+
+
+def test_the_page_loads_nothing_from_elsewhere(document: Document) -> None:
+    for tag, attributes in document.elements:
+        assert "src" not in attributes
+        assert attributes.get("href", "data:,") == "data:,", tag
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+    assert "@import" not in HTML
+    assert "url(" not in HTML
+    assert set(re.findall(r"https?://[^\s\"']+", HTML)) == set()
+
+
+def test_only_the_scripts_and_styles_of_the_page_may_run(document: Document) -> None:
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    policy = dict(part.strip().split(" ", 1) for part in page().policy.split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == f"'sha256-{digest(document.inside['script'])}'"
+    assert policy["style-src"] == f"'sha256-{digest(document.inside['style'])}'"
+    assert policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe" not in page().policy
+
+
+def test_texts_reach_the_page_as_texts_alone() -> None:
+    for way in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("):
+        assert way not in SCRIPT
+    assert re.findall(r"setAttribute\(\"([^\"]+)\"", SCRIPT) == ["aria-expanded"]
+
+
+def test_everything_the_script_looks_for_is_in_the_page(document: Document) -> None:
+    known = {attributes["id"] for _, attributes in document.elements if "id" in attributes}
+    assert set(re.findall(r"\bat\(\"(\w[\w-]*)\"\)", SCRIPT)) <= known
+
+
+def test_the_page_works_on_a_phone_and_in_the_dark() -> None:
+    assert '<meta name="viewport"' in HTML
+    assert "prefers-color-scheme: dark" in HTML
+    assert "color-scheme: light dark" in HTML
+
+
+# -- the script's arithmetic, in Node
+
+
+def calculate(expression: str) -> object:
+    """What an expression in the script's functions gives."""
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI has no Node")
+        pytest.skip("no Node")
+    path = resources.files("gossipsub.status").joinpath("page.js")
+    code = (
+        f"const page = require({json.dumps(str(path))});"
+        f"process.stdout.write(JSON.stringify({expression}))"
+    )
+    ran = subprocess.run([node, "-e", code], capture_output=True, text=True, timeout=60, check=True)
+    value: object = json.loads(ran.stdout)
+    return value
+
+
+def test_the_scripts_numbers() -> None:
+    now = {"peer_id": "a", "measurements": {"uptime": 12, "bytes_in": 500}}
+    before = {"peer_id": "a", "measurements": {"uptime": 10, "bytes_in": 100}}
+    other = {**before, "peer_id": "b"}
+    larger = {"peer_id": "a", "measurements": {"uptime": 10, "bytes_in": 900}}
+
+    def rate(earlier: object) -> str:
+        first, last = json.dumps(earlier), json.dumps(now)
+        return f"page.rate({last}, {first}, (s) => s.measurements.bytes_in)"
+
+    buckets = "{bounds: [1, 2], counts: [8, 1, 1]}, {bounds: [1, 2], counts: [8, 0, 0]}"
+    expressions = {
+        rate(before): 200,
+        rate(None): None,
+        rate(other): None,
+        rate(larger): None,
+        "page.compact(null)": "\u2013",
+        "page.compact(9999)": "9999",
+        "page.compact(12345)": "12.3 k",
+        "page.compact(-2.345)": "-2.35",
+        "page.compact(12345678)": "12.3 M",
+        "page.duration(0.0042)": "4.2 ms",
+        "page.duration(59.9)": "60 s",
+        "page.duration(3725)": "1 h 2 min",
+        "page.duration(200000)": "2 d 7 h",
+        f"page.quantile({buckets}, 0.5)": 2,
+        f"page.quantile({buckets}, 0.99) === Infinity": True,
+        "page.quantile({bounds: [1], counts: [0, 0]}, null, 0.5)": None,
+        "page.total({a: 1, b: 2})": 3,
+        "page.matches({info: {peer: '12D3', topics: ['News']}}, 'news')": True,
+        "page.matches({info: {peer: '12D3', topics: []}}, 'news')": False,
+    }
+    assert calculate(f"[{', '.join(expressions)}]") == list(expressions.values())
