@@ -11,7 +11,9 @@ import pdoc.render
 MODULES = (
     "gossipsub",
     "gossipsub.chorus",
+    "gossipsub.metrics",
     "gossipsub.router.router",
+    "gossipsub.status",
     "gossipsub.testing",
     "gossipsub.validators",
 )
