@@ -6,7 +6,8 @@ import argparse
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import gossipsub
@@ -50,6 +51,9 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--trace", metavar="FILE", help="trace it: .json or .pb, maybe .gz")
     node.add_argument("--record", metavar="FILE", help="record it for `gossipsub replay`")
     node.add_argument(
+        "--status", type=_place, metavar="HOST:PORT", help="serve its status page there"
+    )
+    node.add_argument(
         "--log-level", choices=LOG_LEVELS, default="warning", help="of the log on standard error"
     )
 
@@ -71,7 +75,8 @@ def parse_with_node(parser: argparse.ArgumentParser, arguments: Any) -> argparse
 
 @asynccontextmanager
 async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
-    """The node that the options describe, running. Errors are those of `Host`."""
+    """The node that the options describe, running, and its status page, where one is wanted.
+    Errors are those of `Host` and `StatusServer`."""
     where = {} if options.listen is None else {"listen": options.listen}
     host = gossipsub.Host(
         **where,
@@ -82,8 +87,23 @@ async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
         trace=options.trace,
         record=options.record,
     )
-    async with host:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(host)
+        if options.status is not None:
+            url = await stack.enter_async_context(_status_of(host, options.status))
+            print(f"STATUS {url}", file=sys.stderr, flush=True)
         yield host
+
+
+@asynccontextmanager
+async def _status_of(host: Host, place: str) -> AsyncIterator[str]:
+    from gossipsub.status import StatusServer
+    from gossipsub.wire.errors import GossipSubError
+
+    if find_spec("h11") is None:
+        raise GossipSubError("--status needs h11: pip install gossipsub[status]")
+    async with StatusServer(host, place) as server:
+        yield server.url
 
 
 def tell_where_it_listens(options: argparse.Namespace, host: Host) -> None:
@@ -99,6 +119,16 @@ def _address(text: str) -> str:
 
 def _peer_address(text: str) -> str:
     return _checked(text, needs_peer=True)
+
+
+def _place(text: str) -> str:
+    from gossipsub.status.place import Place
+    from gossipsub.wire.errors import LocalProtocolError
+
+    try:
+        return str(Place.parse(text))
+    except LocalProtocolError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _checked(text: str, *, needs_peer: bool) -> str:

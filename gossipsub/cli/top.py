@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -16,18 +14,19 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gossipsub.cli.exit_status import DONE
+from gossipsub.cli.parsing import Parser, seconds, whole
+from gossipsub.cli.running import fail
+from gossipsub.cli.text import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 TIMEOUT = 10.0
 """Seconds for a snapshot to come."""
 MOST_BYTES = 64 << 20
 """Of a snapshot."""
-ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-ESCAPED |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""What a terminal would act on."""
 TEXTS = {"TOPIC": 40, "PEER": 12, "AGENT": 24, "ADDRESS": 44}
 """Columns of text, and how wide they become."""
 
@@ -44,44 +43,30 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run(options)
     except NoSnapshot as problem:
-        print(f"gossipsub top: {options.node}: {problem}", file=sys.stderr)
-        return FAILED
+        return fail("top", f"{options.node}: {problem}")
     except ImportError:
-        print("gossipsub top: needs rich: pip install gossipsub[cli]", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return fail("top", "needs rich: pip install gossipsub[cli]")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gossipsub top",
-        description="Show a running node's peers, topics and rates until Ctrl-C.",
-        epilog="exit status: 0 done, 1 not reached, 2 wrong call, 130 Ctrl-C",
-        allow_abbrev=False,
-    )
+def _parser() -> Parser:
+    parser = Parser("top", "Show a running node's peers, topics and rates until Ctrl-C.")
     parser.add_argument("node", metavar="URL|HOST:PORT", help="where it serves its status")
     parser.add_argument("--token", help="what the node asks for")
     parser.add_argument(
-        "-n", "--interval", type=_seconds, default=2.0, metavar="SECONDS", help="(default: 2)"
+        "-n", "--interval", type=_interval, default=2.0, metavar="SECONDS", help="(default: 2)"
     )
-    parser.add_argument("--peers", type=int, default=50, metavar="N", help="peers shown at most")
+    parser.add_argument("--peers", type=whole, default=50, metavar="N", help="peers shown at most")
     parser.add_argument(
         "--once", action="store_true", help="show it once; rates need a second look"
     )
-    parser.add_argument(
-        "--json", action="store_true", help="the snapshots as JSON, one line each, instead"
-    )
+    parser.add_json()
     return parser
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 1.0 <= value < math.inf:  # the node gives the same snapshot again before
-        raise argparse.ArgumentTypeError(f"not a number of seconds from 1 on: {text!r}")
+def _interval(text: str) -> float:
+    value = seconds(text)
+    if value < 1.0:  # the node gives the same snapshot again before
+        raise argparse.ArgumentTypeError(f"at least 1 second: {text}")
     return value
 
 
@@ -113,7 +98,7 @@ def snapshot_url(node: str, peers: int) -> str:
     """`HOST:PORT` stands for `http://HOST:PORT/`."""
     base = node if node.startswith(("http://", "https://")) else f"http://{node}"
     path = urllib.parse.urlsplit(base)._replace(fragment="", query="").geturl()
-    return f"{path.rstrip('/')}/snapshot.json?peers={max(peers, 0)}"
+    return f"{path.rstrip('/')}/snapshot.json?peers={peers}"
 
 
 def fetch(url: str, token: str | None) -> Snapshot:
@@ -126,7 +111,7 @@ def fetch(url: str, token: str | None) -> Snapshot:
         found = json.loads(text)
     except urllib.error.HTTPError as problem:
         reason = problem.read(200).decode("utf-8", "replace").strip()
-        raise NoSnapshot(f"{problem.code}: {harmless(reason)}") from problem
+        raise NoSnapshot(f"{problem.code}: {printable(reason)}") from problem
     except urllib.error.URLError as problem:
         raise NoSnapshot(str(getattr(problem.reason, "strerror", None) or problem.reason)) from None
     except (OSError, ValueError, RecursionError) as problem:
@@ -140,11 +125,11 @@ def rate(now: Snapshot, before: Snapshot | None, read: Callable[[Snapshot], Any]
     """Per second between two snapshots; None where there is none before, or the node began anew."""
     if before is None or before["peer_id"] != now["peer_id"]:
         return None
-    seconds = now["measurements"]["uptime"] - before["measurements"]["uptime"]
+    elapsed = now["measurements"]["uptime"] - before["measurements"]["uptime"]
     first, last = read(before), read(now)
-    if seconds <= 0 or first is None or last is None or last < first:
+    if elapsed <= 0 or first is None or last is None or last < first:
         return None
-    return float((last - first) / seconds)
+    return float((last - first) / elapsed)
 
 
 def render(now: Snapshot, before: Snapshot | None) -> RenderableType:
@@ -243,12 +228,7 @@ def _add(table: Table, *cells: str) -> None:
     """As text: what peers say of themselves is neither markup nor control characters."""
     from rich.text import Text
 
-    table.add_row(*[Text(harmless(cell)) for cell in cells])
-
-
-def harmless(text: str) -> str:
-    """What a terminal would act on, as Python would write it."""
-    return text.translate(ESCAPED)
+    table.add_row(*[Text(printable(cell)) for cell in cells])
 
 
 def _short(number: float | None) -> str:
@@ -260,10 +240,10 @@ def _short(number: float | None) -> str:
     return f"{number:.1f}"
 
 
-def _duration(seconds: float) -> str:
-    minutes, hours = int(seconds) // 60, int(seconds) // 3600
+def _duration(time_up: float) -> str:
+    minutes, hours = int(time_up) // 60, int(time_up) // 3600
     if minutes < 2:
-        return f"{seconds:.0f} s"
+        return f"{time_up:.0f} s"
     if hours < 48:
         return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
     return f"{hours // 24} d {hours % 24} h"

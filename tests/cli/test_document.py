@@ -16,12 +16,12 @@ from gossipsub.__main__ import main
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = ("check-params", "id", "key", "listen", "pub", "replay", "rules", "sub", "trace")
+COMMANDS = ("check-params", "id", "key", "listen", "pub", "replay", "rules", "sub", "top", "trace")
 IN_DETAIL_ELSEWHERE = {"rules": {"--tests"}}
 
 
 def test_there_are_scripts() -> None:
-    assert len(SCRIPTS) == 4
+    assert len(SCRIPTS) == 5
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.splitlines()[0])

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from gossipsub import Host
 from gossipsub.__main__ import main
 from gossipsub.cli.listen import listen, parse
+from gossipsub.cli.top import fetch
 from gossipsub.crypto.key_file import load
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +57,32 @@ async def test_topics_are_relayed_and_all_is_traced(captured: Any, tmp_path: Pat
                     message = await anext(messages)
         assert (message.data, str(message.received_from)) == (b"passed on", told["peer_id"])
     assert '"type":9' in Path(trace).read_text()  # JOIN
+
+
+async def test_it_serves_its_status_where_it_is_told_to(
+    captured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with listening(captured, "--json", "--status", "127.0.0.1:0"):
+        told = json.loads(await captured.line())
+        word, url = capsys.readouterr().err.split()
+        assert word == "STATUS"
+        snapshot = await anyio.to_thread.run_sync(fetch, f"{url}snapshot.json", None)
+        assert snapshot["peer_id"] == told["peer_id"]
+
+
+def test_a_status_page_at_no_place_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["listen", "--status", "8080"])
+    assert "argument --status: not HOST:PORT: '8080'" in capsys.readouterr().err
+
+
+def test_without_h11_a_status_page_is_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gossipsub.cli.node_options.find_spec", lambda name: None)
+    assert main(["listen", "--status", "127.0.0.1:0"]) == 1
+    said = "gossipsub listen: --status needs h11: pip install gossipsub[status]\n"
+    assert capfd.readouterr().err == said
 
 
 def test_an_address_that_is_taken_is_1(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,9 +15,9 @@ from gossipsub.transport.introduction import AGENT_VERSION
 
 COMMANDS = (
     "check-params", "demo", "demo-agent", "id", "key", "listen", "peer", "pub", "replay",
-    "rules", "sub", "trace",
+    "rules", "sub", "top", "trace",
 )  # fmt: skip
-QUICK = ("id", "key", "listen", "pub", "sub", "trace")
+QUICK = ("id", "key", "listen", "pub", "sub", "top", "trace")
 """Whose help must not wait for a host to be loaded."""
 
 
