@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -84,6 +85,12 @@ class HostCollector:
             return self._host.measurements()
         return anyio.from_thread.run_sync(self._host.measurements, token=self._token)
 
+
+_TOLD = {
+    "connections", "delivered", "duplicates", "published", "rejections", "rpc_dropped", "rpc_in",
+    "rpc_out", "rpc_refused", "validation_waiting",
+}  # fmt: skip
+"""What of `HostStatistics` has a metric of its own; the others go by their own names."""
 
 _OWN_LABELS = {"topic", "reason", "validation_result", "message_type", "penalty_type", "protocol"}
 _OWN_LABELS |= {"table", "le"}
@@ -226,7 +233,16 @@ class _Metrics:
         )  # fmt: skip
         yield gauge("table_size", "Entries of the router's tables.", "table", measured.tables)
         yield gauge("table_limit", "What bounds them.", "table", measured.limits)
+        for field in fields(statistics):
+            if field.name not in _TOLD:
+                yield self._total(field.name, getattr(statistics, field.name))
         yield gauge("uptime_seconds", "Since the host was opened.", None, {"": measured.uptime})
+
+    def _total(self, name: str, counted: int | Mapping[str, int]) -> Metric:
+        text = f"See HostStatistics.{name}."
+        if isinstance(counted, Mapping):
+            return self._counter(f"{name}_total", text, "reason", counted)
+        return self._counter(f"{name}_total", text, None, {"": counted})
 
     # -- families ----------------------------------------------------------------------------
 

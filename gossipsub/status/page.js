@@ -54,11 +54,6 @@ function peerBytes(snapshot, id, direction) {
   return peer && peer.connections.reduce((sum, each) => sum + each[direction], 0);
 }
 
-function roundTrip(info) {
-  const seconds = info.round_trip_time ?? info.round_trip ?? info.rtt;
-  return seconds === undefined ? null : seconds;
-}
-
 function matches(peer, wanted) {
   if (!wanted) return true;
   const info = peer.info;
@@ -184,7 +179,7 @@ function start() {
       rows.push(row([cell, element("td", score, peer.score < 0 ? "bad" : ""),
         String(peer.meshes.length), perSecond((s) => peerBytes(s, id, "bytes_in")),
         perSecond((s) => peerBytes(s, id, "bytes_out")),
-        element("td", waiting, peer.queue_dropped ? "bad" : ""), duration(roundTrip(peer.info)),
+        element("td", waiting, peer.queue_dropped ? "bad" : ""), duration(peer.info.round_trip),
         text(peer.info.agent_version), text(peer.info.address)]));
       if (open.has(id)) rows.push(why(peer));
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 
 import anyio
 import anyio.to_thread
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gossipsub import GossipParams, Host, LocalProtocolError, PeerScoreParams
+from gossipsub import GossipParams, Host, HostStatistics, LocalProtocolError, PeerScoreParams
 from gossipsub.metrics import HostCollector
 from gossipsub.router.counts import MAX_TOPICS
 
@@ -109,6 +110,7 @@ async def test_the_metrics_say_what_happened():
         ("gossipsub_rpc_received_total", ("message_type", "publish")): 3,
         ("gossipsub_rpc_sent_total", ("message_type", "publish")): 1,
         ("gossipsub_connections",): 1,
+        ("gossipsub_dials_dropped_total",): 0,
         ("gossipsub_validation_queue",): 0,
         ("gossipsub_table_size", ("table", "pending")): 0,
         ("gossipsub_table_limit", ("table", "pending")): 2048,
@@ -117,6 +119,20 @@ async def test_the_metrics_say_what_happened():
     assert {key: found[key] for key in expected} == expected
     assert found["gossipsub_bytes_in_total",] > 0
     assert not any(name.startswith("gossipsub_peer_score") for name, *_ in found)
+
+
+async def test_every_number_of_the_statistics_has_a_metric():
+    async with pair() as host:
+        measured = host.measurements()
+        numbers = {field.name: 1000 + n for n, field in enumerate(fields(HostStatistics))}
+        numbers["rejections"] = {}
+        measured = replace(measured, statistics=HostStatistics(**numbers), bytes_in=0, bytes_out=0)
+        host.measurements = lambda: measured
+        found = set(values(collected(HostCollector(host))).values())
+    # What is told by topic comes from the router's counts.
+    by_topic = {"rejections", "delivered", "duplicates", "published"}
+    missing = [name for name in numbers if name not in by_topic and numbers[name] not in found]
+    assert missing == []
 
 
 async def test_buckets_add_up():

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from gossipsub import (
@@ -178,6 +179,30 @@ async def test_of_many_peers_those_in_meshes_are_told_first_then_the_worst():
         told = await host.snapshot(max_peers=2)
         assert [peer.info.peer for peer in told.peers] == [c.peer_id, a.peer_id]
         assert told.peers_left_out == 1
+
+
+async def test_others_get_their_turns_while_a_snapshot_is_taken(monkeypatch):
+    monkeypatch.setattr("gossipsub.snapshot.SLICE", -1.0)
+    turns = 0
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(Host())
+        for _ in range(5):
+            other = await stack.enter_async_context(Host())
+            await host.connect(other.addresses[0])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_turns)
+            await anyio.lowlevel.checkpoint()
+            before = turns
+            assert len((await host.snapshot()).peers) == 5
+            assert turns - before >= 5
+            tasks.cancel_scope.cancel()
 
 
 async def test_a_host_that_is_not_open_has_no_snapshot():
