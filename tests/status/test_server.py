@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -83,6 +83,14 @@ async def test_it_serves_as_many_peers_as_asked_for():
         assert len(json.loads(body)["peers"]) == 1
 
 
+async def test_it_serves_no_more_peers_than_it_lets_itself(monkeypatch):
+    monkeypatch.setattr(answers_module, "MOST_PEERS", 0)
+    async with Host() as other, serving() as (host, _, port):
+        await host.connect(other.addresses[0])
+        _, _, body = await ask(port, get("/snapshot.json?peers=5"))
+        assert (json.loads(body)["peers"], json.loads(body)["peers_left_out"]) == ([], 1)
+
+
 async def test_it_serves_metrics():
     async with serving() as (_, _, port):
         status, headers, body = await ask(port, get("/metrics"))
@@ -150,6 +158,19 @@ async def test_only_get_is_answered(method):
         request = get("/").replace(b"GET", method.encode())
         status, headers, _ = await ask(port, request)
         assert (status, headers["Allow"]) == (405, "GET")
+
+
+async def test_who_sends_a_body_is_not_cut_off_from_the_answer():
+    """A socket closed with bytes unread resets the connection."""
+    async with serving() as (_, _, port), await anyio.connect_tcp("127.0.0.1", port) as stream:
+        head = get("/", "Content-Length: 6000").replace(b"GET", b"POST")
+        received = b""
+        with anyio.fail_after(20):
+            await stream.send(head + bytes(6000))
+            with suppress(anyio.EndOfStream):  # and nothing else
+                while True:
+                    received += await stream.receive()
+        assert received.endswith(b"GET alone is answered\n")
 
 
 async def test_with_a_token_only_the_page_is_for_everybody():
