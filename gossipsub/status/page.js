@@ -252,7 +252,7 @@ function start() {
       }
       say("as of " + new Date(now.taken_at * 1000).toLocaleTimeString());
     } catch (problem) {
-      say("not reached: " + problem.message, true);
+      say(problem instanceof TypeError ? "the node is not reached" : problem.message, true);
     }
     if (!document.hidden) timer = setTimeout(refresh, REFRESH);
   }
