@@ -19,9 +19,9 @@ SCORE_BOUNDS = (-100.0, -10.0, -1.0, 0.0, 1.0, 10.0, 100.0)
 """Those of libp2p's draft of metrics."""
 
 _TABLES = (
-    "seen", "cached", "cached_bytes", "wanted", "wanted_bytes", "pending", "refusals", "backoffs",
-    "retained_scores", "delivery_records", "promises", "gater_sources", "partial_groups",
-    "known_topics", "announcements_owed", "control_owed",
+    "seen", "cached", "cached_bytes", "wanted", "wanted_bytes", "pending", "pending_bytes",
+    "refusals", "backoffs", "scored_peers", "retained_scores", "delivery_records", "promises",
+    "gater_sources", "partial_groups", "known_topics", "announcements_owed", "control_owed",
 )  # fmt: skip
 
 
@@ -57,6 +57,11 @@ class HostMeasurements:
     """Seconds by which heartbeats began too late: what else keeps the event loop busy."""
     validation: Distribution
     """Seconds from a message's arrival to the verdict on it; of one in 16 messages."""
+    refused_rpcs: int
+    """RPCs dropped as a whole, by the inspector or for too many subscriptions."""
+    callback_failures: Mapping[str, int]
+    """How often what the application gave the router raised: its score function, and its inspector
+    or filters."""
     protocols: Mapping[str, int]
     """Peers by the pubsub protocol spoken with them."""
     scores: Distribution | None
@@ -90,6 +95,11 @@ def measure(node: Node, tables: Snapshot | None = None) -> HostMeasurements:
         heartbeat_duration=measures.heartbeat_duration.read(),
         heartbeat_lateness=measures.heartbeat_lateness.read(),
         validation=measures.validation.read(),
+        refused_rpcs=tables.refused_rpcs,
+        callback_failures={
+            "score function": tables.app_score_failures,
+            "inspector or filter": tables.callback_failures,
+        },
         protocols=protocols,
         scores=None if pubsub.params.score is None else _distribution(scores),
         topics={

@@ -206,10 +206,18 @@ class _Metrics:
         )
         yield counter(
             "peer_throttled_total",
-            "What peers sent and nobody looked at: messages (gater), RPCs (overhead).",
+            "What peers sent and nobody looked at: messages (gater), RPCs (overhead, refused).",
             "reason",
-            {"gater": throttled, "overhead": measured.statistics.rpc_refused},
+            {
+                "gater": throttled,
+                "overhead": measured.statistics.rpc_refused,
+                "refused": measured.refused_rpcs,
+            },
         )
+        yield counter(
+            "callback_failures_total", "How often the application's functions raised.", "reason",
+            measured.callback_failures,
+        )  # fmt: skip
         yield counter(
             "backoff_violations_total", "GRAFTs during the backoff.", None,
             {"": measured.counts.backoff_violations},
