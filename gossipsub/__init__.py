@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from gossipsub.pubsub.parts import PartExchange
     from gossipsub.pubsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
     from gossipsub.pubsub.topic import Topic
+    from gossipsub.pubsub.validation.overload import (
+        OverloadEvent,
+        OverloadEvents,
+        ValidationStatistics,
+    )
     from gossipsub.router.admission.gater import PeerGaterParams
     from gossipsub.router.admission.subscription_filter import (
         SubscriptionFilter,
@@ -74,6 +79,8 @@ _HOMES = {
     "MessageFilter": "pubsub.subscription",
     "Network": "transport.network",
     "NetworkListener": "transport.network",
+    "OverloadEvent": "pubsub.validation.overload",
+    "OverloadEvents": "pubsub.validation.overload",
     "PartExchange": "pubsub.parts",
     "PartialHandler": "pubsub.partial",
     "PartialMessage": "pubsub.partial",
@@ -103,6 +110,7 @@ _HOMES = {
     "Topic": "pubsub.topic",
     "TopicParams": "router.params",
     "TopicScoreParams": "router.score.params",
+    "ValidationStatistics": "pubsub.validation.overload",
     "Validator": "pubsub.message",
     "Verdict": "router.effects",
     "allow_matching": "router.admission.subscription_filter",
@@ -128,6 +136,8 @@ __all__ = [
     "MessageFilter",
     "Network",
     "NetworkListener",
+    "OverloadEvent",
+    "OverloadEvents",
     "PartExchange",
     "PartialHandler",
     "PartialMessage",
@@ -157,6 +167,7 @@ __all__ = [
     "Topic",
     "TopicParams",
     "TopicScoreParams",
+    "ValidationStatistics",
     "Validator",
     "Verdict",
     "allow_matching",

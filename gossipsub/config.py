@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 
 from gossipsub.wire.errors import LocalProtocolError
 
+_MAY_BE_ZERO = {"validation_workers"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostConfig:
@@ -79,11 +81,15 @@ class HostConfig:
     """RPCs waiting for one peer; when full, the lowest class is dropped."""
     outbound_queue_bytes: int = 8 << 20
     validation_queue: int = 256
-    """Messages waiting for their signature check; when full, new ones are ignored."""
+    """Messages waiting for their signature check, shared fairly among topics and peers. A peer's
+    stream waits while it has as many there as places are left; of what comes all the same, the
+    longest line's newest is ignored."""
     validation_throttle: int = 1024
-    """Asynchronous validators running at one time; above, messages are ignored."""
+    """Messages that are with asynchronous validators at one time; above, messages are ignored."""
     validation_workers: int = 2
-    """Threads that verify signatures."""
+    """Threads that verify signatures. 0: none, they are verified between everything else; it makes
+    a run repeatable, and is better where `cryptography` is so old that threads only get in its way.
+    """
     subscription_buffer: int = 1024
     """Messages a subscription keeps for its reader; when full, the newest is dropped."""
 
@@ -97,6 +103,8 @@ class HostConfig:
             if value is None and field.type == "float | None":
                 continue
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if is_number and value == 0 and field.name in _MAY_BE_ZERO:
+                continue
             if not is_number or not value > 0:
                 raise LocalProtocolError(f"{field.name} must be a positive number: {value!r}")
             if field.type == "int" and not isinstance(value, int):

@@ -26,6 +26,8 @@ from gossipsub.peer_info import PeerInfo
 from gossipsub.pubsub.discovery import Discovery
 from gossipsub.pubsub.message import Validator
 from gossipsub.pubsub.topic import Topic
+from gossipsub.pubsub.validation.overload import OverloadEvents, ValidationStatistics
+from gossipsub.pubsub.validation.registered import RegisteredValidator
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
@@ -266,16 +268,77 @@ class Host:
         node = self._running()
         node.pubsub.set_topic_params(topic, params)
 
-    def set_validator(self, topic: str, validator: Validator | None) -> None:
+    def set_validator(
+        self,
+        topic: str,
+        validator: Validator | None,
+        *,
+        timeout: float | None = None,
+        concurrency: int = 1024,
+        inline: bool = False,
+    ) -> None:
         """Let `validator` decide on the topic's messages, ours too; None removes it.
+
+        It belongs to the name, not to a handle: it can be set before the topic is joined, and
+        holds, also when the topic is closed and joined anew, until it is removed.
 
         A plain function runs where it is called and must be quick; a coroutine function may take
         its time. True or ACCEPT passes the message on, False or REJECT drops it and blames the
         sender, IGNORE drops it. An exception is logged and counts as IGNORE.
-        LocalProtocolError: the topic has a validator already, or none to remove.
+
+        The options are for coroutine functions. After `timeout` seconds it is cancelled where it
+        waits, and the message ignored unless it returns a verdict all the same. Of calls beyond
+        `concurrency` the messages are dropped without blame, and taken when they come again. An
+        `inline` one is waited for before the next message is judged: messages keep their order,
+        and everything waits where it is slow; `concurrency` does not matter then.
+        LocalProtocolError: the topic has a validator already, or none to remove; or an option is
+        not what it should be.
         """
-        node = self._running()
-        node.pubsub.set_validator(topic, validator)
+        pubsub = self._running().pubsub
+        pubsub.check_topic(topic)
+        if validator is None:
+            pubsub.pipeline.validators.remove(topic)
+            return
+        registered = RegisteredValidator(
+            validator, timeout=timeout, concurrency=concurrency, inline=inline
+        )
+        pubsub.pipeline.validators.set(topic, registered)
+
+    def add_default_validator(
+        self,
+        validator: Validator,
+        *,
+        timeout: float | None = None,
+        concurrency: int = 1024,
+        inline: bool = False,
+    ) -> None:
+        """Let `validator` judge the messages of every topic, before the topic's own; options as in
+        `set_validator`.
+
+        A message is accepted when all accept it. Plain and inline ones are asked one after the
+        other, until one rejects; then the others all at once. REJECT outweighs IGNORE.
+        LocalProtocolError: it is a default validator already, or an option is not what it should
+        be.
+        """
+        validators = self._running().pubsub.pipeline.validators
+        validators.add_default(
+            RegisteredValidator(validator, timeout=timeout, concurrency=concurrency, inline=inline)
+        )
+
+    def remove_default_validator(self, validator: Validator) -> None:
+        """Ask it no more. LocalProtocolError where it is no default validator."""
+        self._running().pubsub.pipeline.validators.remove_default(validator)
+
+    def validation_statistics(self) -> dict[str, ValidationStatistics]:
+        """What validation could not do, by topic: of those in which messages wait now, or some
+        were lost, timed out or failed since the host was opened."""
+        pubsub = self._running().pubsub
+        return pubsub.overload.by_topic(pubsub.pipeline.queue.waiting())
+
+    def overload_events(self, *, buffer: int = 64) -> OverloadEvents:
+        """When validation does not keep up with what peers send, and when it does again, from now
+        on."""
+        return self._running().pubsub.overload.reader(buffer)
 
     def statistics(self) -> HostStatistics:
         """What has happened since the host was opened, in numbers."""

@@ -93,7 +93,6 @@ class Node:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         node.tasks = node.connections.tasks = node.dialing.tasks = tasks
         tasks.start_soon(node.timers.run)
-        tasks.start_soon(node.pubsub.pipeline.run)
         for listener in listeners:
             tasks.start_soon(node.connections.listen, listener)
         for address in settings.bootstrap:
@@ -105,6 +104,7 @@ class Node:
         """Leave topics, close connections; no longer than `close_timeout` whatever peers do."""
         self.pubsub.leave_everything()
         self.watch.end()
+        self.pubsub.overload.end()
         self.connections.close_all()
         with anyio.move_on_after(self.settings.config.close_timeout):
             while len(self.connections):

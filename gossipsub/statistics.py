@@ -27,3 +27,12 @@ class HostStatistics:
     """Peers named in peer exchange, or found by discovery, that were not dialled, because too many
     waited."""
     validation_waiting: int
+    """Messages that wait for their signature check now."""
+    validation_queue_full: int
+    """Messages that found no place there, or lost it to a topic or peer with fewer."""
+    validation_throttled: int
+    """Messages for which too many asynchronous validators ran already."""
+    validation_timeouts: int
+    """Calls of validators that gave no verdict in time."""
+    validator_failures: int
+    """Calls of validators that raised an exception or returned no verdict."""

@@ -65,7 +65,7 @@ CATCHES_ALL = {
     "gossipsub/pubsub/partial.py": "the user's handlers of partial messages",
     "gossipsub/status/server.py": "the task that isolates one request",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
-    "gossipsub/pubsub/validation.py": "the user's validators",
+    "gossipsub/pubsub/validation/registered.py": "the user's validators",
     "gossipsub/validators/lifetime.py": "the user's function that tells a message's time",
     "router/lifetime.py": "the user's function that tells a message's age",
     "router/callbacks.py": "the user's inspector and filters",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,17 +18,17 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.discovery import Discovery, TopicDiscovery
+from gossipsub.pubsub.holding import HeldStreams
 from gossipsub.pubsub.lax_signing import warn_of_lax_signing
 from gossipsub.pubsub.measures import Measures
-from gossipsub.pubsub.message import Validator
 from gossipsub.pubsub.overhead import OverheadLimit
 from gossipsub.pubsub.partial import PartialTopics
 from gossipsub.pubsub.peer import PubsubPeer
 from gossipsub.pubsub.publisher import Publisher
 from gossipsub.pubsub.sender import RpcSender
-from gossipsub.pubsub.streams import PubsubInbound
 from gossipsub.pubsub.topic import Topic
-from gossipsub.pubsub.validation import ValidationPipeline, received_message
+from gossipsub.pubsub.validation.overload import Overload
+from gossipsub.pubsub.validation.pipeline import ValidationPipeline, received_message
 from gossipsub.router.effects import (
     Connect,
     Deliver,
@@ -97,18 +96,20 @@ class PubSub:
         self.peers: dict[bytes, PubsubPeer] = {}
         self.partial = PartialTopics(self)
         self.discovery: TopicDiscovery | None = None
+        self.overload = Overload(timers)
         self.pipeline = ValidationPipeline(
             queue=config.validation_queue,
             throttle=config.validation_throttle,
             workers=config.validation_workers,
             report=self._report_verdict,
             batch_done=self._batch_done,
+            overload=self.overload,
         )
+        self.held = HeldStreams(self.pipeline.queue, self.overload)
         self.sender = RpcSender(self, self._trace)
         self.publisher = Publisher(self, key, first_seqno=first_seqno)
         self._connect = connect
         self._topic_peer = topic_peer
-        self._held: deque[PubsubInbound] = deque()
         self._router_timer: Timer | None = None
         self._armed_for = float("inf")
 
@@ -165,7 +166,7 @@ class PubSub:
     def join(
         self, name: str, params: TopicParams | None = None, *, fanout_only: bool = False
     ) -> Topic:
-        self._check_topic(name)
+        self.check_topic(name)
         if name in self.topics:
             raise LocalProtocolError(f"the topic is joined already: {name}")
         if params is not None:
@@ -174,7 +175,7 @@ class PubSub:
         return topic
 
     def set_topic_params(self, name: str, params: TopicParams) -> None:
-        self._check_topic(name)
+        self.check_topic(name)
         if not isinstance(params, TopicParams):
             raise LocalProtocolError(f"a topic's parameters are TopicParams: {params!r}")
         warn_of_lax_signing(params.signature_policy)
@@ -197,11 +198,7 @@ class PubSub:
         self.router.unsubscribe(topic, now=self.timers.now())
         self.flush()
 
-    def set_validator(self, topic: str, validator: Validator | None) -> None:
-        self._check_topic(topic)
-        self.pipeline.set_validator(topic, validator)
-
-    def _check_topic(self, name: str) -> None:
+    def check_topic(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise LocalProtocolError(f"a topic's name is a non-empty text: {name!r}")
         limit = self.params.limits.max_topic_length
@@ -258,6 +255,7 @@ class PubSub:
 
     def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
         counts = self.router.undelivered()
+        validation = self.overload.totals()
         return HostStatistics(
             rpc_in=self.measures.received.rpcs,
             rpc_out=self.measures.sent.rpcs,
@@ -269,7 +267,11 @@ class PubSub:
             rejections=counts,
             connections=connections,
             dials_dropped=dials_dropped,
-            validation_waiting=len(self.pipeline),
+            validation_waiting=len(self.pipeline.queue),
+            validation_queue_full=validation.queue_full,
+            validation_throttled=validation.throttled,
+            validation_timeouts=validation.timeouts,
+            validator_failures=validation.failures,
         )
 
     # -- what the router wants -------------------------------------------------------------
@@ -291,8 +293,7 @@ class PubSub:
                     self.peers[peer].queue.remove(message)
             case Validate():
                 self.measures.validation_began(effect.ticket)
-                if not self.pipeline.submit(effect):
-                    self._report_verdict(effect.ticket, Verdict.QUEUE_FULL)
+                self.pipeline.submit(effect)
             case Deliver(message=message, message_id=message_id, received_from=received_from):
                 self.deliver(message, message_id, received_from)
             case TopicPeer(topic=name):
@@ -343,25 +344,14 @@ class PubSub:
 
     def _batch_done(self) -> None:
         self.flush()
-        while self._held and self.pipeline.has_caught_up():
-            self._held.popleft().resume()
-
-    def validation_is_behind(self, peer: PubsubPeer) -> bool:
-        """True makes the peer's inbound stream wait until the pipeline has caught up."""
-        if not self.pipeline.is_behind() or peer.inbound is None:
-            return False
-        if peer.inbound not in self._held:
-            self._held.append(peer.inbound)
-        return True
-
-    def no_longer_held(self, inbound: PubsubInbound) -> None:
-        if inbound in self._held:
-            self._held.remove(inbound)
+        self.held.places_came()
 
     # -- life ------------------------------------------------------------------------------
 
     def start(self, tasks: TaskGroup) -> None:
         self._arm_router_timer()
+        tasks.start_soon(self.pipeline.run)
+        tasks.start_soon(self.held.run)
         if self.discovery is not None:
             self.discovery.tasks = tasks
             tasks.start_soon(self.discovery.run)

@@ -148,7 +148,7 @@ class PubsubPeer:
         return self.inbound
 
     def inbound_closed(self, handler: PubsubInbound) -> None:
-        self.pubsub.no_longer_held(handler)
+        self.pubsub.held.forget(handler)
         if self.inbound is handler:
             self.inbound = None
             self._forget_announcements()
@@ -160,9 +160,9 @@ class PubsubPeer:
             self.pubsub.router.inbound_stream_closed(self.peer, now=self.pubsub.timers.now())
 
     def must_wait(self) -> bool:
-        """Nothing of the peer may be processed yet: the router does not know it, or messages
-        already wait for validation in such number that more would be lost."""
-        return not self.is_registered or self.pubsub.validation_is_behind(self)
+        """Nothing of the peer may be processed yet: the router does not know it, or so many of its
+        messages wait for validation that more would be lost."""
+        return not self.is_registered or self.pubsub.held.must_wait(self.peer, self.inbound)
 
     def receive_rpc(self, rpc: Rpc, size: int) -> None:
         if self.pubsub.overhead is None or self._may_send(self.pubsub.overhead, rpc, size):

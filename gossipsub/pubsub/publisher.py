@@ -12,7 +12,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import PublishResult
-from gossipsub.router.effects import PublishReceipt, Verdict
+from gossipsub.router.effects import PublishReceipt
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
@@ -46,9 +46,9 @@ class Publisher:
         pubsub = self._pubsub
         messages, ids = self._build_batch(topic, batch)
         for message, message_id in zip(messages, ids, strict=True):
-            verdict = await pubsub.pipeline.validate_own(message, message_id, self._me)
-            if verdict is not Verdict.ACCEPT:
-                raise LocalProtocolError(f"the topic's validator says {verdict.name}: {topic}")
+            refusal = await pubsub.pipeline.validate_own(message, message_id, self._me)
+            if refusal is not None:
+                raise LocalProtocolError(f"{refusal}: {topic}")
         if topic not in pubsub.topics:
             raise LocalProtocolError(f"the topic was closed: {topic}")
         seqno = messages[-1].seqno if messages else None

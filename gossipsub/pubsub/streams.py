@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from gossipsub.transport.stream import Stream, StreamHandler
@@ -10,7 +11,13 @@ from gossipsub.wire.framing import FrameReader
 from gossipsub.wire.rpc_codec import decode_rpc
 
 if TYPE_CHECKING:
+    from gossipsub.crypto.peer_id import PeerId
     from gossipsub.pubsub.peer import PubsubPeer
+
+
+TURN_BYTES = 65536
+"""What of a stream that waited is worked off before everybody else has a turn; as much as a
+connection reads at once."""
 
 
 class PubsubInbound(StreamHandler):
@@ -33,17 +40,26 @@ class PubsubInbound(StreamHandler):
         if not self.held:
             self.process()
 
-    def process(self) -> None:
-        """Work off what arrived, until the peer has to wait."""
+    @property
+    def peer(self) -> PeerId:
+        return self._peer.peer
+
+    def process(self, left: float = math.inf) -> None:
+        """Work off what arrived, until the peer has to wait or so many bytes are done."""
         peer = self._peer
         limits = peer.pubsub.rpc_limits
         while True:
             if peer.must_wait():
                 self.held = True
                 return
+            if left <= 0:
+                self.held = True
+                peer.pubsub.held.postpone(self)
+                return
             frame = self._frames.next_frame()
             if frame is None:
                 break
+            left -= len(frame) + 1
             if frame:
                 peer.receive_rpc(decode_rpc(frame, limits), len(frame))
         self.held = False
@@ -54,7 +70,7 @@ class PubsubInbound(StreamHandler):
 
     def resume(self) -> None:
         """The reason to wait may be gone; called outside the stream's own reading."""
-        self._stream.connection.resume_stream(self._stream, lambda _: self.process())
+        self._stream.connection.resume_stream(self._stream, lambda _: self.process(TURN_BYTES))
 
     def reset(self) -> None:
         """A newer stream of the peer takes over, or the peer is given up."""

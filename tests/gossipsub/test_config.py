@@ -9,7 +9,10 @@ from gossipsub.host import Host
 from gossipsub.router.params import MeshParams
 from gossipsub.wire.errors import LocalProtocolError
 
-COUNTS = [field.name for field in fields(HostConfig) if field.type == "int"]
+MAY_BE_ZERO = "validation_workers"
+COUNTS = [
+    field.name for field in fields(HostConfig) if field.type == "int" and field.name != MAY_BE_ZERO
+]
 SECONDS = [field.name for field in fields(HostConfig) if field.type == "float"]
 OPTIONS = [field.name for field in fields(HostConfig) if field.type == "float | None"]
 
@@ -18,7 +21,7 @@ SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
 
 
 def test_every_field_is_a_count_a_time_a_switch_or_a_limit_that_may_be_absent():
-    kinds = [COUNTS, SECONDS, SWITCHES, OPTIONS]
+    kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, OPTIONS]
     assert sum(len(names) for names in kinds) == len(fields(HostConfig))
     HostConfig()
 
@@ -54,6 +57,14 @@ def test_what_is_no_positive_number_is_refused_by_name(name, value):
     with pytest.raises(LocalProtocolError) as refused:
         HostConfig(**{name: value})
     assert str(refused.value) == f"{name} must be a positive number: {value!r}"
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, float("nan"), None, "1", False])
+def test_there_may_be_no_worker_but_nothing_else(value):
+    assert HostConfig(**{MAY_BE_ZERO: 0}).validation_workers == 0
+    assert HostConfig(**{MAY_BE_ZERO: 3}).validation_workers == 3
+    with pytest.raises(LocalProtocolError):
+        HostConfig(**{MAY_BE_ZERO: value})
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+import gossipsub.pubsub.streams
 from gossipsub import (
     GossipParams,
     Host,
@@ -16,10 +17,13 @@ from gossipsub import (
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.crypto.message_signing import sign_message
+from gossipsub.pubsub.holding import HeldStreams
 from gossipsub.router.features import features_of
 from gossipsub.router.message_id import content_id, origin_id
 from gossipsub.router.params import SignaturePolicy
+from gossipsub.wire.framing import encode_frame
 from gossipsub.wire.rpc import Message, Rpc, SubOpts
+from gossipsub.wire.rpc_codec import encode_rpc
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +81,131 @@ async def test_what_comes_while_messages_wait_for_validation_waits_in_its_stream
                 b"%d" % number for number in range(300)
             ]
             assert host.statistics().rejections == {}
+
+
+async def test_a_peer_that_floods_waits_alone_and_loses_nothing_by_it():
+    """Others are heard meanwhile, messages and all; so is its own ping."""
+    answer = anyio.Event()
+
+    async def waits(message):
+        await answer.wait()
+        return True
+
+    config = HostConfig(validation_queue=8, validation_workers=1)
+    async with (
+        Host(config=config) as host,
+        dial(host.addresses[0], seed=1) as flooder,
+        dial(host.addresses[0], seed=2) as calm,
+    ):
+        topic = await host.join("news")
+        host.set_validator("news", waits, inline=True)
+        async with topic.subscribe() as messages:
+            await meet(flooder)
+            await meet(calm)
+            for number in range(300):
+                await flooder.send_rpc(Rpc(publish=[signed(number)]))
+            await flooder.send_rpc(Rpc(subscriptions=[SubOpts("news")]))
+            await flooder.ping(1)
+            await calm.send_rpc(Rpc(publish=[signed(1000)]))
+            await calm.send_rpc(Rpc(subscriptions=[SubOpts("news")]))
+            await until(lambda: topic.peers() == (calm.peer_id,))
+            waiting = host.validation_statistics()["news"].waiting
+            assert 0 < waiting == host.statistics().validation_waiting <= 8
+            answer.set()
+            heard = [(await next_of(messages)).data for _ in range(301)]
+            own = [data for data in heard if data != b"1000"]
+            assert own == [b"%d" % number for number in range(300)]
+            await until(lambda: len(topic.peers()) == 2)
+            assert host.statistics().rejections == {}
+
+
+async def test_an_overload_is_counted_and_told():
+    config = HostConfig(validation_queue=4)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe(), host.overload_events() as events:
+            await meet(w)
+            await w.send_rpc(Rpc(publish=[signed(number) for number in range(10)]))
+            event = await next_of(events)
+            assert (event.is_over, event.seconds) == (False, 0.0)
+            statistics = host.statistics()
+            assert statistics.validation_queue_full == 6
+            assert statistics.rejections == {"validation queue full": 6}
+            assert host.validation_statistics()["news"].queue_full == 6
+            assert len(events) == 0
+    with pytest.raises(LocalProtocolError):
+        host.validation_statistics()
+
+
+async def test_default_validators_judge_the_messages_of_every_topic():
+    async with Host() as host, dial(host.addresses[0]) as w:
+        news = await host.join("news")
+
+        async def times_out(message):
+            if message.data == b"3":
+                await anyio.sleep_forever()
+            return True
+
+        def odd_only(message):
+            return int(message.data) % 2 == 1
+
+        host.add_default_validator(odd_only)
+        host.add_default_validator(times_out, timeout=0.02)
+        async with news.subscribe() as messages:
+            await meet(w)
+            await w.send_rpc(Rpc(publish=[signed(number) for number in range(1, 6)]))
+            assert {(await next_of(messages)).data for _ in range(2)} == {b"1", b"5"}
+            await until(lambda: host.statistics().validation_timeouts == 1)
+            with pytest.raises(LocalProtocolError, match=r"odd_only says REJECT: news$"):
+                await news.publish(b"2")
+            host.remove_default_validator(odd_only)
+            await news.publish(b"2")
+            assert (await next_of(messages)).data == b"2"
+        rejections = host.statistics().rejections
+        assert rejections == {"validation failed": 2, "validation ignored": 1}
+
+
+async def test_a_validator_outlives_its_topics_handle():
+    async with Host() as host:
+        host.set_validator("news", lambda message: False)
+        for _ in range(2):
+            topic = await host.join("news")
+            with pytest.raises(LocalProtocolError, match=r"says REJECT: news$"):
+                await topic.publish(b"x")
+            topic.close()
+
+
+async def test_without_worker_threads_everything_is_the_same():
+    config = HostConfig(validation_workers=0)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            await w.send_rpc(Rpc(publish=[signed(number) for number in range(100)]))
+            heard = [(await next_of(messages)).data for _ in range(100)]
+            assert heard == [b"%d" % number for number in range(100)]
+
+
+async def test_a_stream_that_waited_goes_on_in_turns_and_loses_nothing(monkeypatch):
+    turns = []
+    postpone = HeldStreams.postpone
+    monkeypatch.setattr(gossipsub.pubsub.streams, "TURN_BYTES", 1000)
+    monkeypatch.setattr(
+        HeldStreams, "postpone", lambda held, inbound: turns.append(1) or postpone(held, inbound)
+    )
+    config = HostConfig(validation_queue=8, validation_workers=1)
+    async with Host(config=config) as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            rpcs = [Rpc(publish=[signed(number)]) for number in range(8)]
+            rpcs += [Rpc(publish=[Message("news", bytes(1000))])] * 100  # refused unread
+            rpcs.append(Rpc(publish=[signed(8)]))
+            await w.pubsub_out.write(b"".join(encode_frame(encode_rpc(rpc)) for rpc in rpcs))
+            for number in range(9):
+                assert (await next_of(messages)).data == b"%d" % number
+            await until(lambda: host.statistics().rejections == {"missing signature": 100})
+    assert len(turns) > 10
 
 
 @pytest.mark.rule("VAL-10")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import threading
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -12,13 +14,22 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-import gossipsub.pubsub.validation
+import gossipsub.pubsub.validation.pipeline
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
-from gossipsub.pubsub.validation import BATCH, INLINE, ValidationPipeline
+from gossipsub.pubsub.validation.overload import Overload, ValidationCounts
+from gossipsub.pubsub.validation.pipeline import (
+    BATCH,
+    BATCH_WITHOUT_THREADS,
+    INLINE,
+    INLINE_BYTES,
+    ValidationPipeline,
+)
+from gossipsub.pubsub.validation.registered import RegisteredValidator
 from gossipsub.router.effects import Validate, Verdict
+from gossipsub.timers import Timers
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message
 
@@ -42,18 +53,24 @@ def origin_id(message: Message) -> bytes:
     return (message.from_peer or b"") + (message.seqno or b"")
 
 
+def registered(validator, *, timeout=None, concurrency=1024, inline=False):
+    return RegisteredValidator(validator, timeout=timeout, concurrency=concurrency, inline=inline)
+
+
 class Pipeline(ValidationPipeline):
     """With the verdicts it reports, by ticket and in their order."""
 
     def __init__(self, *, queue=256, throttle=1024, workers=2):
         self.reports: dict[int, Verdict] = {}
         self.flushes = 0
+        self.overload = Overload(Timers())
         super().__init__(
             queue=queue,
             throttle=throttle,
             workers=workers,
             report=self._note,
             batch_done=self._flushed,
+            overload=self.overload,
         )
 
     def _note(self, ticket: int, verdict: Verdict) -> None:
@@ -63,9 +80,18 @@ class Pipeline(ValidationPipeline):
     def _flushed(self) -> None:
         self.flushes += 1
 
-    def offer(self, ticket: int, message: Message | None = None) -> bool:
+    def offer(self, ticket: int, message: Message | None = None, *, peer: bytes = NEIGHBOUR):
         message = signed(ticket) if message is None else message
-        return self.submit(Validate(ticket, NEIGHBOUR, message, origin_id(message)))
+        self.submit(Validate(ticket, peer, message, origin_id(message)))
+
+    def set_validator(self, topic: str, validator, **options):
+        self.validators.set(topic, registered(validator, **options))
+
+    def add_default(self, validator, **options):
+        self.validators.add_default(registered(validator, **options))
+
+    async def own(self, message: Message):
+        return await self.validate_own(message, origin_id(message), ME)
 
     async def settled(self, count: int) -> None:
         with anyio.fail_after(5):
@@ -86,7 +112,7 @@ async def judge(validator, *messages: Message) -> list[Verdict]:
     pipeline.set_validator("t", validator)
     async with pipeline.running():
         for ticket, message in enumerate(messages or (signed(0),)):
-            assert pipeline.offer(ticket, message)
+            pipeline.offer(ticket, message)
         await pipeline.settled(len(messages) or 1)
     return list(pipeline.reports.values())
 
@@ -119,20 +145,20 @@ async def test_no_validator_sees_a_forged_message():
 def verifications(monkeypatch):
     """Each call that verifies: the thread's name and how many messages."""
     calls: list[tuple[threading.Thread, int]] = []
-    real = gossipsub.pubsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.pipeline.verify_batch
 
     def verify(messages):
         calls.append((threading.current_thread(), len(messages)))
         return real(messages)
 
-    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
     return calls
 
 
 async def test_many_signatures_are_verified_in_batches_on_other_threads(verifications):
     pipeline = Pipeline(workers=2)
     for ticket in range(100):
-        assert pipeline.offer(ticket)
+        pipeline.offer(ticket)
     async with pipeline.running():
         await pipeline.settled(100)
     here = threading.current_thread()
@@ -153,7 +179,7 @@ async def test_few_signatures_are_verified_where_they_are(verifications):
 
 async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(monkeypatch):
     at_once, most, lock = 0, 0, threading.Lock()
-    real = gossipsub.pubsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.pipeline.verify_batch
 
     def verify(messages):
         nonlocal at_once, most
@@ -165,7 +191,7 @@ async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(mo
             at_once -= 1
         return good
 
-    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
     pipeline = Pipeline(workers=2)
     for ticket in range(200):
         pipeline.offer(ticket)
@@ -176,7 +202,7 @@ async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(mo
 
 async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first(monkeypatch):
     second_is_verified = threading.Event()
-    real = gossipsub.pubsub.validation.verify_batch
+    real = gossipsub.pubsub.validation.pipeline.verify_batch
 
     def verify(messages):
         if messages[0] is signed(0):
@@ -186,7 +212,7 @@ async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first
             second_is_verified.set()
         return good
 
-    monkeypatch.setattr(gossipsub.pubsub.validation, "verify_batch", verify)
+    monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
     pipeline = Pipeline(workers=2)
     for ticket in range(2 * BATCH):
         pipeline.offer(ticket)
@@ -198,7 +224,7 @@ async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first
 async def test_a_worker_that_waits_is_woken_by_the_next_message():
     async with Pipeline(workers=2).running() as pipeline:
         for ticket in range(300):
-            assert pipeline.offer(ticket)
+            pipeline.offer(ticket)
             if ticket % 7 == 0:
                 await pipeline.settled(ticket + 1)
             elif ticket % 3 == 0:
@@ -210,25 +236,30 @@ async def test_a_worker_that_waits_is_woken_by_the_next_message():
 # -- bounds
 
 
+@pytest.mark.rule("VAL-09")
 async def test_a_full_queue_refuses_a_message_and_takes_it_later():
     pipeline = Pipeline(queue=1)
-    assert pipeline.offer(1)
-    assert not pipeline.offer(2)
-    assert (len(pipeline), pipeline.queue_full, pipeline.reports) == (1, 1, {})
+    pipeline.offer(1)
+    pipeline.offer(2)
+    assert pipeline.reports == {2: Verdict.QUEUE_FULL}
+    assert pipeline.overload.totals() == ValidationCounts(queue_full=1)
     async with pipeline.running():
-        await pipeline.settled(1)
-        assert pipeline.offer(2)
         await pipeline.settled(2)
-    assert pipeline.reports == {1: Verdict.ACCEPT, 2: Verdict.ACCEPT}
+        pipeline.offer(3, signed(2))
+        await pipeline.settled(3)
+    assert pipeline.reports == {2: Verdict.QUEUE_FULL, 1: Verdict.ACCEPT, 3: Verdict.ACCEPT}
 
 
-async def test_a_queue_three_quarters_full_is_behind_until_half_empty():
-    pipeline = Pipeline(queue=8)
-    states = []
-    for ticket in range(8):
+async def test_a_message_of_another_topic_takes_the_place_of_the_newest_of_a_flooded_one():
+    pipeline = Pipeline(queue=4)
+    for ticket in range(1, 5):
         pipeline.offer(ticket)
-        states.append((pipeline.is_behind(), pipeline.has_caught_up()))
-    assert states == [(False, True)] * 4 + [(False, False)] + [(True, False)] * 3
+    pipeline.offer(5, signed(5, "calm"))
+    assert pipeline.reports == {4: Verdict.QUEUE_FULL}
+    async with pipeline.running():
+        await pipeline.settled(5)
+    assert list(pipeline.reports) == [4, 1, 2, 3, 5]
+    assert pipeline.overload.by_topic({})["t"].queue_full == 1
 
 
 @pytest.mark.rule("VAL-08")
@@ -245,13 +276,15 @@ async def test_above_the_throttle_a_message_is_dropped_and_the_one_before_is_not
         pipeline.offer(1)
         pipeline.offer(2)
         await pipeline.settled(1)
-        assert (pipeline.reports, pipeline.throttled) == ({2: Verdict.THROTTLED}, 1)
+        assert pipeline.reports == {2: Verdict.THROTTLED}
+        assert pipeline.overload.totals() == ValidationCounts(throttled=1)
         answer.set()
         await pipeline.settled(2)
         assert pipeline.reports[1] is Verdict.ACCEPT
         pipeline.offer(3)
         await pipeline.settled(3)
-    assert (pipeline.reports[3], pipeline.throttled) == (Verdict.ACCEPT, 1)
+    assert pipeline.reports[3] is Verdict.ACCEPT
+    assert pipeline.overload.totals() == ValidationCounts(throttled=1)
 
 
 async def test_the_throttle_counts_asynchronous_validators_only():
@@ -489,30 +522,446 @@ async def test_a_topic_has_one_validator_which_can_be_taken_away():
     async with pipeline.running():
         pipeline.offer(1)
         await pipeline.settled(1)
-        pipeline.set_validator("t", None)
+        pipeline.validators.remove("t")
         pipeline.offer(2)
         await pipeline.settled(2)
         pipeline.set_validator("t", Judge(Verdict.IGNORE))
         pipeline.offer(3)
         await pipeline.settled(3)
     assert list(pipeline.reports.values()) == [Verdict.REJECT, Verdict.ACCEPT, Verdict.IGNORE]
-    pipeline.set_validator("t", None)
+    pipeline.validators.remove("t")
     with pytest.raises(LocalProtocolError) as refused:
-        pipeline.set_validator("t", None)
+        pipeline.validators.remove("t")
     assert str(refused.value) == "the topic has no validator: t"
 
 
 async def test_a_validator_is_a_function():
     with pytest.raises(LocalProtocolError) as refused:
-        Pipeline().set_validator("t", 5)
+        registered(5)
     assert str(refused.value) == "a validator is a function: 5"
 
 
 async def test_own_messages_are_judged_by_the_same_validator():
     pipeline = Pipeline()
-    assert await pipeline.validate_own(signed(1), origin_id(signed(1)), ME) is Verdict.ACCEPT
+    assert await pipeline.own(signed(1)) is None
     for said, verdict in OUTCOMES:
         for form in (Judge(said), Judge(said).later):
             pipeline.set_validator("t", form)
-            assert await pipeline.validate_own(signed(1), origin_id(signed(1)), ME) is verdict
-            pipeline.set_validator("t", None)
+            refusal = await pipeline.own(signed(1))
+            assert (Verdict.ACCEPT if refusal is None else refusal.verdict) is verdict
+            pipeline.validators.remove("t")
+
+
+# -- several validators on a message
+
+
+OUTCOME_OF = {
+    "accept": Verdict.ACCEPT,
+    "ignore": Verdict.IGNORE,
+    "throttled": Verdict.THROTTLED,
+    "reject": Verdict.REJECT,
+}
+"""The later one outweighs the earlier."""
+PAIRS = list(itertools.product(OUTCOME_OF, repeat=2))
+
+
+async def occupied(message):
+    if message.data == b"0":
+        await anyio.sleep_forever()
+    return True
+
+
+@pytest.mark.rule("VAL-06")
+@pytest.mark.parametrize("form", ["asynchronous", "plain", "mixed"])
+@pytest.mark.parametrize(("default", "own"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+async def test_all_must_accept_and_reject_beats_throttled_beats_ignore(default, own, form):
+    """An asynchronous validator is throttled by its concurrency, of which message 0 has all."""
+    pipeline = Pipeline()
+
+    def add(register, said, is_async):
+        if said == "throttled" and is_async:
+            register(occupied, concurrency=1)
+        else:
+            register(Judge(OUTCOME_OF[said]).later if is_async else Judge(OUTCOME_OF[said]))
+
+    add(pipeline.add_default, default, form == "asynchronous")
+    add(lambda *a, **o: pipeline.set_validator("t", *a, **o), own, form != "plain")
+    async with pipeline.running():
+        pipeline.offer(0)
+        await anyio.sleep(0.005)
+        pipeline.offer(1)
+        with anyio.fail_after(5):
+            while 1 not in pipeline.reports:
+                await anyio.sleep(0.001)
+    rank = list(OUTCOME_OF)
+    assert pipeline.reports[1] is OUTCOME_OF[max(default, own, key=rank.index)]
+
+
+@pytest.mark.rule("VAL-06")
+async def test_plain_validators_are_asked_in_turn_until_one_rejects():
+    asked = []
+
+    def judge_named(name, verdict):
+        def judge(message):
+            asked.append((name, message.topic))
+            return verdict
+
+        return judge
+
+    pipeline = Pipeline()
+    pipeline.add_default(judge_named("first", Verdict.IGNORE))
+    pipeline.add_default(judge_named("second", True))
+    pipeline.set_validator("t", judge_named("own", False))
+    pipeline.set_validator("u", judge_named("other's", True))
+    async with pipeline.running():
+        pipeline.offer(1)
+        pipeline.offer(2, signed(2, "u"))
+        await pipeline.settled(2)
+    assert asked == [
+        ("first", "t"), ("second", "t"), ("own", "t"),
+        ("first", "u"), ("second", "u"), ("other's", "u"),
+    ]  # fmt: skip
+    assert pipeline.reports == {1: Verdict.REJECT, 2: Verdict.IGNORE}
+
+
+@pytest.mark.rule("VAL-06")
+async def test_after_a_rejection_no_other_validator_starts():
+    started = []
+
+    async def later(message):
+        started.append(message.data)
+        return True
+
+    pipeline = Pipeline()
+    pipeline.add_default(later)
+    pipeline.add_default(lambda message: later(message))  # called, but never awaited
+    pipeline.set_validator("t", Judge(False))
+    async with pipeline.running():
+        pipeline.offer(1)
+        await pipeline.settled(1)
+    assert (pipeline.reports, started) == ({1: Verdict.REJECT}, [])
+
+
+@pytest.mark.rule("VAL-06")
+async def test_asynchronous_validators_run_together_and_a_rejection_ends_the_others():
+    both, ended = [], []
+
+    async def waits(message):
+        both.append("waits")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(message.data)
+
+    async def rejects(message):
+        while not both:
+            await anyio.sleep(0.001)
+        return False
+
+    pipeline = Pipeline()
+    pipeline.add_default(rejects)
+    pipeline.set_validator("t", waits)
+    async with pipeline.running():
+        pipeline.offer(1)
+        await pipeline.settled(1)
+        assert (pipeline.reports, ended) == ({1: Verdict.REJECT}, [b"1"])
+        pipeline.offer(2, signed(2, "other"))
+        await pipeline.settled(2)
+
+
+async def test_a_default_validator_is_added_and_removed_once(caplog):
+    judge = Judge(False)
+    pipeline = Pipeline()
+    table = pipeline.validators
+    pipeline.add_default(judge.later)
+    pipeline.add_default(accepts)
+    for again in (judge.later, accepts):
+        with pytest.raises(LocalProtocolError) as refused:
+            pipeline.add_default(again)
+        name = again.__qualname__
+        assert str(refused.value) == f"it is a default validator already: {name}"
+    table.remove_default(judge.later)
+    assert await pipeline.own(signed(1)) is None
+    with pytest.raises(LocalProtocolError) as refused:
+        table.remove_default(judge.later)
+    assert str(refused.value) == f"it is no default validator: {judge.later!r}"
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"timeout": 0}, "a validator's timeout must be positive: 0"),
+        ({"timeout": -1.0}, "a validator's timeout must be positive: -1.0"),
+        ({"timeout": float("nan")}, "a validator's timeout must be positive: nan"),
+        ({"timeout": "1"}, "a validator's timeout must be positive: '1'"),
+        ({"timeout": True}, "a validator's timeout must be positive: True"),
+        ({"concurrency": 0}, "a validator's concurrency is at least 1: 0"),
+        ({"concurrency": 1.5}, "a validator's concurrency is at least 1: 1.5"),
+        ({"concurrency": True}, "a validator's concurrency is at least 1: True"),
+        ({"inline": 1}, "inline must be True or False: 1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(options, complaint):
+    with pytest.raises(LocalProtocolError) as refused:
+        registered(accepts, **options)
+    assert str(refused.value) == complaint
+
+
+@pytest.mark.rule("VAL-07")
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_validator_that_takes_too_long_is_cancelled_and_the_message_ignored(inline):
+    cancelled = []
+
+    async def slow(message):
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            cancelled.append(message.data)
+            raise
+
+    pipeline = Pipeline()
+    pipeline.set_validator("t", slow, timeout=0.01, inline=inline)
+    async with pipeline.running():
+        pipeline.offer(1)
+        await pipeline.settled(1)
+    assert (pipeline.reports, cancelled) == ({1: Verdict.IGNORE}, [b"1"])
+    assert pipeline.overload.totals() == ValidationCounts(timeouts=1)
+
+
+@pytest.mark.rule("VAL-07")
+@pytest.mark.parametrize("said", [True, Verdict.REJECT])
+async def test_what_a_validator_says_when_it_is_cancelled_counts(said):
+    async def answers_in_the_end(message):
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            return said
+
+    pipeline = Pipeline()
+    pipeline.set_validator("t", answers_in_the_end, timeout=0.01)
+    async with pipeline.running():
+        pipeline.offer(1)
+        await pipeline.settled(1)
+        pipeline.offer(2, signed(2, "other"))
+        await pipeline.settled(2)
+    assert pipeline.reports[1] is (Verdict.ACCEPT if said is True else Verdict.REJECT)
+    assert pipeline.overload.totals() == ValidationCounts()
+
+
+@pytest.mark.rule("VAL-07")
+async def test_one_that_is_quick_enough_is_not_disturbed_by_its_timeout():
+    pipeline = Pipeline()
+    pipeline.set_validator("t", accepts_later, timeout=30)
+    pipeline.add_default(accepts, timeout=30)
+    async with pipeline.running():
+        pipeline.offer(1)
+        await pipeline.settled(1)
+    assert pipeline.reports == {1: Verdict.ACCEPT}
+
+
+@pytest.mark.rule("VAL-08", "VAL-07")
+async def test_a_validator_has_its_own_limit_of_calls_beside_the_limit_of_all():
+    answer = anyio.Event()
+
+    async def waits(message):
+        await answer.wait()
+        return True
+
+    pipeline = Pipeline(throttle=3)
+    pipeline.set_validator("t", waits, concurrency=2)
+    pipeline.set_validator("u", waits)
+    async with pipeline.running():
+        for ticket in range(3):
+            pipeline.offer(ticket)
+        await pipeline.settled(1)
+        assert pipeline.reports == {2: Verdict.THROTTLED}
+        pipeline.offer(3, signed(3, "u"))
+        pipeline.offer(4, signed(4, "u"))
+        await pipeline.settled(2)
+        assert pipeline.reports == {2: Verdict.THROTTLED, 4: Verdict.THROTTLED}
+        answer.set()
+        await pipeline.settled(5)
+        pipeline.offer(5, signed(2))  # the throttled one again
+        await pipeline.settled(6)
+    assert [pipeline.reports[ticket] for ticket in (0, 1, 3, 5)] == [Verdict.ACCEPT] * 4
+    counts = pipeline.overload.by_topic({})
+    assert (counts["t"].throttled, counts["u"].throttled) == (1, 1)
+
+
+@pytest.mark.rule("VAL-07")
+async def test_messages_keep_their_order_past_an_inline_validator_and_past_no_other():
+    async def first_is_slow(message):
+        await anyio.sleep(0.02 if message.data == b"0" else 0)
+        return True
+
+    orders = []
+    for inline in (True, False):
+        pipeline = Pipeline()
+        pipeline.set_validator("t", first_is_slow, inline=inline, concurrency=1000)
+        async with pipeline.running():
+            for ticket in range(3 * BATCH):
+                pipeline.offer(ticket)
+            await pipeline.settled(3 * BATCH)
+        orders.append(list(pipeline.reports))
+    assert orders[0] == list(range(3 * BATCH))
+    assert orders[1][-1] == 0
+
+
+async def test_while_an_inline_validator_waits_little_more_is_verified_than_waits(verifications):
+    answer = anyio.Event()
+
+    async def waits(message):
+        await answer.wait()
+        return True
+
+    pipeline = Pipeline(workers=2, queue=1000)
+    pipeline.set_validator("t", waits, inline=True)
+    async with pipeline.running():
+        for ticket in range(20 * BATCH):
+            pipeline.offer(ticket, signed(ticket % 100))
+        await anyio.sleep(0.1)
+        assert sum(size for _, size in verifications) <= 5 * BATCH
+        answer.set()
+        await pipeline.settled(20 * BATCH)
+    assert list(pipeline.reports) == list(range(20 * BATCH))
+
+
+async def test_what_came_before_does_not_wait_with_an_inline_validator():
+    flushed = []
+
+    async def waits(message):
+        flushed.append(pipeline.flushes)
+        return True
+
+    pipeline = Pipeline()
+    pipeline.set_validator("slow", waits, inline=True)
+    async with pipeline.running():
+        pipeline.offer(1, signed(1, "quick"))
+        pipeline.offer(2, signed(2, "slow"))
+        await pipeline.settled(2)
+    assert flushed == [1]
+
+
+# -- own messages
+
+
+async def test_own_messages_pass_all_validators_at_no_limit():
+    async def never(message):
+        await anyio.sleep_forever()
+
+    pipeline = Pipeline(throttle=1)
+    pipeline.add_default(accepts)
+    pipeline.set_validator("t", occupied, concurrency=1, timeout=0.5)
+    pipeline.set_validator("u", never)
+    async with pipeline.running():
+        pipeline.offer(1, signed(1, "u"))
+        await anyio.sleep(0.01)
+        assert await pipeline.own(signed(1)) is None
+    pipeline.add_default(Judge(Verdict.IGNORE))
+    assert str(await pipeline.own(signed(1))).endswith("says IGNORE")
+    pipeline.add_default(Judge(False).later)
+    assert str(await pipeline.own(signed(1))) == "the validator Judge.later says REJECT"
+
+
+@pytest.mark.parametrize(
+    ("validator", "complaint"),
+    [
+        (fails_later, "the validator fails_later says IGNORE (it failed)"),
+        (occupied, "the validator occupied says IGNORE (no verdict in time)"),
+        (Judge(None).later, "the validator Judge.later says IGNORE (it returned no verdict)"),
+        (Judge(Verdict.THROTTLED).later, "the validator Judge.later says THROTTLED"),
+    ],
+)
+async def test_who_refuses_an_own_message_is_named_and_why(validator, complaint):
+    pipeline = Pipeline()
+    pipeline.set_validator("t", validator, timeout=0.01)
+    assert str(await pipeline.own(signed(0))) == complaint
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has no other way to cancel
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_publishers_task_that_is_cancelled_the_way_of_asyncio_ends(inline, caplog):
+    import asyncio
+
+    pipeline = Pipeline()
+    pipeline.add_default(accepts_later, inline=inline)
+    pipeline.set_validator("t", occupied, inline=inline)
+    task = asyncio.ensure_future(pipeline.own(signed(0)))
+    await anyio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_validator_whose_own_wait_was_cancelled_does_not_pass_an_own_message():
+    async def awaits_what_was_cancelled(message):
+        import asyncio
+
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    pipeline = Pipeline()
+    pipeline.add_default(awaits_what_was_cancelled)
+    pipeline.set_validator("t", accepts_later)
+    refusal = await pipeline.own(signed(0))
+    assert refusal is not None
+    assert refusal.verdict is Verdict.IGNORE
+
+
+# -- without threads, and with large messages
+
+
+async def test_without_workers_no_thread_is_used_and_everybody_else_has_turns(verifications):
+    pipeline = Pipeline(workers=0)
+    for ticket in range(40):
+        pipeline.offer(ticket)
+    async with pipeline.running():
+        await pipeline.settled(40)
+    here = threading.current_thread()
+    assert {thread for thread, _ in verifications} == {here}
+    assert [size for _, size in verifications] == [BATCH_WITHOUT_THREADS] * 5
+    assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(40)]
+
+
+async def test_a_large_message_is_not_verified_where_everybody_waits(verifications):
+    large = sign_message(Message("t", bytes(INLINE_BYTES + 1), seqno=bytes(8)), KEY)
+    async with Pipeline().running() as pipeline:
+        pipeline.offer(1, large)
+        await pipeline.settled(1)
+    ((thread, size),) = verifications
+    assert (thread is threading.current_thread(), size) == (False, 1)
+
+
+async def test_plain_validators_that_take_long_let_everybody_else_have_turns():
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    seen = []
+
+    def slow(message):
+        seen.append(turns)
+        until = time.perf_counter() + 0.006
+        while time.perf_counter() < until:
+            pass
+        return True
+
+    pipeline = Pipeline()
+    pipeline.set_validator("t", slow)
+    for ticket in range(8):
+        pipeline.offer(ticket)
+    async with pipeline.running(), anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        await pipeline.settled(8)
+        tasks.cancel_scope.cancel()
+    assert len(set(seen)) >= 4  # how often each task is scheduled is not ours to say

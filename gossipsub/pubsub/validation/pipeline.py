@@ -1,0 +1,327 @@
+"""The validation pipeline: signatures in batches on worker threads, then the validators.
+
+Bounds: at most `queue` messages wait for their signature check (more: QUEUE_FULL), at most
+`throttle` messages are with asynchronous validators, and at most `concurrency` with each of these
+(more: THROTTLED). None of this costs the sender anything, and the router forgets such a message,
+so that another copy can still succeed. go remembers a throttled one as seen and loses it so.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from gossipsub.crypto.message_signing import verify_batch
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.pubsub.validation.fair_queue import FairQueue
+from gossipsub.pubsub.validation.overload import Overload
+from gossipsub.pubsub.validation.registered import (
+    Cause,
+    Refusal,
+    RegisteredValidator,
+    ValidatorTable,
+    graver,
+)
+from gossipsub.router.effects import Validate, Verdict
+from gossipsub.wake import Wake
+from gossipsub.wire.rpc import Message
+
+BATCH = 32
+"""Signatures verified in one thread hop: a hop costs as much as half a signature."""
+BATCH_BYTES = 262_144
+"""Data after which a batch is closed, so that large messages do not make it take long."""
+INLINE = 2
+"""So few are verified where we are; a hop would cost more than it frees."""
+INLINE_BYTES = 65536
+"""And only with so much data: a mebibyte takes two milliseconds."""
+BATCH_WITHOUT_THREADS = 8
+"""Less than a millisecond; then everybody else has a turn."""
+SLICE = 0.005
+"""Seconds of judging after which everybody else has a turn."""
+
+_Started = tuple[RegisteredValidator, Awaitable[object] | None]
+"""An asynchronous validator, and what it returned where it was called already."""
+
+
+def received_message(message: Message, message_id: bytes, received_from: bytes) -> ReceivedMessage:
+    return ReceivedMessage(
+        topic=message.topic,
+        data=message.data or b"",
+        # An author that no signature proves is hearsay (lax policies).
+        sender=PeerId(message.from_peer) if message.from_peer and message.signature else None,
+        received_from=PeerId(received_from),
+        message_id=message_id,
+        seqno=message.seqno,
+    )
+
+
+@dataclass(slots=True)
+class _Batch:
+    effects: list[Validate]
+    good: list[bool] | None = None
+    """Which signatures are good, once that is known."""
+
+
+class ValidationPipeline:
+    """Takes `Validate` effects, reports one verdict for each.
+
+    However many workers verify, batches are judged in the order they were taken from the queue,
+    and within a batch messages in the order they came. So what a peer hands over in a topic is
+    judged in its order, up to asynchronous validators that are not inline: peers with a sequence
+    number validator ignore what another message of its author has overtaken.
+    Without workers signatures are verified on the event loop, and no thread is ever used.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: int,
+        throttle: int,
+        workers: int,
+        report: Callable[[int, Verdict], None],
+        batch_done: Callable[[], None],
+        overload: Overload,
+    ) -> None:
+        self._throttle = throttle
+        self._report = report
+        self._batch_done = batch_done
+        self._overload = overload
+        self._threads = workers
+        self._workers = max(workers, 1)
+        self._batch = BATCH if workers else BATCH_WITHOUT_THREADS
+        self._verifying: deque[_Batch] = deque()
+        self._is_judging = False
+        self._idle: list[Wake] = []
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._running = 0
+        self.queue = FairQueue(queue)
+        self.validators = ValidatorTable()
+
+    def submit(self, effect: Validate) -> None:
+        """Queue a message. Whichever has no place then, it or another, is reported at once."""
+        displaced = self.queue.put(effect)
+        if displaced is not None:
+            self._overload.queue_full(displaced.message.topic)
+            self._report(displaced.ticket, Verdict.QUEUE_FULL)
+        busy = self._workers - len(self._idle)
+        if self._idle and len(self.queue) > self._batch * busy:
+            self._idle.pop().set()
+
+    async def validate_own(
+        self, message: Message, message_id: bytes, author: bytes
+    ) -> Refusal | None:
+        """Have a message about to be published judged; None is ACCEPT. It neither waits in the
+        queue nor counts against a limit: its publisher waits."""
+        validators = self.validators.of(message.topic)
+        if not validators:
+            return None
+        received = received_message(message, message_id, author)
+        refusal, started = await self._judge_in_turn(validators, received, own=True)
+        if started:
+            refusal = graver(refusal, await self._judge_together(started, received, own=True))
+        return refusal
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self._limiter = anyio.CapacityLimiter(self._workers)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._workers):
+                tasks.start_soon(self._work, tasks)
+
+    # -- signatures ------------------------------------------------------------------------
+
+    async def _work(self, tasks: TaskGroup) -> None:
+        wake = Wake()
+        while True:
+            # An inline validator that waits holds up judging; verifying must not run away.
+            while not self.queue or len(self._verifying) >= 2 * self._workers:
+                self._idle.append(wake)
+                await wake.wait()
+            batch = _Batch(self.queue.take(self._batch, BATCH_BYTES))
+            self._verifying.append(batch)
+            batch.good = await self._verify([effect.message for effect in batch.effects])
+            await self._judge_verified(tasks)
+
+    async def _verify(self, messages: list[Message]) -> list[bool]:
+        signed = [message for message in messages if message.signature is not None]
+        if self._threads and not _is_little(signed):
+            verified = iter(
+                await anyio.to_thread.run_sync(verify_batch, signed, limiter=self._limiter)
+            )
+        else:
+            verified = iter(verify_batch(signed))
+            await anyio.lowlevel.checkpoint()
+        # Unsigned messages come this far only where the signature policy allows them.
+        return [message.signature is None or next(verified) for message in messages]
+
+    # -- validators ------------------------------------------------------------------------
+
+    async def _judge_verified(self, tasks: TaskGroup) -> None:
+        """Judge the batches that are verified, in their order. One worker at a time does."""
+        if self._is_judging:
+            return
+        self._is_judging = True
+        try:
+            while self._verifying and (good := self._verifying[0].good) is not None:
+                await self._judge_batch(self._verifying[0].effects, good, tasks)
+                self._verifying.popleft()
+                if self._idle and self.queue:
+                    self._idle.pop().set()
+        finally:
+            self._is_judging = False
+
+    async def _judge_batch(
+        self, effects: list[Validate], good: list[bool], tasks: TaskGroup
+    ) -> None:
+        started = perf_counter()
+        for effect, is_good in zip(effects, good, strict=True):
+            if not is_good:
+                self._report(effect.ticket, Verdict.INVALID_SIGNATURE)
+            elif validators := self.validators.of(effect.message.topic):
+                await self._judge(effect, validators, tasks)
+            else:
+                self._report(effect.ticket, Verdict.ACCEPT)
+            if self._threads and perf_counter() - started > SLICE:
+                self._batch_done()
+                await anyio.lowlevel.checkpoint()
+                started = perf_counter()
+        self._batch_done()
+
+    async def _judge(
+        self, effect: Validate, validators: tuple[RegisteredValidator, ...], tasks: TaskGroup
+    ) -> None:
+        message = received_message(effect.message, effect.message_id, effect.peer)
+        refusal, started = await self._judge_in_turn(validators, message, own=False)
+        if not started:
+            self._conclude(effect, refusal)
+            return
+        free: list[_Started] = []
+        for validator, outcome in started:
+            if self._running >= self._throttle or validator.is_busy():
+                _abandon([(validator, outcome)])
+                refusal = graver(refusal, validator.busy())
+            else:
+                free.append((validator, outcome))
+        if not free:
+            self._conclude(effect, refusal)
+            return
+        for validator, _ in free:
+            validator.running += 1
+        self._running += 1
+        tasks.start_soon(self._judge_later, effect, message, free, refusal)
+
+    async def _judge_in_turn(
+        self, validators: tuple[RegisteredValidator, ...], message: ReceivedMessage, *, own: bool
+    ) -> tuple[Refusal | None, list[_Started]]:
+        """Ask the plain and the inline ones, the first that rejects ends it. The others are left,
+        started where only calling them told that they are asynchronous."""
+        refusal: Refusal | None = None
+        left: list[_Started] = []
+        for validator in validators:
+            if validator.is_async and not validator.inline:
+                left.append((validator, None))
+                continue
+            outcome = validator.call(message)
+            if outcome is None:
+                continue
+            if not isinstance(outcome, Refusal):
+                if not validator.inline:
+                    left.append((validator, outcome))
+                    continue
+                self._batch_done()  # what was decided before does not wait with it
+                outcome = await validator.settle(outcome, own=own)
+            self._count_fault(message.topic, outcome)
+            refusal = graver(refusal, outcome)
+            if refusal is not None and refusal.verdict is Verdict.REJECT:
+                _abandon(left)
+                return refusal, []
+        return refusal, left
+
+    async def _judge_later(
+        self,
+        effect: Validate,
+        message: ReceivedMessage,
+        started: list[_Started],
+        refusal: Refusal | None,
+    ) -> None:
+        try:
+            refusal = graver(refusal, await self._judge_together(started, message, own=False))
+        finally:
+            self._running -= 1
+            for validator, _ in started:
+                validator.running -= 1
+        self._conclude(effect, refusal)
+        self._batch_done()
+
+    async def _judge_together(
+        self, started: list[_Started], message: ReceivedMessage, *, own: bool
+    ) -> Refusal | None:
+        """Ask the asynchronous ones all at once; the first that rejects ends it."""
+        if len(started) == 1:
+            return await self._settle(*started[0], message, own=own)
+        gravest: Refusal | None = None
+
+        async def settle(validator: RegisteredValidator, outcome: Awaitable[object] | None) -> None:
+            nonlocal gravest
+            # The publisher's task is the one that waits for the group, never one of these.
+            gravest = graver(gravest, await self._settle(validator, outcome, message, own=False))
+            if gravest is not None and gravest.verdict is Verdict.REJECT:
+                together.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as together:
+            for each in started:
+                together.start_soon(settle, *each)
+        return gravest
+
+    async def _settle(
+        self,
+        validator: RegisteredValidator,
+        outcome: Awaitable[object] | Refusal | None,
+        message: ReceivedMessage,
+        *,
+        own: bool,
+    ) -> Refusal | None:
+        if outcome is None:
+            outcome = validator.call(message)
+        if outcome is not None and not isinstance(outcome, Refusal):
+            outcome = await validator.settle(outcome, own=own)
+        self._count_fault(message.topic, outcome)
+        return outcome
+
+    def _conclude(self, effect: Validate, refusal: Refusal | None) -> None:
+        if refusal is None:
+            self._report(effect.ticket, Verdict.ACCEPT)
+            return
+        if refusal.cause is Cause.BUSY:
+            self._overload.throttled(effect.message.topic)
+        self._report(effect.ticket, refusal.verdict)
+
+    def _count_fault(self, topic: str, refusal: Refusal | None) -> None:
+        if refusal is None:
+            return
+        if refusal.cause is Cause.TIMED_OUT:
+            self._overload.counts(topic).timeouts += 1
+        elif refusal.cause is not Cause.SAID:
+            self._overload.counts(topic).failures += 1
+
+
+def _is_little(messages: list[Message]) -> bool:
+    if len(messages) > INLINE:
+        return False
+    return sum(len(message.data or b"") for message in messages) <= INLINE_BYTES
+
+
+def _abandon(started: list[_Started]) -> None:
+    """Nobody will wait for these."""
+    for _, outcome in started:
+        if inspect.iscoroutine(outcome):
+            outcome.close()
