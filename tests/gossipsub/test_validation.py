@@ -588,7 +588,6 @@ async def test_all_must_accept_and_reject_beats_throttled_beats_ignore(default, 
     add(lambda *a, **o: pipeline.set_validator("t", *a, **o), own, form != "plain")
     async with pipeline.running():
         pipeline.offer(0)
-        await anyio.sleep(0.005)
         pipeline.offer(1)
         with anyio.fail_after(5):
             while 1 not in pipeline.reports:
@@ -793,17 +792,22 @@ async def test_a_validator_has_its_own_limit_of_calls_beside_the_limit_of_all():
 
 @pytest.mark.rule("VAL-07")
 async def test_messages_keep_their_order_past_an_inline_validator_and_past_no_other():
-    async def first_is_slow(message):
-        await anyio.sleep(0.02 if message.data == b"0" else 0)
-        return True
-
     orders = []
     for inline in (True, False):
+        others_are_judged = anyio.Event()
+
+        async def first_is_slow(message, inline=inline, others=others_are_judged):
+            if message.data == b"0":
+                await (anyio.sleep(0.02) if inline else others.wait())
+            return True
+
         pipeline = Pipeline()
-        pipeline.set_validator("t", first_is_slow, inline=inline, concurrency=1000)
+        pipeline.set_validator("t", first_is_slow, inline=inline)
         async with pipeline.running():
             for ticket in range(3 * BATCH):
                 pipeline.offer(ticket)
+            await pipeline.settled(3 * BATCH if inline else 3 * BATCH - 1)
+            others_are_judged.set()
             await pipeline.settled(3 * BATCH)
         orders.append(list(pipeline.reports))
     assert orders[0] == list(range(3 * BATCH))
