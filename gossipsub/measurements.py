@@ -20,8 +20,9 @@ SCORE_BOUNDS = (-100.0, -10.0, -1.0, 0.0, 1.0, 10.0, 100.0)
 
 _TABLES = (
     "seen", "cached", "cached_bytes", "wanted", "wanted_bytes", "pending", "pending_bytes",
-    "refusals", "backoffs", "scored_peers", "retained_scores", "delivery_records", "promises",
-    "gater_sources", "partial_groups", "known_topics", "announcements_owed", "control_owed",
+    "refusals", "backoffs", "delivery_points", "scored_peers", "retained_scores",
+    "delivery_records", "promises", "gater_sources", "partial_groups", "known_topics",
+    "announcements_owed", "control_owed",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from gossipsub.router.announce import Announcements
 from gossipsub.router.backoff import Backoffs
 from gossipsub.router.callbacks import Callbacks
 from gossipsub.router.counts import TopicCountTable
+from gossipsub.router.delivery_points import DeliveryPoints
 from gossipsub.router.direct import DirectPeers
 from gossipsub.router.extension.extensions import PeerExtensions
 from gossipsub.router.extension.partial import PartialMessages
@@ -101,6 +102,7 @@ class Parts:
             peer_filter=params.peer_filter,
             callbacks=self.callbacks,
         )
+        self.delivery_points = DeliveryPoints(self.peers.connected)
         self.partial = PartialMessages(
             params,
             topics=self.topics,
@@ -233,4 +235,5 @@ class Parts:
             gater=self.gater,
             blacklist=self.blacklist,
             counts=self.counts,
+            delivery_points=self.delivery_points,
         )

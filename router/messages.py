@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from gossipsub.router.admission.blacklist import Blacklist
 from gossipsub.router.admission.gater import PeerGater
 from gossipsub.router.counts import TopicCountTable, count
+from gossipsub.router.delivery_points import DeliveryPoints
 from gossipsub.router.effects import Deliver, Lane, PublishReceipt, Validate, Verdict
 from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.idontwant import IDontWants
@@ -57,6 +58,7 @@ class Messages:
         gater: PeerGater | None,
         blacklist: Blacklist,
         counts: TopicCountTable,
+        delivery_points: DeliveryPoints,
     ) -> None:
         limits = params.limits
         self._me = me
@@ -71,6 +73,7 @@ class Messages:
         self._scoring = scoring
         self._gater = gater
         self._blacklist = blacklist
+        self._delivery_points = delivery_points
         is_last_seen = params.seen_strategy is SeenStrategy.LAST_SEEN
         cache = LastSeenCache if is_last_seen else SeenCache
         self._seen = cache(ttl=params.seen_ttl, limit=limits.max_seen)
@@ -195,6 +198,7 @@ class Messages:
         counts.accepted += 1
         self._seen.put(message_id, now, accepted=True)
         self._mcache.put(message_id, message, pending.expiry)
+        self._delivery_points.delivered(message.topic, pending.senders, now)
         if (tracer := self._outbox.tracer) is not None:
             tracer.delivered(message, message_id, pending.peer)
         if deliver:

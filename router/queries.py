@@ -106,6 +106,14 @@ class Queries:
         scoring = self._parts.scoring
         return {} if scoring is None else scoring.scores.snapshots()
 
+    def delivery_points(self, peer: bytes, *, now: float) -> int:
+        """What a peer has done for us of late, whether or not scoring is on: points for valid
+        messages it was among the first to bring, up to 15 per topic, one less every ten minutes."""
+        return self._parts.delivery_points.of(peer, now)
+
+    def is_direct(self, peer: bytes) -> bool:
+        return peer in self._parts.direct.peers
+
     def blacklisted(self, *, now: float) -> list[bytes]:
         """Peers on the blacklist."""
         return self._parts.blacklist.peers(now)

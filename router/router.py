@@ -72,6 +72,7 @@ class Router(PartialInputs):
         self._gater = parts.gater
         self._extensions = parts.extensions
         self._partial = parts.partial
+        self._delivery_points = parts.delivery_points
 
     # Inputs: peers
 
@@ -143,6 +144,7 @@ class Router(PartialInputs):
             self._forget_ties(peer)
             self._announcements.forget(peer)
             self._idontwant.forget(peer)
+            self._delivery_points.forget_peer(peer)
             for topic in list(record.topics):
                 self._peer_left(record, topic)
             self._peers.remove(peer)
@@ -210,6 +212,7 @@ class Router(PartialInputs):
                 self._tracer.left(topic)
             self._mesh.leave(topic, now=now)
             self._partial.forget_topic(topic)
+            self._delivery_points.forget_topic(topic)
             self._outbox.flush()
             self._announcements.announce(self._peers.connected, topic, False)
 

@@ -65,6 +65,8 @@ class Snapshot:
     """Messages that some peer refused with IDONTWANT."""
     backoffs: int
     """Those of all topics, joined or not."""
+    delivery_points: int
+    """Peers with points for deliveries, each topic\'s counted by itself."""
     scored_peers: int
     """Peers with a score, those included that left with a bad one."""
     retained_scores: int
@@ -120,6 +122,7 @@ def take_snapshot(parts: Parts, score: Callable[[bytes], float]) -> Snapshot:
         pending_bytes=parts.messages.pending_bytes(),
         refusals=len(parts.idontwant),
         backoffs=len(parts.backoffs),
+        delivery_points=len(parts.delivery_points),
         scored_peers=0 if scoring is None else len(scoring.scores),
         retained_scores=0 if scoring is None else scoring.scores.retained_count(),
         delivery_records=0 if scoring is None else len(scoring.records),
