@@ -52,8 +52,9 @@ if TYPE_CHECKING:
     from gossipsub.router.score.snapshot import PeerScoreSnapshot
     from gossipsub.snapshot import HostSnapshot
     from gossipsub.statistics import HostStatistics
-    from gossipsub.transport.address import AddressError
+    from gossipsub.transport.address import Address, AddressError
     from gossipsub.transport.connections import DialError
+    from gossipsub.transport.gate import ConnectionGate, IpGate
     from gossipsub.transport.network import Network, NetworkListener
     from gossipsub.transport.ping_service import PingFailed
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
@@ -61,8 +62,10 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "Address": "transport.address",
     "AddressError": "transport.address",
     "BackoffParams": "router.params",
+    "ConnectionGate": "transport.gate",
     "DialError": "transport.connections",
     "Discovery": "pubsub.discovery",
     "ExtensionParams": "router.extension.params",
@@ -73,6 +76,7 @@ _HOMES = {
     "HostMeasurements": "measurements",
     "HostSnapshot": "snapshot",
     "HostStatistics": "statistics",
+    "IpGate": "transport.gate",
     "LazyParams": "router.params",
     "LocalProtocolError": "wire.errors",
     "MeshParams": "router.params",
@@ -118,8 +122,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Address",
     "AddressError",
     "BackoffParams",
+    "ConnectionGate",
     "DialError",
     "Discovery",
     "ExtensionParams",
@@ -130,6 +136,7 @@ __all__ = [
     "HostMeasurements",
     "HostSnapshot",
     "HostStatistics",
+    "IpGate",
     "LazyParams",
     "LocalProtocolError",
     "MeshParams",

@@ -6,7 +6,9 @@ together, can make the host wait for or remember.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -50,9 +52,32 @@ class HostConfig:
     """Until a topic is advertised again, where the discovery does not say when."""
 
     max_connections: int = 1024
+    """More are refused; only direct and protected peers get in, and another is closed for them.
+    Those closed to make room are not counted while they say goodbye."""
+    trim_above: int | None = None
+    """With more connections, those worth least are closed (`docs/connections.md`). None: seven
+    eighths of `max_connections`."""
+    trim_to: int | None = None
+    """Until so many are left. None: three quarters of `max_connections`, or `trim_above` where
+    that is less."""
+    trim_grace: float = 60.0
+    """How long a newcomer is neither closed so nor counted; go's connection manager has the
+    same."""
     max_connections_per_peer: int = 4
+    surplus_timeout: float = 60.0
+    """After how long one of several connections to a peer is closed if there is no stream on it;
+    at the latest after three times as long."""
+    max_connections_per_ip: int = 64
+    """Inbound connections of one IPv4 address, or one /64 of IPv6; more are refused, except those
+    of direct and protected peers."""
     max_pending_upgrades: int = 64
-    """Inbound connections in handshake at one time; more are closed at once."""
+    """Inbound connections in handshake at one time. Another makes the oldest of the address that
+    has most of them give way."""
+    max_pending_upgrades_per_ip: int = 16
+    """The same of one address (or /64), where the oldest gives way to the newest."""
+    unlimited_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks whose addresses have no limits of their own: this machine, as in go, and what else
+    many peers are behind, a load balancer say. The limits on all together hold."""
     max_inbound_streams: int = 64
     """Streams one connection's peer may have open; more are reset."""
     exchange_queue: int = 128
@@ -100,17 +125,45 @@ class HostConfig:
                 if not isinstance(value, bool):
                     raise LocalProtocolError(f"{field.name} must be True or False: {value!r}")
                 continue
-            if value is None and field.type == "float | None":
+            if field.type == "tuple[str, ...]":
+                _require_networks(field.name, value)
+                continue
+            if value is None and field.type in ("float | None", "int | None"):
                 continue
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if is_number and value == 0 and field.name in _MAY_BE_ZERO:
                 continue
             if not is_number or not value > 0:
                 raise LocalProtocolError(f"{field.name} must be a positive number: {value!r}")
-            if field.type == "int" and not isinstance(value, int):
+            if field.type in ("int", "int | None") and not isinstance(value, int):
                 raise LocalProtocolError(f"{field.name} must be a whole number: {value!r}")
         if self.outbound_queue_bytes < self.max_rpc_bytes:
             raise LocalProtocolError(
                 "need max_rpc_bytes <= outbound_queue_bytes, or the largest RPCs can never leave: "
                 f"{self.max_rpc_bytes}, {self.outbound_queue_bytes}"
             )
+        above, to = self.trim_marks()
+        if not to <= above <= self.max_connections:
+            raise LocalProtocolError(
+                "need trim_to <= trim_above <= max_connections: "
+                f"{to}, {above}, {self.max_connections}"
+            )
+
+    def trim_marks(self) -> tuple[int, int]:
+        """`trim_above` and `trim_to`, where they are not given what stands for them."""
+        above, to = self.trim_above, self.trim_to
+        if above is None:
+            above = max(math.ceil(self.max_connections * 7 / 8), to or 0)
+        if to is None:
+            to = min(math.ceil(self.max_connections * 3 / 4), above)
+        return above, to
+
+
+def _require_networks(name: str, value: object) -> None:
+    if not isinstance(value, tuple):
+        raise LocalProtocolError(f"{name} is a tuple of networks: {value!r}")
+    for network in value:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise LocalProtocolError(f"{name} has what is no network: {network!r}") from error

@@ -36,6 +36,7 @@ from gossipsub.snapshot import HostSnapshot, take_snapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import DialError
+from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
 from gossipsub.watching import TraceTarget
@@ -57,9 +58,10 @@ class Host:
     `bootstrap` peers are dialled and kept connected. `direct_peers` are so, too, and get every
     message of their topics outside of the mesh, whatever their score: for nodes whose operators
     trust each other, which each name the other. `discovery` finds peers of topics that have too
-    few. `network` stands in for TCP. `trace` is a file for events in go's format (`.json` or
-    `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what `gossipsub
-    replay` replays. Both are overwritten; OSError on opening where they cannot be.
+    few. `network` stands in for TCP; `gate` has a say in every connection. `trace` is a file for
+    events in go's format (`.json` or `.pb`), or a function that takes each `TraceEvent`; `record`
+    is a file for what `gossipsub replay` replays. Both are overwritten; OSError on opening where
+    they cannot be.
     Wrong values raise ValueError here (LocalProtocolError is one), before anything is opened.
     """
 
@@ -76,6 +78,7 @@ class Host:
         agent_version: str = AGENT_VERSION,
         rng: random.Random | None = None,
         network: Network | None = None,
+        gate: ConnectionGate | None = None,
         trace: TraceTarget | None = None,
         record: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class Host:
             agent_version=agent_version,
             rng=rng,
             network=network,
+            gate=gate,
             trace=trace,
             record=record,
         )
@@ -154,10 +158,10 @@ class Host:
         """Dial a peer, unless it is connected already; returns its id.
 
         AddressError for a bad address; DialError when nobody answers in time, when it is not the
-        peer the address names, or when a limit is reached.
+        peer the address names, when a limit is reached, or when the gate forbids it.
         """
         node = self._running()
-        return await node.connections.dial(Address.parse(address))
+        return await node.connections.dial(Address.parse(address), asked=True)
 
     async def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""
@@ -188,6 +192,20 @@ class Host:
         peer = peer_id_of(peer)
         node.dialing.remove_direct(peer)
         node.pubsub.remove_direct_peer(peer)
+
+    def protect(self, peer: PeerId | str, tag: str = "application") -> None:
+        """Never close the peer's connections to make room for others, and let it in whatever the
+        limits (but `max_connections_per_peer`) say, now and when it comes back. Tags let parts of
+        an application protect a peer for reasons of their own.
+
+        Direct and bootstrap peers are so without it, and mesh peers stay while they are in a mesh.
+        LocalProtocolError for what is no peer id.
+        """
+        self._running().protection.protect(peer_id_of(peer), tag)
+
+    def unprotect(self, peer: PeerId | str, tag: str = "application") -> bool:
+        """Take a tag back, harmless where the peer has none; True where others protect it still."""
+        return self._running().protection.unprotect(peer_id_of(peer), tag)
 
     def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""

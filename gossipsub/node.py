@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
@@ -15,6 +16,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.peer_events import PeerEventKind, PeerWatch
 from gossipsub.peer_info import PeerInfo
 from gossipsub.pubsub.driver import PubSub
+from gossipsub.pubsub.standings import standings
 from gossipsub.router.effects import TopicPeer
 from gossipsub.settings import HostSettings
 from gossipsub.statistics import HostStatistics
@@ -26,7 +28,9 @@ from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.identify_service import IdentifyService, PeerDetails
 from gossipsub.transport.network import NetworkListener
 from gossipsub.transport.ping_service import PingService
+from gossipsub.transport.protection import BOOTSTRAP
 from gossipsub.transport.reachability import has_public_address
+from gossipsub.transport.upgrader import Upgrader
 from gossipsub.wire.identify import Identify
 from gossipsub.wire.multistream import ProtocolTable
 
@@ -60,17 +64,11 @@ class Node:
             topic_peer=self._topic_peer_changed,
             watching=settings.watching,
         )
-        self.connections = Connections(
-            settings.key,
-            config=settings.config,
-            network=settings.network,
-            timers=self.timers,
-            protocols=self._protocols,
-            flush=self.pubsub.flush,
-            opened=self._connection_opened,
-            closed=self._connection_closed,
-            is_blocked=self.pubsub.is_blocked,
-        )
+        self.connections = self._make_connections()
+        self.protection = self.connections.admission.protection
+        for address in settings.bootstrap:
+            if address.peer is not None:
+                self.protection.protect(address.peer, BOOTSTRAP)
         self.dialing = Dialing(self.connections, config=settings.config, rng=settings.rng)
         self.dialing.add_direct(settings.direct)
         if settings.discovery is not None:
@@ -121,20 +119,45 @@ class Node:
 
     def peer_infos(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
-        return tuple(self._info(found[0]) for found in self.connections.by_peer.values())
+        return tuple(self._info(found) for found in self.connections.by_peer.values())
 
     def peer_info(self, peer: bytes) -> PeerInfo | None:
         """None where it is not connected."""
         connections = self.connections.by_peer.get(peer)
-        return self._info(connections[0]) if connections else None
+        return self._info(connections) if connections else None
 
     def statistics(self) -> HostStatistics:
         """What has happened since the start, in numbers."""
         return self.pubsub.statistics(
-            connections=len(self.connections), dials_dropped=self.dialing.dropped
+            connections=len(self.connections),
+            refused=dict(self.connections.admission.refused),
+            trimmed=self.connections.admission.trimming.trimmed,
+            dials_dropped=self.dialing.dropped,
         )
 
     # -- what the parts tell each other ----------------------------------------------------
+
+    def _make_connections(self) -> Connections:
+        settings = self.settings
+        return Connections(
+            settings.me,
+            config=settings.config,
+            network=settings.network,
+            timers=self.timers,
+            upgrader=Upgrader(
+                settings.key,
+                config=settings.config,
+                timers=self.timers,
+                protocols=self._protocols,
+                flush=self.pubsub.flush,
+            ),
+            gate=settings.gate,
+            opened=self._connection_opened,
+            closed=self._connection_closed,
+            is_blocked=self.pubsub.is_blocked,
+            is_direct=self.pubsub.router.is_direct,
+            standings=lambda peers: standings(self.pubsub.router, peers, now=self.timers.now()),
+        )
 
     async def _bind(self, address: Address) -> list[NetworkListener]:
         try:
@@ -186,9 +209,11 @@ class Node:
             connection, listening=self.listening, protocols=self._protocols.protocols()
         )
 
-    def _info(self, connection: Connection) -> PeerInfo:
+    def _info(self, connections: Sequence[Connection]) -> PeerInfo:
+        connection = connections[0]
         details = self._details.get(connection.peer)
         address = connection.remote_address
+        ends = [str(each.remote_address) for each in connections if each.remote_address]
         return PeerInfo(
             peer=connection.peer,
             address=None if address is None else str(address),
@@ -197,4 +222,8 @@ class Node:
             protocols=() if details is None else details.protocols,
             topics=tuple(self.pubsub.router.topics_of(connection.peer)),
             pubsub_protocol=self.pubsub.protocol_of(connection.peer),
+            connections=len(connections),
+            addresses=tuple(ends),
+            connected_for=self.timers.now() - connection.opened_at,
+            round_trip=connection.round_trip,
         )

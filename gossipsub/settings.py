@@ -14,6 +14,7 @@ from gossipsub.pubsub.discovery import Discovery
 from gossipsub.pubsub.lax_signing import warn_of_lax_signing
 from gossipsub.router.params import GossipParams
 from gossipsub.transport.address import AddressError
+from gossipsub.transport.gate import ConnectionGate, require_gate
 from gossipsub.transport.introduction import Introduction
 from gossipsub.transport.network import Network, TcpNetwork
 from gossipsub.watching import TraceTarget, Watching
@@ -35,6 +36,7 @@ class HostSettings:
         agent_version: str,
         rng: random.Random | None,
         network: Network | None,
+        gate: ConnectionGate | None,
         trace: TraceTarget | None,
         record: str | os.PathLike[str] | None,
     ) -> None:
@@ -56,6 +58,9 @@ class HostSettings:
         self.config = config or HostConfig()
         self.discovery = discovery
         self.network = network or TcpNetwork()
+        if gate is not None:
+            require_gate(gate)
+        self.gate = gate
         self.rng = rng or random.Random(secrets.randbits(64))
         self.introduction = Introduction(self.key, agent_version, self.params.protocols)
         self.watching = Watching(

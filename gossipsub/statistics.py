@@ -23,6 +23,11 @@ class HostStatistics:
     rejections: Mapping[str, int]
     """Messages not delivered for another reason, by go's names for the reasons."""
     connections: int
+    connections_refused: Mapping[str, int]
+    """Connections refused, by reason: `total`, `per ip` and `per peer` for the limits, `handshake`
+    for those that gave way to others before it was done, `gate`, `blocked`, and `self`."""
+    connections_trimmed: int
+    """Connections closed to make room for others."""
     dials_dropped: int
     """Peers named in peer exchange, or found by discovery, that were not dialled, because too many
     waited."""

@@ -57,6 +57,7 @@ CATCHES_ALL = {
     "gossipsub/chorus/handlers.py": "the user's handlers",
     "gossipsub/transport/connection.py": "the task that isolates one peer",
     "gossipsub/transport/connections.py": "the task that isolates one handshake",
+    "gossipsub/transport/gate.py": "the user's connection gate",
     "gossipsub/pubsub/discovery.py": "the user's discovery",
     "gossipsub/pubsub/subscription.py": "the user's message filters",
     "gossipsub/recording/recorder.py": "whatever a router raises, to record it",

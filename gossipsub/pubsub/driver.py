@@ -119,7 +119,7 @@ class PubSub:
         peer = self.peers.get(connection.peer)
         if peer is None:
             peer = self.peers[connection.peer] = PubsubPeer(self, connection.peer)
-        peer.connections.append(connection)
+        peer.connection_opened(connection)
 
     def connection_closed(self, connection: Connection) -> None:
         peer = self.peers[connection.peer]
@@ -253,7 +253,9 @@ class PubSub:
         snapshots = self.router.score_snapshots()
         return {PeerId(peer): snapshot for peer, snapshot in snapshots.items()}
 
-    def statistics(self, *, connections: int, dials_dropped: int) -> HostStatistics:
+    def statistics(
+        self, *, connections: int, refused: dict[str, int], trimmed: int, dials_dropped: int
+    ) -> HostStatistics:
         counts = self.router.undelivered()
         validation = self.overload.totals()
         return HostStatistics(
@@ -266,6 +268,8 @@ class PubSub:
             duplicates=counts.pop("duplicate", 0),
             rejections=counts,
             connections=connections,
+            connections_refused=refused,
+            connections_trimmed=trimmed,
             dials_dropped=dials_dropped,
             validation_waiting=len(self.pipeline.queue),
             validation_queue_full=validation.queue_full,

@@ -44,6 +44,7 @@ class PubsubPeer:
         self.outbound: PubsubOutbound | None = None
         self.inbound: PubsubInbound | None = None
         self.is_registered = False
+        self._told_ips: list[str] = []
         self.signed_record: bytes | None = None
         """Its addresses, signed by it, to be handed on in peer exchange."""
         self._inbound_protocol: str | None = None
@@ -55,21 +56,34 @@ class PubsubPeer:
 
     # -- connections -----------------------------------------------------------------------
 
+    def connection_opened(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        self._tell_addresses()
+
     def connection_closed(self, connection: Connection) -> None:
         self.connections.remove(connection)
         if not self.connections:
             self._stop_retrying()
             self._unregister()
-        elif self._speaks_pubsub:
+            return
+        self._tell_addresses()
+        if self._speaks_pubsub:
             self.speaks_pubsub()
 
     def is_outbound(self) -> bool:
         """We dialled at least one of the connections to the peer."""
         return any(connection.outbound for connection in self.connections)
 
-    def ip(self) -> str | None:
-        address = self.connections[0].remote_address if self.connections else None
-        return None if address is None else address.host
+    def ips(self) -> list[str]:
+        """Those of all connections (SCORE-24)."""
+        addresses = [connection.remote_address for connection in self.connections]
+        return list(dict.fromkeys(address.host for address in addresses if address is not None))
+
+    def _tell_addresses(self) -> None:
+        ips = self.ips()
+        if self.is_registered and ips != self._told_ips:
+            self._told_ips = ips
+            self.pubsub.router.set_peer_addresses(self.peer, ips)
 
     # -- the outbound stream ---------------------------------------------------------------
 
@@ -194,9 +208,12 @@ class PubsubPeer:
             router.outbound_stream_reopened(self.peer, protocol=protocol, now=now)
         else:
             self.is_registered = True
+            ip = next(iter(self.ips()), None)
             router.peer_connected(
-                self.peer, protocol=protocol, outbound=self.is_outbound(), ip=self.ip(), now=now
+                self.peer, protocol=protocol, outbound=self.is_outbound(), ip=ip, now=now
             )
+            self._told_ips = [] if ip is None else [ip]
+            self._tell_addresses()
             router.peer_record(self.peer, self.signed_record)
         if self.inbound is not None and self.inbound.held:
             self.inbound.resume()

@@ -103,6 +103,7 @@ class Address:
 
     @property
     def family(self) -> Family:
+        """Which kind of socket leads there."""
         return _FAMILIES[self.protocol]
 
     def is_wildcard(self) -> bool:
@@ -110,9 +111,11 @@ class Address:
         return self.host in ("0.0.0.0", "::")
 
     def with_peer(self, peer: PeerId | None) -> Address:
+        """The same place, with who must be there."""
         return replace(self, peer=peer)
 
     def with_host(self, host: str) -> Address:
+        """The same port and peer at another host, of the same protocol."""
         return replace(self, host=host)
 
     def encode(self) -> bytes:

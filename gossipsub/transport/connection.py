@@ -76,6 +76,9 @@ class Connection:
         self.outbound = outbound
         self.remote_address = remote_address
         self.local_address = local_address
+        self.opened_at = timers.now()
+        self.round_trip: float | None = None
+        """Seconds, as last measured by a ping; None before the first."""
         self.protocols = protocols
         self.config = config
         self.timers = timers
@@ -99,6 +102,7 @@ class Connection:
         self._receipts_overdue = False
         self._keepalive: Timer | None = None
         self._ping_value = 0
+        self._pinged_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -286,6 +290,7 @@ class Connection:
                 if stream_id in self.streams:
                     self.wake_writer(self.streams[stream_id])
             case PingAnswered():
+                self.round_trip = self.timers.now() - self._pinged_at
                 self._expect_life()
             case GoneAway(code=code):
                 self.abort(f"the peer said goodbye: code {code:#x}")
@@ -326,6 +331,7 @@ class Connection:
 
     def _ping(self) -> None:
         self._ping_value = (self._ping_value + 1) & 0xFFFFFFFF
+        self._pinged_at = self.timers.now()
         self.session.ping(self._ping_value)
         self.wake_writer()
         self._keepalive = self.timers.after(

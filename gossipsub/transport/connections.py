@@ -1,26 +1,30 @@
-"""The connections of a host: dialling, accepting, limits, duplicates, the way to each peer."""
+"""The connections of a host: dialling, accepting, the way to each peer."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+from anyio.abc import ByteStream, TaskGroup
 
 from gossipsub.config import HostConfig
-from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.timers import Timers
 from gossipsub.transport.address import Address
-from gossipsub.transport.connection import Connection, HandlerFactory
+from gossipsub.transport.admission import Admission
+from gossipsub.transport.connection import Connection
+from gossipsub.transport.dials import Dials
+from gossipsub.transport.gate import ConnectionGate
+from gossipsub.transport.ip_limits import Handshakes
 from gossipsub.transport.network import Network, NetworkListener
-from gossipsub.transport.upgrade import upgrade
+from gossipsub.transport.surplus import Surplus
+from gossipsub.transport.trimming import Standing
+from gossipsub.transport.upgrader import Upgrader, remote_address
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
-from gossipsub.wire.multistream import ProtocolTable
-from gossipsub.wire.yamux import YamuxLimits
 
 logger = logging.getLogger("gossipsub.connections")
 
@@ -39,35 +43,42 @@ class DialError(GossipSubError):
 
 
 class Connections:
-    """All connections of a host, at most `max_connections`, `max_connections_per_peer` each."""
+    """All connections of a host. `admission` says who may have one."""
 
     def __init__(
         self,
-        key: PrivateKey,
+        me: PeerId,
         *,
         config: HostConfig,
         network: Network,
         timers: Timers,
-        protocols: ProtocolTable[HandlerFactory],
-        flush: Callable[[], None],
+        upgrader: Upgrader,
+        gate: ConnectionGate | None,
         opened: Callable[[Connection], None],
         closed: Callable[[Connection], None],
         is_blocked: Callable[[bytes], bool],
+        is_direct: Callable[[bytes], bool],
+        standings: Callable[[Iterable[bytes]], Mapping[bytes, Standing]],
     ) -> None:
         self.by_peer: dict[bytes, list[Connection]] = {}
-        self._key = key
-        self._me = key.peer_id()
+        self.admission = Admission(
+            self.by_peer,
+            me=me,
+            config=config,
+            timers=timers,
+            gate=gate,
+            is_blocked=is_blocked,
+            is_direct=is_direct,
+            standings=standings,
+        )
         self._config = config
         self._network = network
-        self._timers = timers
-        self._protocols = protocols
-        self._flush = flush
+        self._upgrader = upgrader
         self._opened = opened
         self._closed = closed
-        self._is_blocked = is_blocked
-        self._limits = YamuxLimits(max_inbound_streams=config.max_inbound_streams)
-        self._dials: dict[anyio.CancelScope, None] = {}
-        self._upgrading = 0
+        self._dials = Dials()
+        self._handshakes = Handshakes(config)
+        self._surplus = Surplus(self.by_peer, me=me, config=config, timers=timers)
         self._total = 0
         self._is_closing = False
         self.tasks: TaskGroup | None = None
@@ -81,32 +92,27 @@ class Connections:
 
     # -- outbound --------------------------------------------------------------------------
 
-    async def dial(self, address: Address) -> PeerId:
-        """The peer's id once a connection to it stands; an existing one will do.
+    async def dial(self, address: Address, *, asked: bool = False) -> PeerId:
+        """The peer's id once a connection to it stands; an existing one will do, and so will a
+        dial to the address that is under way. A peer that was closed to make room is left alone
+        for a while, unless it is protected or the application has `asked` for it.
 
-        DialError: nobody there, not in time, another peer, no common protocols, or the host
-        closes.
+        DialError: nobody there, not in time, another peer, no common protocols, the gate or a
+        limit forbids it, or the host closes.
         """
-        with anyio.CancelScope() as scope:
-            self._dials[scope] = None
-            try:
-                return await self._dial(address)
-            finally:
-                del self._dials[scope]
-        raise DialError(f"{address}: the host is closing")
+        peer = await self._dials.share(address, partial(self._dial, address, asked=asked))
+        if peer is None:
+            raise DialError(f"{address}: the host is closing")
+        return peer
 
-    async def _dial(self, address: Address) -> PeerId:
+    async def _dial(self, address: Address, *, asked: bool) -> PeerId:
         if self._is_closing:
             raise DialError(f"{address}: the host is closing")
-        if address.peer is not None:
-            if address.peer == self._me:
-                raise DialError(f"{address} is this host itself")
-            if self._is_blocked(address.peer):
-                raise DialError(f"{address}: the peer is blocked")
-            if self.get(address.peer) is not None:
-                return address.peer
-        if self._total >= self._config.max_connections:
-            raise DialError(f"{self._total} connections are open, the limit")
+        if address.peer is not None and self.get(address.peer) is not None:
+            return address.peer
+        refusal = self.admission.refuses_dial(address, asked=asked)
+        if refusal is not None:
+            raise DialError(f"{address}: {refusal}")
         try:
             with anyio.fail_after(self._config.dial_timeout):
                 socket = await self._network.connect(address)
@@ -114,11 +120,21 @@ class Connections:
             raise DialError(f"{address}: no answer in time") from error
         except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
             raise DialError(f"{address}: {_describe(error)}") from error
+        if not self._is_where_allowed(socket, address):
+            await anyio.aclose_forcefully(socket)
+            raise DialError(f"{address}: the gate refuses it")
         return await self._upgrade_dialled(socket, address)
+
+    def _is_where_allowed(self, socket: ByteStream, address: Address) -> bool:
+        """The gate has allowed the address; a name may have led to one that it does not."""
+        where = remote_address(socket)
+        if where is None or where.host == address.host:
+            return True
+        return self.admission.allows_dial(where.with_peer(address.peer))
 
     async def _upgrade_dialled(self, socket: ByteStream, address: Address) -> PeerId:
         try:
-            connection = await self._upgrade(socket, outbound=True, expected=address.peer)
+            connection = await self._upgrader.upgrade(socket, outbound=True, expected=address.peer)
         except TimeoutError as error:
             raise DialError(f"{address}: the handshake took too long") from error
         except RemoteProtocolError as error:
@@ -132,6 +148,7 @@ class Connections:
         if self.tasks is None:
             raise LocalProtocolError("the host is not running")
         self.tasks.start_soon(self._serve, connection)
+        self._dials.reached(connection.peer, address)
         return connection.peer
 
     # -- inbound ---------------------------------------------------------------------------
@@ -156,20 +173,13 @@ class Connections:
 
     async def accept(self, socket: ByteStream) -> None:
         """Serve an inbound connection until it ends; run in a task of its own."""
-        if self._upgrading >= self._config.max_pending_upgrades or self._is_closing:
+        address = remote_address(socket)
+        if self._is_closing or not self.admission.allows_accept(address):
             await anyio.aclose_forcefully(socket)
             return
-        self._upgrading += 1
-        try:
-            connection = await self._upgrade(socket, outbound=False, expected=None)
-        except (RemoteProtocolError, TimeoutError, *STREAM_ERRORS) as error:
-            logger.debug("inbound handshake failed error=%s", error)
+        connection = await self._upgrade_accepted(socket, address)
+        if connection is None:
             return
-        except Exception:
-            logger.exception("a bug ended an inbound handshake")
-            return
-        finally:
-            self._upgrading -= 1
         refusal = self._admit(connection)
         if refusal is not None:
             logger.debug("refused peer=%s reason=%s", connection.peer.short(), refusal)
@@ -177,53 +187,37 @@ class Connections:
             return
         await self._serve(connection)
 
-    # -- both ------------------------------------------------------------------------------
+    async def _upgrade_accepted(
+        self, socket: ByteStream, address: Address | None
+    ) -> Connection | None:
+        with anyio.CancelScope() as scope:
+            place = self._handshakes.enter(address, scope.cancel)
+            try:
+                return await self._upgrader.upgrade(socket, outbound=False, expected=None)
+            except (RemoteProtocolError, TimeoutError, *STREAM_ERRORS) as error:
+                logger.debug("inbound handshake failed error=%s", error)
+            except Exception:
+                logger.exception("a bug ended an inbound handshake")
+            finally:
+                self._handshakes.leave(place)
+        if scope.cancelled_caught:
+            self.admission.count("handshake")
+            logger.debug("an inbound handshake gave way to another address=%s", address)
+        return None
 
-    async def _upgrade(
-        self, socket: ByteStream, *, outbound: bool, expected: PeerId | None
-    ) -> Connection:
-        try:
-            with anyio.fail_after(self._config.upgrade_timeout):
-                upgraded = await upgrade(
-                    socket,
-                    self._key,
-                    outbound=outbound,
-                    expected_peer=expected,
-                    limits=self._limits,
-                )
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(socket)
-            raise
-        return Connection(
-            socket,
-            upgraded.noise,
-            upgraded.session,
-            public_key=upgraded.public_key,
-            outbound=outbound,
-            remote_address=_end(socket, SocketAttribute.remote_address),
-            local_address=_end(socket, SocketAttribute.local_address),
-            protocols=self._protocols,
-            config=self._config,
-            timers=self._timers,
-            flush=self._flush,
-        )
+    # -- both ------------------------------------------------------------------------------
 
     def _admit(self, connection: Connection) -> str | None:
         """Register it, or say why not. Simultaneous dials may leave two: both are kept."""
         if self._is_closing:
             return "the host is closing"
-        if connection.peer == self._me:
-            return "it leads to this host itself"
-        if self._is_blocked(connection.peer):
-            return "the peer is blocked"
-        if self._total >= self._config.max_connections:
-            return f"{self._total} connections are open, the limit"
-        connections = self.by_peer.setdefault(connection.peer, [])
-        if len(connections) >= self._config.max_connections_per_peer:
-            return f"{len(connections)} connections to the peer are open, the limit"
-        connections.append(connection)
+        refusal = self.admission.refuses(connection)
+        if refusal is not None:
+            return refusal
+        self.by_peer.setdefault(connection.peer, []).append(connection)
         self._total += 1
+        self.admission.opened(connection)
+        self._surplus.opened(connection.peer)
         self._opened(connection)
         return None
 
@@ -244,6 +238,8 @@ class Connections:
         connections.remove(connection)
         if not connections:
             del self.by_peer[connection.peer]
+        self.admission.closed(connection)
+        self._surplus.closed(connection.peer)
         self._closed(connection)
         logger.info(
             "disconnected peer=%s reason=%s", connection.peer.short(), connection.end_reason
@@ -257,22 +253,10 @@ class Connections:
     def close_all(self) -> None:
         """Say goodbye on every connection; no new ones are admitted, dials end."""
         self._is_closing = True
-        for scope in self._dials:
-            scope.cancel()
+        self._dials.cancel_all()
         for connections in list(self.by_peer.values()):
             for connection in list(connections):
                 connection.close("the host closes")
-
-
-def _end(socket: ByteStream, attribute: object) -> Address | None:
-    """The address of one end; None on transports that have none."""
-    try:
-        name = socket.extra(attribute, None)
-    except OSError:  # it has ended already
-        return None
-    if not isinstance(name, tuple):
-        return None
-    return Address.of_socket(name[0], name[1])
 
 
 def _describe(error: Exception) -> str:

@@ -45,7 +45,8 @@ class PingService:
         try:
             with anyio.fail_after(timeout):
                 connection.open_stream([PROTOCOL], ask.start, ask.fail)
-                return await ask.result()
+                connection.round_trip = await ask.result()
+                return connection.round_trip
         except TimeoutError as error:
             raise PingFailed(f"no answer within {timeout} s") from error
         finally:

@@ -15,13 +15,15 @@ COUNTS = [
 ]
 SECONDS = [field.name for field in fields(HostConfig) if field.type == "float"]
 OPTIONS = [field.name for field in fields(HostConfig) if field.type == "float | None"]
+OPTIONAL_COUNTS = [field.name for field in fields(HostConfig) if field.type == "int | None"]
+NETWORKS = [field.name for field in fields(HostConfig) if field.type == "tuple[str, ...]"]
 
 
 SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
 
 
-def test_every_field_is_a_count_a_time_a_switch_or_a_limit_that_may_be_absent():
-    kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, OPTIONS]
+def test_every_field_is_a_count_a_time_a_switch_a_list_of_networks_or_may_be_absent():
+    kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, OPTIONS, OPTIONAL_COUNTS, NETWORKS]
     assert sum(len(names) for names in kinds) == len(fields(HostConfig))
     HostConfig()
 
@@ -41,6 +43,57 @@ def test_a_limit_that_may_be_absent_is_positive_where_it_is_given(name):
 def test_whatever_is_wrong_in_the_settings_of_a_host_is_a_value_error(wrong):
     with pytest.raises(ValueError):  # noqa: PT011
         wrong()
+
+
+@pytest.mark.parametrize("name", OPTIONAL_COUNTS)
+def test_a_count_that_may_be_absent_is_positive_and_whole_where_it_is_given(name):
+    assert getattr(HostConfig(**{name: None}), name) is None
+    for value, complaint in ((0, "a positive number: 0"), (1.5, "a whole number: 1.5")):
+        with pytest.raises(LocalProtocolError) as refused:
+            HostConfig(**{name: value})
+        assert str(refused.value) == f"{name} must be {complaint}"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_are_given_as_a_tuple_of_texts(name):
+    given = ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
+    assert getattr(HostConfig(**{name: given}), name) == given
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: "10.0.0.0/8"})
+    assert str(refused.value) == f"{name} is a tuple of networks: '10.0.0.0/8'"
+    for wrong in ("10.0.0.1/8", "example.org", None):
+        with pytest.raises(LocalProtocolError) as refused:
+            HostConfig(**{name: (wrong,)})
+        assert str(refused.value) == f"{name} has what is no network: {wrong!r}"
+
+
+@pytest.mark.parametrize(
+    ("given", "marks"),
+    [
+        ({}, (896, 768)),
+        ({"max_connections": 3}, (3, 3)),
+        ({"max_connections": 100, "trim_above": 20}, (20, 20)),
+        ({"max_connections": 100, "trim_to": 95}, (95, 95)),
+        ({"max_connections": 100, "trim_above": 50, "trim_to": 10}, (50, 10)),
+    ],
+)
+def test_the_marks_of_trimming_follow_the_limit_and_each_other(given, marks):
+    assert HostConfig(**given).trim_marks() == marks
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"trim_above": 10, "trim_to": 11}, "11, 10, 1024"),
+        ({"trim_above": 11, "max_connections": 10}, "8, 11, 10"),
+        ({"trim_to": 11, "max_connections": 10}, "11, 11, 10"),
+    ],
+)
+def test_the_marks_of_trimming_are_in_order(given, told):
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**given)
+    order = "need trim_to <= trim_above <= max_connections: "
+    assert str(refused.value) == order + told
 
 
 @pytest.mark.parametrize("name", SWITCHES)
