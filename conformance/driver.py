@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -288,6 +290,12 @@ class PeerProcess:
                     return answer
                 await anyio.sleep(_POLL_SECONDS)
         raise self._timed_out(f"gave no such answer to {name} in {timeout:g} s; last: {answer}")
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the peer's process a signal; harmless where it has ended."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
     def events(self, kind: str) -> list[Event]:
         """Take all events of a kind that came so far out of the buffer, oldest first."""

@@ -51,6 +51,7 @@ async def _run(options: PeerOptions) -> None:
         params=options.params,
         config=options.config,
         direct_peers=options.direct,
+        bootstrap=options.bootstrap,
     )
     writer = LineWriter(STDOUT)
     failure: DriverFailed | None = None

@@ -85,6 +85,8 @@ class PeerOptions:
     config: HostConfig
     direct: tuple[str, ...]
     """Addresses of direct peers."""
+    bootstrap: tuple[str, ...]
+    """Addresses of peers that are dialled, and again whenever they are lost."""
     quiet: bool
     app_scores: AppScores | None
     """None: peers are not scored."""
@@ -110,6 +112,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--sign", choices=["strict", "none", "lax", "author"], default="strict")
     parser.add_argument("--no-sign", action="store_const", const="none", dest="sign")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--bootstrap", type=_peer_address, action="append", default=[])
     parser.add_argument("--partial", choices=["off", "support", "request"], default="off")
     parser.add_argument("--test-extension", action="store_true")
     flags = parser.parse_args(list(arguments))
@@ -122,6 +125,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         listen=_address(flags.listen),
         key=flags.seed or PrivateKey.generate(),
         quiet=flags.quiet,
+        bootstrap=tuple(flags.bootstrap),
         **_read_params(flags, scoring),
         app_scores=None if scoring is None else scoring.app_scores,
         partial=None if flags.partial == "off" else PartialMode(flags.partial),
@@ -154,6 +158,13 @@ def _address(text: str) -> str:
     except AddressError as error:
         raise OptionError(f"--listen: {error}") from error
     return text
+
+
+def _peer_address(text: str) -> str:
+    try:
+        return _peer_addresses([text])[0]
+    except (ValueError, AddressError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _peer_addresses(value: Any) -> tuple[str, ...]:

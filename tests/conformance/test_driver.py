@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -151,6 +152,20 @@ async def test_a_peer_that_hangs_is_killed_within_its_deadline() -> None:
     assert anyio.current_time() - left < 2
     assert peer.killed
     assert not is_alive(pid)
+
+
+async def test_a_signal_reaches_the_process_and_none_that_has_ended() -> None:
+    async with fake_peer() as peer:
+        peer.send_signal(signal.SIGSTOP)
+        with pytest.raises(PeerTimeout):
+            await peer.command("echo", timeout=0.2)
+        peer.send_signal(signal.SIGCONT)
+        await peer.command("echo")
+        peer.send_signal(signal.SIGKILL)
+        with pytest.raises(PeerFailed) as caught:
+            await peer.wait_event("message")
+        assert caught.value.exit_status == -signal.SIGKILL
+        peer.send_signal(signal.SIGKILL)
 
 
 async def test_a_peer_that_never_gets_ready_is_killed() -> None:

@@ -142,6 +142,8 @@ async def test_a_floodsub_peer_knows_no_mesh_parameters_and_has_no_mesh(target: 
         (["--seed", str(2**64)], "is not a number from 0 to 2^64-1"),
         (["--listen", "127.0.0.1:0"], "--listen: an address is a text that begins with '/'"),
         (["--listen", "/ip4/127.0.0.1/udp/1"], "--listen: need /ip4|ip6|dns…"),
+        (["--bootstrap", "nowhere"], "argument --bootstrap: an address is a text that begins"),
+        (["--bootstrap", "/ip4/127.0.0.1/tcp/1"], "argument --bootstrap: must end in /p2p/PEER"),
         (["--params", "[]"], "argument --params: not a JSON object"),
         (["--params", "{"], "argument --params: not JSON: "),
         (["--params", "[" * 100_000], "argument --params: not JSON: "),
@@ -186,6 +188,16 @@ async def test_what_one_peer_refuses_the_other_refuses(target: str, arguments: l
             pytest.fail("the block ran")
     assert caught.value.exit_status == 2
     assert peer.stderr.count("\n") == 1
+
+
+async def test_a_bootstrap_peer_is_dialled_and_again_when_it_is_lost() -> None:
+    async with start_peer("python") as first:
+        arguments = ["--bootstrap", first.addresses[0]]
+        async with start_peer("python", arguments=arguments) as second:
+            for _ in range(2):
+                came = await first.wait_event("peer_connected")
+                assert came["peer"] == second.peer_id
+                await first.command("disconnect", peer=second.peer_id)
 
 
 async def test_a_port_that_is_taken_ends_the_peer_with_status_1() -> None:
