@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -22,6 +23,16 @@ def environment(*packages: str) -> dict[str, str]:
 def spread(samples: Sequence[float]) -> dict[str, float]:
     """Of repeated measurements of one thing: the least is the least disturbed."""
     return {"min": min(samples), "median": median(samples), "max": max(samples)}
+
+
+def percentiles(samples: Sequence[float]) -> dict[str, float] | None:
+    """Median, 99th percentile and maximum, to the millisecond."""
+    if not samples:
+        return None
+    ordered = sorted(samples)
+    p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
+    found = {"median": median(ordered), "p99": p99, "max": ordered[-1]}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def _processor() -> str:

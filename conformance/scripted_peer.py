@@ -412,11 +412,16 @@ async def play(wire: Wire, key: PrivateKey, *, client: bool) -> AsyncIterator[Sc
 
 @asynccontextmanager
 async def dial(
-    address: str, *, seed: int = 1, muxers: tuple[str, ...] = (YAMUX,)
+    address: str,
+    *,
+    seed: int = 1,
+    muxers: tuple[str, ...] = (YAMUX,),
+    local_host: str | None = None,
 ) -> AsyncIterator[ScriptedPeer]:
-    """Connect to a multiaddr, up to yamux. Leaving closes the connection without a GoAway."""
+    """Connect to a multiaddr, up to yamux, from an address of ours if one is given. Leaving closes
+    the connection without a GoAway."""
     key = key_of_seed(seed)
-    async with reach(address) as wire:
+    async with reach(address, local_host=local_host) as wire:
         await wire.upgrade(key, initiator=True, muxers=muxers)
         async with play(wire, key, client=True) as peer:
             yield peer

@@ -366,10 +366,12 @@ class Wire(Negotiating):
 
 
 @asynccontextmanager
-async def reach(address: str, *, timeout: float = PATIENCE) -> AsyncIterator[Wire]:
-    """A bare TCP connection to a multiaddr."""
+async def reach(
+    address: str, *, local_host: str | None = None, timeout: float = PATIENCE
+) -> AsyncIterator[Wire]:
+    """A bare TCP connection to a multiaddr, from an address of ours if one is given."""
     with deadline(timeout, f"connection to {address}"):
-        socket = await anyio.connect_tcp(*host_and_port(address))
+        socket = await anyio.connect_tcp(*host_and_port(address), local_host=local_host)
     wire = Wire(socket)
     try:
         yield wire
