@@ -101,6 +101,8 @@ class Chaos:
             first_key=self._next_key,
         )
         self._next_key += flags.nodes
+        self._joined_at = math.inf
+        """When all survivors were first seen in one mesh, however few peers each had."""
         self._counts = dict.fromkeys(("killed", "stopped", "same_key", "other_key"), 0)
 
     async def run(self) -> dict[str, Any]:
@@ -117,10 +119,13 @@ class Chaos:
                 during.cancel_scope.cancel()  # among others those who wait to be restarted
             self._end_chaos()
             await self._everybody_is_up()
+            ended, self._joined_at = anyio.current_time(), math.inf
             second = await self._recovered()
+            joined = round(self._joined_at - ended, 1)
             final = await self._final_messages()
             told = await self._told_by_survivors()
             tasks.cancel_scope.cancel()
+        told["joined_after_s"] = joined if joined < math.inf else None
         return self._report(load, first, second, final, told)
 
     # -- what happens to the network -------------------------------------------------------
@@ -211,8 +216,11 @@ class Chaos:
             edges[node.peer_id] = mesh
             if len(mesh) < min(D_LOW, known) or not mesh:
                 faults.append(f"node {node.number} has {len(mesh)} mesh peers of {known} it knows")
-        if not faults and len(reached := _reached(edges)) < len(edges):
+        reached = _reached(edges)
+        if len(reached) < len(self._survivors):
             faults.append(f"the mesh falls apart: {len(reached)} of {len(edges)} are joined")
+        else:
+            self._joined_at = min(self._joined_at, anyio.current_time())
         return faults
 
     async def _mesh_and_peers(self, node: Node) -> tuple[list[str], int]:
@@ -285,9 +293,10 @@ class Chaos:
             "kill_interval_s": self._flags.kill_interval,
             **self._counts,
             **figures,
-            **told,
             "first_mesh_s": first,
+            "joined_after_s": told.pop("joined_after_s"),
             "recovered_after_s": second,
+            **told,
             "last_deliveries": final,
             "failures": failures,
         }

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gossipsub.benchmarks.chaos import main
+from gossipsub.benchmarks import chaos
+from gossipsub.benchmarks.chaos_network import Node, plan_network
 
 SMALL = [
     *("--seconds", "7", "--nodes", "5", "--go", "1", "--bootstraps", "2"),
@@ -22,7 +24,7 @@ SMALL = [
 def test_survivors_of_killed_and_stopped_processes_are_one_mesh_again(
     go_peer_available: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = main([*SMALL, "--patience", "60", "--json"])
+    status = chaos.main([*SMALL, "--patience", "60", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert (report["failures"], status) == ([], 0)
     assert report["killed"] >= 1
@@ -30,6 +32,29 @@ def test_survivors_of_killed_and_stopped_processes_are_one_mesh_again(
     assert report["last_deliveries"]["missing"] == 0
     assert report["last_deliveries"]["due"] > 0
     assert report["delivered_twice"] == 0
+
+
+def test_a_network_that_falls_apart_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def strangers(*arguments: Any, **options: Any) -> list[Node]:
+        nodes = plan_network(*arguments, **options)
+        for node in nodes:
+            node.bootstrap = ()
+        return nodes
+
+    monkeypatch.setattr(chaos, "plan_network", strangers)
+    monkeypatch.setattr(chaos, "FINAL_SECONDS", 0.5)
+    two = ["--nodes", "2", "--go", "0", "--bootstraps", "1", "--seconds", "0.1"]
+    assert chaos.main([*two, "--patience", "1", "--messages", "2", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["failures"] == [
+        "the mesh never stood before the killing",
+        "node 0 has 0 mesh peers of 0 it knows",
+        "node 1 has 0 mesh peers of 0 it knows",
+        "the mesh falls apart: 1 of 2 are joined",
+        "4 of 4 last deliveries never came",
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
