@@ -18,6 +18,7 @@ import math
 import os
 import signal
 import sys
+from collections import Counter
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -248,6 +249,7 @@ class Chaos:
     async def _told_by_survivors(self) -> dict[str, Any]:
         mesh_sizes: list[int] = []
         worst: dict[str, Any] = {"score": math.inf}
+        rejections: dict[str, Counter[str]] = {}
         duplicates = received = 0
         kinds = {node.peer_id: node.target for node in self._survivors}
         for node in self._survivors:
@@ -255,6 +257,7 @@ class Chaos:
                 continue
             mesh_sizes.append(len((await self._mesh_and_peers(node))[0]))
             stats = await node.peer.command("stats")
+            rejections.setdefault(node.target, Counter()).update(stats["rejections"])
             duplicates, received = duplicates + stats["duplicates"], received + stats["received"]
             for about, score in (await node.peer.command("scores"))["scores"].items():
                 if score["score"] < worst["score"]:
@@ -263,6 +266,7 @@ class Chaos:
             "survivors": len(mesh_sizes),
             "mesh_sizes": sorted(mesh_sizes),
             "duplicates_per_message": round(duplicates / received, 2) if received else None,
+            "rejections": rejections,
             "lowest_score": worst,
             "mesh_faults": await self._mesh_faults(),
         }

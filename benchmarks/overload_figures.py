@@ -73,6 +73,7 @@ def figures(notes: Notes) -> dict[str, Any]:
         "sent_per_s": round(sum(each["sent"] for each in notes.flooders) / seconds),
         "judged_per_s": round(judged / seconds),
         "target_cpu_share": round((during[-1]["cpu_s"] - before[-1]["cpu_s"]) / seconds, 2),
+        "target_starved_share": _starved_share(before[-1], during[-1], seconds),
         "flood_connections_lost": sum(each["lost_connections"] for each in notes.flooders),
         "timer_late_before_s": percentiles([late for r in before for late in r["late_s"]]),
         "timer_late_s": percentiles([late for r in during for late in r["late_s"]]),
@@ -127,6 +128,14 @@ def _judged(reading: dict[str, Any]) -> int:
     rejected: int = reading["rejections"].get("invalid signature", 0)
     rejected += reading["rejections"].get("validation failed", 0)
     return rejected + int(reading["delivered"])
+
+
+def _starved_share(first: dict[str, Any], last: dict[str, Any], seconds: float) -> float | None:
+    """Of the time of the flood, how much the target's event loop waited for a processor: what
+    others on the machine took is no fault of the target."""
+    if first["starved_s"] is None or last["starved_s"] is None:
+        return None
+    return round((last["starved_s"] - first["starved_s"]) / seconds, 2)
 
 
 def _since(then: dict[str, int], now: dict[str, int]) -> dict[str, int]:

@@ -114,6 +114,7 @@ class _Target:
             "event": "reading",
             "at": time.monotonic(),
             "cpu_s": time.process_time(),
+            "starved_s": starved_seconds(),
             "rss_bytes": resident_bytes(),
             "late_s": [round(seconds, 4) for seconds in late],
             "arrived": arrived,
@@ -130,6 +131,16 @@ def resident_bytes() -> int:
     """Memory this process has now; Linux."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def starved_seconds() -> float | None:
+    """How long the main thread has waited for a processor, ready to run; None where the system
+    does not tell."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

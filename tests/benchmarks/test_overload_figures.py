@@ -14,6 +14,7 @@ def reading(at: float, *, judged: int = 0, **changes: Any) -> dict[str, Any]:
         **CALM,
         "at": at,
         "cpu_s": at / 2,
+        "starved_s": at / 4,
         "rss_bytes": 50 << 20,
         "delivered": 0,
         "duplicates": 0,
@@ -55,10 +56,17 @@ def test_a_run_in_which_all_went_well_breaks_no_promise() -> None:
     rates = (told["offered_per_s"], told["sent_per_s"], told["judged_per_s"])
     assert rates == (12_000, 1000, 1000)
     assert (told["normal_after_s"], told["memory_growth_bytes"]) == (0.0, 0)
-    assert told["target_cpu_share"] == 0.55
+    assert (told["target_cpu_share"], told["target_starved_share"]) == (0.55, 0.28)
     assert told["relayed_share"] == {"go": 1.0, "python": 1.0}
     assert told["honest_share"]["quiet"]["go"]["sent"] == 10
     assert told["honest_share"]["flooded"]["python"]["share"] == 1.0
+
+
+def test_where_the_system_does_not_tell_whether_the_target_starved_neither_do_the_figures() -> None:
+    run = notes()
+    for each in run.readings:
+        each["starved_s"] = None
+    assert figures(run)["target_starved_share"] is None
 
 
 def test_a_flood_that_is_no_flood_shows_nothing() -> None:
