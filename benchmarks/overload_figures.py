@@ -133,9 +133,10 @@ def _judged(reading: dict[str, Any]) -> int:
 def _starved_share(first: dict[str, Any], last: dict[str, Any], seconds: float) -> float | None:
     """Of the time of the flood, how much the target's event loop waited for a processor: what
     others on the machine took is no fault of the target."""
-    if first["starved_s"] is None or last["starved_s"] is None:
+    start, end = first["starved_s"], last["starved_s"]
+    if start is None or end is None:
         return None
-    return round((last["starved_s"] - first["starved_s"]) / seconds, 2)
+    return round(float(end - start) / seconds, 2)
 
 
 def _since(then: dict[str, int], now: dict[str, int]) -> dict[str, int]:
