@@ -130,3 +130,21 @@ async def test_postponed_streams_leave_everybody_else_their_turns(monkeypatch):
     assert order.count(b"else") == 10
     assert b"else" in order[len(order) // 3 :]
     assert {b"a", b"b"} <= set(order)
+
+
+async def test_large_rpcs_use_up_a_turn_of_the_event_loop_and_the_next_is_fresh(monkeypatch):
+    monkeypatch.setattr(gossipsub.pubsub.holding, "TURN", 1.0)
+    setting = Setting()
+    held = setting.held
+    held.worked(0.9)
+    assert not held.is_turn_used
+    held.worked(0.2)
+    assert held.is_turn_used
+    held.postpone(setting.stream(b"a"))
+    async with setting.running():
+        assert await setting.turn() == [b"a"]
+        assert not held.is_turn_used
+        held.worked(0.9)
+        assert await setting.turn() == []
+        held.worked(0.9)
+        assert not held.is_turn_used

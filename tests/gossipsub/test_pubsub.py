@@ -208,6 +208,23 @@ async def test_a_stream_that_waited_goes_on_in_turns_and_loses_nothing(monkeypat
     assert len(turns) > 10
 
 
+async def test_a_peers_large_rpcs_wait_for_the_next_turn_where_others_used_this_one(monkeypatch):
+    postponed = []
+    postpone = HeldStreams.postpone
+    monkeypatch.setattr(gossipsub.pubsub.holding, "TURN", 0.0)
+    monkeypatch.setattr(
+        HeldStreams, "postpone", lambda held, each: postponed.append(each) or postpone(held, each)
+    )
+    async with Host() as host, dial(host.addresses[0]) as w:
+        topic = await host.join("news")
+        async with topic.subscribe() as messages:
+            await meet(w)
+            rpcs = [Rpc(publish=[Message("news", bytes(16384))]), Rpc(publish=[signed(1)])]
+            await w.pubsub_out.write(b"".join(encode_frame(encode_rpc(rpc)) for rpc in rpcs))
+            assert (await next_of(messages)).data == b"1"
+    assert len(postponed) >= 1
+
+
 @pytest.mark.rule("VAL-10")
 async def test_copies_under_validation_are_duplicates_and_the_validator_runs_once():
     asked, answer = [], anyio.Event()
