@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from socket import SocketKind
 from typing import Protocol, cast
 
@@ -11,9 +13,12 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 
 from gossipsub.transport.address import Address
+from gossipsub.transport.race import first_to_succeed
 
 NEXT_ATTEMPT = 0.25
 """Seconds a name's next address is tried after (RFC 8305): the first may lead nowhere."""
+MOST_ADDRESSES = 16
+"""Addresses of one name that are tried."""
 
 
 class NetworkListener(Protocol):
@@ -49,13 +54,16 @@ class TcpNetwork:
 
     async def connect(self, address: Address) -> ByteStream:
         infos = await anyio.getaddrinfo(
-            address.host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
+            address.socket_host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
         )
-        return await _connect_to_any([sockaddr[:2] for *_, sockaddr in infos])
+        ends = [(sockaddr[0], sockaddr[1]) for *_, sockaddr in infos]
+        if address.zone is not None:  # which the system answers as a number apart
+            ends = [(address.socket_host, address.port)]
+        return await _connect_to_any(ends)
 
     async def listen(self, address: Address) -> Sequence[NetworkListener]:
         multiple = await anyio.create_tcp_listener(
-            local_host=address.host, local_port=address.port, family=address.family
+            local_host=address.socket_host, local_port=address.port, family=address.family
         )
         return [TcpListener(address, cast(SocketListener, each)) for each in multiple.listeners]
 
@@ -65,7 +73,7 @@ class TcpListener:
 
     def __init__(self, address: Address, listener: SocketListener) -> None:
         port = int(listener.extra(SocketAttribute.local_port))
-        self.address = Address(address.protocol, address.host, port)
+        self.address = replace(address, port=port, peer=None)
         self._listener = listener
 
     async def accept(self) -> ByteStream:
@@ -77,33 +85,15 @@ class TcpListener:
 
 async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
     """The first connection that stands. OSError when none does."""
-    found: list[SocketStream] = []
-    failures: list[OSError] = []
+    if not ends:
+        raise OSError(errno.EHOSTUNREACH, "no address")
+    return await first_to_succeed(
+        [partial(_connect_tcp, host, port) for host, port in ends[:MOST_ADDRESSES]],
+        pause=NEXT_ATTEMPT,
+        failure=OSError,
+        discard=anyio.aclose_forcefully,
+    )
 
-    async def attempt(host: str, port: int, failed: anyio.Event) -> None:
-        try:
-            socket = await anyio.connect_tcp(host, port)
-        except OSError as error:
-            failures.append(error)
-            failed.set()
-            return
-        if found:
-            await anyio.aclose_forcefully(socket)
-        found.append(socket)
-        tasks.cancel_scope.cancel()
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            for host, port in ends:
-                failed = anyio.Event()
-                tasks.start_soon(attempt, host, port, failed)
-                with anyio.move_on_after(NEXT_ATTEMPT):
-                    await failed.wait()
-    except BaseException:
-        for socket in found:
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(socket)
-        raise
-    if not found:
-        raise failures[0] if failures else OSError(errno.EHOSTUNREACH, "no address")
-    return found[0]
+async def _connect_tcp(host: str, port: int) -> SocketStream:
+    return await anyio.connect_tcp(host, port)

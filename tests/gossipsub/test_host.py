@@ -63,7 +63,7 @@ WRONG = {
         AddressError,
         "the address of another peer, this one is ",
     ),
-    "listen_list": ({"listen": ["/ip4/127.0.0.1/udp/1"]}, AddressError, "/tcp/PORT"),
+    "listen_list": ({"listen": ["/ip4/127.0.0.1/udp/1"]}, AddressError, "only TCP is spoken"),
     "bootstrap": ({"bootstrap": [NOBODY]}, AddressError, "ends in /p2p/PEER"),
     "direct_peers": ({"direct_peers": NOBODY}, AddressError, "direct peer's address ends in /p2p"),
     "direct_to_itself": (
