@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.transport.address import Address, AddressError
@@ -24,7 +25,54 @@ def peer_id_of(peer: PeerId | str) -> PeerId:
 
 def listen_addresses(given: str | Sequence[str]) -> list[Address]:
     """Where to listen; AddressError for a bad address."""
-    return [Address.parse(text) for text in ([given] if isinstance(given, str) else given)]
+    addresses = _parsed(given)
+    for address in addresses:
+        if address.protocol == "dnsaddr":
+            raise AddressError(f"a /dnsaddr is to dial, not to listen on: {address}")
+    return addresses
+
+
+def announced_addresses(given: str | Iterable[str]) -> list[Address]:
+    """What to tell peers; AddressError for what they could not dial."""
+    addresses = _parsed(given)
+    for address in addresses:
+        if address.is_wildcard() or address.zone is not None:
+            raise AddressError(f"an address to announce is one that peers can dial: {address}")
+        if address.port == 0 and address.protocol != "dnsaddr":
+            raise AddressError(f"an address to announce has a port: {address}")
+    return addresses
+
+
+def bootstrap_addresses(given: str | Iterable[str]) -> list[Address]:
+    """Addresses that say whose they are, and names of bootstrap peers; AddressError for others."""
+    addresses = _parsed(given)
+    return [
+        each if each.protocol == "dnsaddr" else _of_peer("bootstrap", each) for each in addresses
+    ]
+
+
+def addresses_of_one(given: object) -> list[Address]:
+    """Where to dial one peer; AddressError for a bad address, none, or those of several peers."""
+    addresses = _parsed(given)
+    peers = {address.peer for address in addresses}
+    if not addresses or len(peers) > 1 or (len(addresses) > 1 and None in peers):
+        raise AddressError(
+            "several addresses to connect to are of one peer, and each ends in its /p2p/PEER: "
+            + ", ".join(map(str, addresses))
+        )
+    return addresses
+
+
+def peer_alone(given: object) -> PeerId | None:
+    """The peer where nothing but its id is given, in any form; None for anything else."""
+    if isinstance(given, bytes):
+        return peer_id_of(PeerId(given))
+    if not isinstance(given, str):
+        return None
+    try:
+        return PeerId.parse(given.removeprefix("/p2p/"))
+    except LocalProtocolError:
+        return None
 
 
 def require_own(addresses: Iterable[Address], me: PeerId) -> None:
@@ -36,11 +84,20 @@ def require_own(addresses: Iterable[Address], me: PeerId) -> None:
 
 def peer_addresses(whose: str, given: str | Iterable[str]) -> list[Address]:
     """Addresses that say whose they are; AddressError for others."""
-    parsed = [Address.parse(text) for text in ([given] if isinstance(given, str) else given)]
-    for address in parsed:
-        if address.peer is None:
-            raise AddressError(f"a {whose} address ends in /p2p/PEER: {address}")
-    return parsed
+    return [_of_peer(whose, address) for address in _parsed(given)]
+
+
+def _parsed(given: object) -> list[Address]:
+    texts: Iterable[Any] = (
+        given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    )
+    return [Address.parse(text) for text in texts]
+
+
+def _of_peer(whose: str, address: Address) -> Address:
+    if address.peer is None:
+        raise AddressError(f"a {whose} address ends in /p2p/PEER: {address}")
+    return address
 
 
 def require_kind(name: str, value: object, kind: type) -> None:

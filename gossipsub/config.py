@@ -40,8 +40,15 @@ class HostConfig:
     """How long closing the host may take, whatever its peers do; half of it is kept for those
     that do not tell that they have read everything."""
     reconnect_delay: float = 0.5
-    """First pause before a lost bootstrap peer is dialled again; doubles each time."""
+    """First pause before a lost bootstrap or direct peer is dialled again; doubles each time."""
     reconnect_delay_limit: float = 30.0
+    redial_delay: float = 5.0
+    """How long a peer that was named in peer exchange or found, and could not be reached or hung
+    up, is left alone; doubles each time."""
+    redial_delay_limit: float = 300.0
+    """A connection that lasted longer starts that anew."""
+    peer_lifetime: float = 7 * 86400.0
+    """How long the addresses of a peer that is not heard of are remembered."""
     exchange_dial_timeout: float = 30.0
     """Until a peer named in peer exchange must be connected, over all its addresses."""
     discovery_interval: float = 30.0
@@ -85,6 +92,8 @@ class HostConfig:
     ones are dropped."""
     exchange_dials: int = 8
     """Such peers that are dialled at one time."""
+    max_known_peers: int = 1024
+    """Peers whose addresses are remembered; beyond, the one heard of longest ago is forgotten."""
     exchange_private_dials: bool = False
     """Dial private addresses named in peer exchange whoever names them, not only peers in a
     private network themselves. For nodes of one private network that know each other by public

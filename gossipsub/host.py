@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -12,10 +13,7 @@ from typing import Self
 
 import anyio
 
-from gossipsub.arguments import (
-    peer_addresses,
-    peer_id_of,
-)
+from gossipsub.arguments import addresses_of_one, peer_addresses, peer_alone, peer_id_of
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
@@ -34,11 +32,12 @@ from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.settings import HostSettings
 from gossipsub.snapshot import HostSnapshot, take_snapshot
 from gossipsub.statistics import HostStatistics
-from gossipsub.transport.address import Address, AddressError
+from gossipsub.transport.address import AddressError
 from gossipsub.transport.connections import DialError
 from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
+from gossipsub.transport.resolving import Resolver
 from gossipsub.watching import TraceTarget
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -55,7 +54,10 @@ class Host:
     `listen` is one multiaddr or several; none given means a random port on the loopback
     interface, an empty list means not to listen. `key` is a `PrivateKey` or the path of a key
     file, which is created if it does not exist; without it the identity is new each time.
-    `bootstrap` peers are dialled and kept connected. `direct_peers` are so, too, and get every
+    `announce` is told to peers instead of where the host listens. `bootstrap` peers are dialled
+    and kept connected; a `/dnsaddr/NAME` is resolved by `resolver`. `peerstore` is a file that
+    remembers where peers are, made if there is none: those met last are dialled at the start.
+    `direct_peers` are so, too, and get every
     message of their topics outside of the mesh, whatever their score: for nodes whose operators
     trust each other, which each name the other. `discovery` finds peers of topics that have too
     few. `network` stands in for TCP; `gate` has a say in every connection. `trace` is a file for
@@ -69,9 +71,12 @@ class Host:
         self,
         *,
         listen: str | Sequence[str] = LOOPBACK,
+        announce: str | Iterable[str] = (),
         key: PrivateKey | str | os.PathLike[str] | None = None,
         bootstrap: str | Iterable[str] = (),
         direct_peers: str | Iterable[str] = (),
+        peerstore: str | os.PathLike[str] | None = None,
+        resolver: Resolver | None = None,
         params: GossipParams | None = None,
         config: HostConfig | None = None,
         discovery: Discovery | None = None,
@@ -84,9 +89,12 @@ class Host:
     ) -> None:
         self._settings = HostSettings(
             listen=listen,
+            announce=announce,
             key=key,
             bootstrap=bootstrap,
             direct_peers=direct_peers,
+            peerstore=peerstore,
+            resolver=resolver,
             params=params,
             config=config,
             discovery=discovery,
@@ -154,14 +162,34 @@ class Host:
 
     # -- peers -----------------------------------------------------------------------------
 
-    async def connect(self, address: str) -> PeerId:
+    async def connect(self, address: str | PeerId | Iterable[str]) -> PeerId:
         """Dial a peer, unless it is connected already; returns its id.
 
+        With several addresses of one peer, the first connection that stands will do. A peer id
+        alone is enough where the peer's addresses are known.
         AddressError for a bad address; DialError when nobody answers in time, when it is not the
-        peer the address names, when a limit is reached, or when the gate forbids it.
+        peer the address names, when no address is known, when a limit is reached, or when the gate
+        forbids it.
         """
         node = self._running()
-        return await node.connections.dial(Address.parse(address), asked=True)
+        peer = peer_alone(address)
+        known = addresses_of_one(address) if peer is None else node.contacts.addresses_of(peer)
+        return await node.contacts.dialer.dial(known, peer=peer, asked=True)
+
+    def add_addresses(self, addresses: str | Iterable[str]) -> None:
+        """Remember where peers are, for `connect` by their id alone and for whenever they are to be
+        dialled again. AddressError for a bad address, and one that does not end in /p2p/PEER."""
+        node = self._running()
+        for address in peer_addresses("peer's", addresses):
+            node.contacts.peerstore.tell(address, now=time.time())
+
+    def addresses_of(self, peer: PeerId | str) -> tuple[str, ...]:
+        """Where a peer can be dialled as far as this host knows, in the order to try it; each
+        ends in `/p2p/` and the peer's id. Beside what the application told these are addresses
+        at which it was reached, and those the peer lists itself; of the latter none that a
+        stranger could not be expected to know, say in this host's own network."""
+        node = self._running()
+        return tuple(map(str, node.contacts.addresses_of(peer_id_of(peer))))
 
     async def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""
@@ -182,7 +210,7 @@ class Host:
         (parsed,) = peer_addresses("direct peer's", [address])
         if parsed.peer is None or parsed.peer == self.peer_id:
             raise AddressError(f"a host is no direct peer of itself: {address}")
-        node.dialing.add_direct([parsed])
+        node.contacts.keeping.add_direct([parsed])
         node.pubsub.add_direct_peer(parsed.peer)
         return parsed.peer
 
@@ -190,7 +218,7 @@ class Host:
         """Make it an ordinary peer again; harmless when it is one. Connections stay."""
         node = self._running()
         peer = peer_id_of(peer)
-        node.dialing.remove_direct(peer)
+        node.contacts.keeping.remove_direct(peer)
         node.pubsub.remove_direct_peer(peer)
 
     def protect(self, peer: PeerId | str, tag: str = "application") -> None:

@@ -24,11 +24,10 @@ from gossipsub.timers import Timers
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connection import Connection, HandlerFactory
 from gossipsub.transport.connections import Connections
-from gossipsub.transport.dialing import Dialing
+from gossipsub.transport.contacts import Contacts
 from gossipsub.transport.identify_service import IdentifyService, PeerDetails
 from gossipsub.transport.network import NetworkListener
 from gossipsub.transport.ping_service import PingService
-from gossipsub.transport.protection import BOOTSTRAP
 from gossipsub.transport.reachability import has_public_address
 from gossipsub.transport.upgrader import Upgrader
 from gossipsub.wire.identify import Identify
@@ -60,19 +59,15 @@ class Node:
             rng=settings.rng,
             first_seqno=time.time_ns(),
             direct_peers=[address.peer for address in settings.direct if address.peer],
-            connect=lambda wanted: self.dialing.connect_wanted(wanted),
+            connect=lambda wanted: self.contacts.want(wanted),
             topic_peer=self._topic_peer_changed,
             watching=settings.watching,
         )
         self.connections = self._make_connections()
         self.protection = self.connections.admission.protection
-        for address in settings.bootstrap:
-            if address.peer is not None:
-                self.protection.protect(address.peer, BOOTSTRAP)
-        self.dialing = Dialing(self.connections, config=settings.config, rng=settings.rng)
-        self.dialing.add_direct(settings.direct)
+        self.contacts = Contacts(self.connections, settings)
         if settings.discovery is not None:
-            self.pubsub.use_discovery(settings.discovery, self.dialing, self.addresses)
+            self.pubsub.use_discovery(settings.discovery, self.contacts.dialing, self.announced)
         self.ping = PingService()
         self._identify = IdentifyService(self._describe, self._peer_identified)
         self._serve_protocols()
@@ -83,18 +78,18 @@ class Node:
         listen is refused, OSError for files that cannot be written."""
         await stack.enter_async_context(settings.watching)
         node = cls(settings)
+        await node.contacts.open(stack)
         listeners = []
         for address in settings.listen:
             for listener in await node._bind(address):
                 stack.push_async_callback(listener.aclose)
                 listeners.append(listener)
         tasks = await stack.enter_async_context(anyio.create_task_group())
-        node.tasks = node.connections.tasks = node.dialing.tasks = tasks
+        node.tasks = node.connections.tasks = tasks
         tasks.start_soon(node.timers.run)
         for listener in listeners:
             tasks.start_soon(node.connections.listen, listener)
-        for address in settings.bootstrap:
-            tasks.start_soon(node.dialing.keep_connected, address)
+        node.contacts.start(tasks)
         node.pubsub.start(tasks)
         return node
 
@@ -117,6 +112,11 @@ class Node:
             for address in self.listening
         )
 
+    def announced(self) -> tuple[str, ...]:
+        """Where others are told that it is, each ending in `/p2p/` and the peer id."""
+        told = tuple(str(each.with_peer(self.settings.me)) for each in self.settings.announce)
+        return told or self.addresses()
+
     def peer_infos(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
         return tuple(self._info(found) for found in self.connections.by_peer.values())
@@ -132,7 +132,7 @@ class Node:
             connections=len(self.connections),
             refused=dict(self.connections.admission.refused),
             trimmed=self.connections.admission.trimming.trimmed,
-            dials_dropped=self.dialing.dropped,
+            dials_dropped=self.contacts.dialing.dropped,
         )
 
     # -- what the parts tell each other ----------------------------------------------------
@@ -183,6 +183,7 @@ class Node:
     def _connection_opened(self, connection: Connection) -> None:
         if len(self.connections.by_peer[connection.peer]) == 1:
             self.watch.tell(PeerEventKind.PEER_CONNECTED, connection.peer)
+        self.contacts.connection_opened(connection)
         self.pubsub.connection_opened(connection)
         self._identify.ask(connection)
 
@@ -192,10 +193,13 @@ class Node:
         self.bytes_in += connection.bytes_in
         self.bytes_out += connection.bytes_out
         if connection.peer not in self.connections.by_peer:
-            self._details.pop(connection.peer, None)
+            details = self._details.pop(connection.peer, None)
+            self.contacts.disconnected(connection, details)
             self.watch.tell(PeerEventKind.PEER_DISCONNECTED, connection.peer)
 
     def _peer_identified(self, connection: Connection, details: PeerDetails) -> None:
+        if connection.peer not in self._details:
+            self.contacts.identified(connection, details)
         self._details[connection.peer] = details
         record, is_listed = details.signed_record, True
         if self.settings.config.exchange_public_only and details.record is not None:
@@ -205,8 +209,9 @@ class Node:
         )
 
     def _describe(self, connection: Connection) -> Identify:
+        told = self.settings.announce or self.listening
         return self.settings.introduction.describe(
-            connection, listening=self.listening, protocols=self._protocols.protocols()
+            connection, listening=told, protocols=self._protocols.protocols()
         )
 
     def _info(self, connections: Sequence[Connection]) -> PeerInfo:

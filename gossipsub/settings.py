@@ -7,7 +7,14 @@ import random
 import secrets
 from collections.abc import Iterable, Sequence
 
-from gossipsub.arguments import listen_addresses, peer_addresses, require_kind, require_own
+from gossipsub.arguments import (
+    announced_addresses,
+    bootstrap_addresses,
+    listen_addresses,
+    peer_addresses,
+    require_kind,
+    require_own,
+)
 from gossipsub.config import HostConfig
 from gossipsub.identity import identity_of
 from gossipsub.pubsub.discovery import Discovery
@@ -17,6 +24,7 @@ from gossipsub.transport.address import AddressError
 from gossipsub.transport.gate import ConnectionGate, require_gate
 from gossipsub.transport.introduction import Introduction
 from gossipsub.transport.network import Network, TcpNetwork
+from gossipsub.transport.resolving import DnsResolver, Resolver
 from gossipsub.watching import TraceTarget, Watching
 
 
@@ -28,8 +36,11 @@ class HostSettings:
         *,
         listen: str | Sequence[str],
         key: object,
+        announce: str | Iterable[str],
         bootstrap: str | Iterable[str],
         direct_peers: str | Iterable[str],
+        peerstore: str | os.PathLike[str] | None,
+        resolver: Resolver | None,
         params: GossipParams | None,
         config: HostConfig | None,
         discovery: Discovery | None,
@@ -43,11 +54,12 @@ class HostSettings:
         require_kind("params", params, GossipParams)
         require_kind("config", config, HostConfig)
         self.listen = listen_addresses(listen)
-        self.bootstrap = peer_addresses("bootstrap", bootstrap)
+        self.announce = announced_addresses(announce)
+        self.bootstrap = bootstrap_addresses(bootstrap)
         self.direct = peer_addresses("direct peer's", direct_peers)
         self.key = identity_of(key)
         self.me = self.key.peer_id()
-        require_own(self.listen, self.me)
+        require_own([*self.listen, *self.announce], self.me)
         for address in self.direct:
             if address.peer == self.me:
                 raise AddressError(f"a host is no direct peer of itself: {address}")
@@ -61,6 +73,8 @@ class HostSettings:
         if gate is not None:
             require_gate(gate)
         self.gate = gate
+        self.resolver = resolver or DnsResolver()
+        self.peerstore = peerstore
         self.rng = rng or random.Random(secrets.randbits(64))
         self.introduction = Introduction(self.key, agent_version, self.params.protocols)
         self.watching = Watching(

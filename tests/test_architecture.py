@@ -39,6 +39,8 @@ MAY_IMPORT_BESIDES = {
     "gossipsub/tracing/schema.py": ("google.protobuf",),
     "gossipsub/tracing/trace_codec.py": ("google.protobuf",),
     "gossipsub/transport/address.py": ("multiaddr",),
+    "gossipsub/transport/mdns.py": ("zeroconf", "ifaddr"),
+    "gossipsub/transport/resolving.py": ("dns",),
 }
 """Packages that one place alone may import, and no other."""
 

@@ -1,11 +1,12 @@
-"""Dialling without being asked by the application each time: bootstrap peers, direct peers, and
-peers that others named in peer exchange."""
+"""Dialling peers that others named in peer exchange, that were found by discovery, or that are
+known from another day: a few at a time, and none that just failed."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -18,6 +19,9 @@ from gossipsub.crypto.peer_record import PeerRecord
 from gossipsub.router.effects import Connect
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import Connections, DialError
+from gossipsub.transport.dial_backoff import DialBackoff
+from gossipsub.transport.dialer import Dialer
+from gossipsub.transport.peerstore import Peerstore, named
 from gossipsub.transport.reachability import dialable
 from gossipsub.wire.errors import RemoteProtocolError
 
@@ -30,20 +34,33 @@ FOUND_ADDRESSES = 16
 class Dialing:
     """Works in `tasks`, which the host sets before anything is dialled.
 
-    At most `exchange_queue` peers out of peer exchange or discovery wait, and `exchange_dials` are
-    dialled at one time; a peer named beyond is dropped and counted. Direct peers do not wait with
-    them.
+    At most `exchange_queue` peers wait, and `exchange_dials` are dialled at one time; a peer named
+    beyond is dropped and counted. One that could not be reached, or whose connection did not last,
+    is left alone for a while, whoever names it.
     """
 
     tasks: TaskGroup
 
-    def __init__(self, connections: Connections, *, config: HostConfig, rng: random.Random) -> None:
+    def __init__(
+        self,
+        dialer: Dialer,
+        connections: Connections,
+        *,
+        peerstore: Peerstore,
+        config: HostConfig,
+        rng: random.Random,
+    ) -> None:
         self.dropped = 0
         """Peers named in exchange, or found, when the queue was full."""
+        self._dialer = dialer
         self._connections = connections
+        self._peerstore = peerstore
         self._config = config
-        self._rng = rng
-        self._direct: dict[bytes, dict[Address, None]] = {}
+        self._backoff = DialBackoff(
+            delay=config.redial_delay, limit=config.redial_delay_limit, rng=rng
+        )
+        self._connected: dict[bytes, float] = {}
+        """When each connected peer's first connection came to be."""
         self._waiting: dict[bytes, Callable[[], list[Address]]] = {}
         """By peer: what tells its addresses when its turn has come."""
         self._found: dict[bytes, dict[Address, None]] = {}
@@ -51,27 +68,31 @@ class Dialing:
         self._dialling: dict[bytes, None] = {}
         self._workers = 0
 
-    def add_direct(self, addresses: Iterable[Address]) -> None:
-        """Know where direct peers are; each address names its peer."""
-        for address in addresses:
-            if address.peer is not None:
-                self._direct.setdefault(address.peer, {})[address] = None
+    def connection_opened(self, peer: bytes) -> None:
+        """A peer is connected, whoever dialled."""
+        self._connected.setdefault(peer, anyio.current_time())
 
-    def remove_direct(self, peer: bytes) -> None:
-        self._direct.pop(peer, None)
+    def peer_disconnected(self, peer: bytes) -> None:
+        """A peer's last connection ended: for those that hang up at once there is a pause."""
+        now = anyio.current_time()
+        if now - self._connected.pop(peer, now) > self._config.redial_delay_limit:
+            self._backoff.forget(peer)
+        self._backoff.failed(peer, now=now)
 
     def connect_wanted(self, wanted: Connect) -> None:
-        """The router wants a peer: a direct one, or one named to it in peer exchange. Of the
-        latter only a record says where they are; without one (rust sends none) they are left."""
-        peer, record = wanted.peer, wanted.signed_peer_record
-        if peer in self._dialling or peer in self._waiting:
+        """The router wants a peer that was named to it in peer exchange. Only a record says where
+        it is; without one (rust sends none) it is left."""
+        record = wanted.signed_peer_record
+        if record is None or wanted.told_by is None:
             return
-        if wanted.told_by is None:
-            self.tasks.start_soon(self._dial_direct, peer)
-        elif record is not None:
-            source = self._connections.get(wanted.told_by)
-            told_over = None if source is None else source.remote_address
-            self._line_up(peer, partial(self._addresses, PeerId(peer), record, told_over))
+        source = self._connections.get(wanted.told_by)
+        told_over = None if source is None else source.remote_address
+        peer = PeerId(wanted.peer)
+        self._line_up(peer, partial(self._addresses, peer, record, told_over))
+
+    def connect_known(self, peer: PeerId) -> None:
+        """Dial a peer where it was reached before."""
+        self._line_up(peer, lambda: self._peerstore.addresses_of(peer, now=time.time()))
 
     def connect_found(self, address: Address) -> None:
         """Discovery found a peer: dial it, unless it is connected. It waits with those named in
@@ -82,12 +103,14 @@ class Dialing:
         if peer in self._found:
             if len(self._found[peer]) < FOUND_ADDRESSES:
                 self._found[peer][address] = None
-        elif peer in self._dialling or peer in self._waiting or self._connections.get(peer):
-            return
         elif self._line_up(peer, lambda: list(self._found.pop(peer))):
             self._found[peer] = {address: None}
 
     def _line_up(self, peer: bytes, addresses: Callable[[], list[Address]]) -> bool:
+        if peer in self._dialling or peer in self._waiting or self._connections.get(peer):
+            return False
+        if not self._backoff.allows(peer, now=anyio.current_time()):
+            return False
         if len(self._waiting) >= self._config.exchange_queue:
             self.dropped += 1
             return False
@@ -97,30 +120,6 @@ class Dialing:
             self.tasks.start_soon(self._dial_waiting)
         return True
 
-    async def keep_connected(self, address: Address) -> None:
-        """Dial a peer, and again whenever it is lost, ever more slowly. Runs until cancelled."""
-        delay = self._config.reconnect_delay
-        while True:
-            await self._try_to_dial(address)
-            connection = self._connections.get(address.peer or b"")
-            if connection is not None:
-                since = anyio.current_time()
-                await connection.ended.wait()
-                # A peer that accepts and hangs up at once is dialled as slowly as one not there.
-                if anyio.current_time() - since > self._config.reconnect_delay_limit:
-                    delay = self._config.reconnect_delay
-            await anyio.sleep(delay * self._rng.uniform(0.8, 1.2))
-            delay = min(delay * 2, self._config.reconnect_delay_limit)
-
-    async def _dial_direct(self, peer: bytes) -> None:
-        if peer in self._dialling:
-            return
-        self._dialling[peer] = None
-        try:
-            await self._try_each(tuple(self._direct.get(peer, ())))
-        finally:
-            del self._dialling[peer]
-
     async def _dial_waiting(self) -> None:
         """Dial those that wait, one after another, until none is left."""
         try:
@@ -129,8 +128,9 @@ class Dialing:
                 addresses = self._waiting.pop(peer)()
                 self._dialling[peer] = None
                 try:
-                    with anyio.move_on_after(self._config.exchange_dial_timeout):
-                        await self._try_each(addresses)
+                    await anyio.lowlevel.checkpoint()  # reading a record took its time
+                    if addresses:
+                        await self._dial(peer, addresses)
                 finally:
                     del self._dialling[peer]
         finally:
@@ -144,19 +144,19 @@ class Dialing:
             logger.debug("bad peer record in peer exchange error=%s", error)
             return []
         private = self._config.exchange_private_dials
-        found = dialable(opened.addresses, told_over=told_over, private=private)
-        return [each.with_peer(opened.peer_id) for each in found if each.peer in (None, peer)]
+        listed = dialable(opened.addresses, told_over=told_over, private=private)
+        now = time.time()
+        self._peerstore.certify(opened, listed, now=now)
+        # Others too: who repeats an old record must not keep the peer away.
+        known = self._peerstore.addresses_of(peer, now=now)
+        return [*named(listed, peer), *known]
 
-    async def _try_each(self, addresses: Iterable[Address]) -> None:
-        await anyio.lowlevel.checkpoint()  # others have their turn, whatever came in the records
-        for address in addresses:
-            if await self._try_to_dial(address):
+    async def _dial(self, peer: bytes, addresses: list[Address]) -> None:
+        with anyio.move_on_after(self._config.exchange_dial_timeout):
+            try:
+                await self._dialer.dial(addresses)
+            except DialError as error:
+                logger.debug("dial failed error=%s", error)
+            else:
                 return
-
-    async def _try_to_dial(self, address: Address) -> bool:
-        try:
-            await self._connections.dial(address)
-        except DialError as error:
-            logger.debug("dial failed error=%s", error)
-            return False
-        return True
+        self._backoff.failed(peer, now=anyio.current_time())

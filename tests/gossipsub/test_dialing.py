@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,7 +18,9 @@ from gossipsub.crypto.peer_record import DOMAIN, PAYLOAD_TYPE, PeerRecord
 from gossipsub.router.effects import Connect
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import DialError
+from gossipsub.transport.dialer import Dialer
 from gossipsub.transport.dialing import Dialing
+from gossipsub.transport.peerstore import Peerstore
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +52,11 @@ class Connected:
     remote_address: Address | None
 
 
+class NoNames:
+    async def text_records(self, name):
+        raise OSError(f"no TXT records of {name}")
+
+
 class FakeConnections:
     """Dials end when they are told to."""
 
@@ -61,7 +69,7 @@ class FakeConnections:
     def get(self, wanted: bytes) -> Connected | None:
         return self.known.get(wanted)
 
-    async def dial(self, address: Address) -> None:
+    async def dial(self, address: Address, *, asked: bool = False) -> None:
         self.dialled.append(address)
         self.under_way[address] = anyio.Event()
         try:
@@ -83,8 +91,15 @@ class FakeConnections:
 
 @asynccontextmanager
 async def dialing(connections: FakeConnections, **config):
+    made_config = HostConfig(**config)
     async with anyio.create_task_group() as tasks:
-        made = Dialing(connections, config=HostConfig(**config), rng=random.Random(1))
+        made = Dialing(
+            Dialer(connections, resolver=NoNames(), config=made_config),
+            connections,
+            peerstore=Peerstore(max_peers=100, lifetime=3600),
+            config=made_config,
+            rng=random.Random(1),
+        )
         made.tasks = tasks
         yield made
         tasks.cancel_scope.cancel()
@@ -240,32 +255,6 @@ async def test_private_addresses_are_dialled_for_strangers_where_the_config_says
             assert connections.ports == ports
 
 
-@pytest.mark.rule("DIR-01")
-async def test_direct_peers_do_not_wait_for_those_named_in_exchange():
-    connections = FakeConnections()
-    direct = Address.parse(f"/ip4/127.0.0.1/tcp/1000/p2p/{key(50).peer_id()}")
-    second = Address.parse(f"/ip4/127.0.0.1/tcp/1001/p2p/{key(50).peer_id()}")
-    async with dialing(connections, exchange_dials=1, exchange_queue=1) as made:
-        made.add_direct([direct, second])
-        made.connect_wanted(named(1))
-        made.connect_wanted(named(2))
-        made.connect_wanted(Connect(peer(50)))
-        made.connect_wanted(Connect(peer(50)))
-        made.connect_wanted(Connect(peer(51)))  # direct by its id alone: it will dial us
-        await settle()
-        assert sorted(connections.ports) == [1, 1000]
-        connections.fails = True
-        connections.end(2)
-        await settle()
-        assert connections.ports[-1] == 1001
-        dialled = connections.ports
-        made.remove_direct(peer(50))
-        made.remove_direct(peer(50))
-        made.connect_wanted(Connect(peer(50)))
-        await settle()
-        assert connections.ports == dialled
-
-
 # Found by discovery
 
 
@@ -295,11 +284,9 @@ async def test_all_addresses_found_of_a_waiting_peer_are_tried_but_not_without_e
     async with dialing(connections, exchange_dials=1) as made:
         for port in (*range(100, 120), 100):
             made.connect_found(found(1, port))
-        await settle()
+        for _ in range(10):
+            await settle()
         assert connections.ports == list(range(100, 116))
-        made.connect_found(found(1, 200))
-        await settle()
-        assert connections.ports[-1] == 200
 
 
 async def test_a_connected_peer_that_is_found_is_not_dialled():
@@ -310,6 +297,86 @@ async def test_a_connected_peer_that_is_found_is_not_dialled():
         made.connect_found(found(2))
         await settle()
         assert connections.ports == [2]
+
+
+# Whom not to dial again yet
+
+
+async def test_a_peer_that_cannot_be_reached_is_left_alone_for_a_while_whoever_names_it():
+    connections = FakeConnections()
+    connections.fails = True
+    async with dialing(connections, redial_delay=0.2) as made:
+        made.connect_found(found(1))
+        await settle()
+        for _ in range(3):
+            made.connect_found(found(1))
+            made.connect_wanted(named(1))
+            made.connect_found(found(2))
+            await settle()
+        assert connections.ports == [1, 2]
+        with anyio.fail_after(10):
+            while connections.ports != [1, 2, 1]:
+                made.connect_found(found(1))
+                await anyio.sleep(0.01)
+
+
+async def test_a_record_that_cannot_be_used_is_not_held_against_the_peer():
+    connections = FakeConnections()
+    async with dialing(connections) as made:
+        made.connect_wanted(Connect(peer(1), record(2), SOURCE))
+        made.connect_wanted(named(3, "/ip4/0.0.0.0/tcp/3"))
+        await settle()
+        made.connect_wanted(named(1))
+        made.connect_found(found(3))
+        await settle()
+        assert connections.ports == [1, 3]
+
+
+async def test_an_old_record_does_not_hide_where_a_peer_is_now():
+    connections = FakeConnections()
+    connections.fails = True
+    old, new = (
+        PeerRecord(key(1).peer_id(), seq, [Address.parse(text).encode()]).seal(key(1))
+        for seq, text in ((1, "/ip4/127.0.0.1/tcp/1"), (2, "/ip4/127.0.0.1/tcp/2"))
+    )
+    async with dialing(connections, redial_delay=0.001, redial_delay_limit=0.001) as made:
+        for sealed in (new, old):
+            await anyio.sleep(0.01)
+            made.connect_wanted(Connect(peer(1), sealed, SOURCE))
+            await settle()
+        assert connections.ports == [2, 1, 2]
+
+
+async def test_a_connection_that_did_not_last_counts_as_a_failure():
+    connections = FakeConnections()
+    async with dialing(connections, redial_delay_limit=0.05) as made:
+        made.connection_opened(peer(1))
+        made.peer_disconnected(peer(1))
+        made.connect_found(found(1))
+        made.connect_found(found(2))
+        await settle()
+        assert connections.ports == [2]
+
+
+async def test_a_peer_known_from_another_day_is_dialled_where_it_was_reached():
+    connections = FakeConnections()
+    store = Peerstore(max_peers=10, lifetime=3600)
+    store.reached(found(1), now=time.time())
+    config = HostConfig()
+    async with anyio.create_task_group() as tasks:
+        made = Dialing(
+            Dialer(connections, resolver=NoNames(), config=config),
+            connections,
+            peerstore=store,
+            config=config,
+            rng=random.Random(1),
+        )
+        made.tasks = tasks
+        made.connect_known(key(1).peer_id())
+        made.connect_known(key(2).peer_id())
+        await settle()
+        assert connections.dialled == [found(1)]
+        tasks.cancel_scope.cancel()
 
 
 async def test_an_address_found_says_whose_it_is():
