@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gossipsub.transport.gate import ConnectionGate, IpGate
     from gossipsub.transport.network import Network, NetworkListener
     from gossipsub.transport.ping_service import PingFailed
+    from gossipsub.transport.resolving import DnsResolver, Resolver
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
     __version__: str
@@ -68,6 +69,7 @@ _HOMES = {
     "ConnectionGate": "transport.gate",
     "DialError": "transport.connections",
     "Discovery": "pubsub.discovery",
+    "DnsResolver": "transport.resolving",
     "ExtensionParams": "router.extension.params",
     "GossipParams": "router.params",
     "GossipSubError": "wire.errors",
@@ -104,6 +106,7 @@ _HOMES = {
     "PublishResult": "pubsub.message",
     "ReceivedMessage": "pubsub.message",
     "RemoteProtocolError": "wire.errors",
+    "Resolver": "transport.resolving",
     "RouterLimits": "router.params",
     "ScoreExplanation": "router.score.explanation",
     "SeenStrategy": "router.params",
@@ -128,6 +131,7 @@ __all__ = [
     "ConnectionGate",
     "DialError",
     "Discovery",
+    "DnsResolver",
     "ExtensionParams",
     "GossipParams",
     "GossipSubError",
@@ -164,6 +168,7 @@ __all__ = [
     "PublishResult",
     "ReceivedMessage",
     "RemoteProtocolError",
+    "Resolver",
     "RouterLimits",
     "ScoreExplanation",
     "SeenStrategy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from gossipsub.crypto.peer_id import PeerId
@@ -49,6 +50,23 @@ def bootstrap_addresses(given: str | Iterable[str]) -> list[Address]:
     return [
         each if each.protocol == "dnsaddr" else _of_peer("bootstrap", each) for each in addresses
     ]
+
+
+def mdns_interfaces(given: bool | Sequence[str]) -> list[str] | None:
+    """The IPv4 addresses of the interfaces to use, none for all; None where mDNS is off.
+    LocalProtocolError for anything else."""
+    if isinstance(given, bool):
+        return [] if given else None
+    try:
+        texts = [given] if isinstance(given, str) else list(given)
+        addresses = [str(IPv4Address(text)) for text in texts]
+    except (ValueError, TypeError) as error:
+        raise LocalProtocolError(
+            f"mdns is True or IPv4 addresses of interfaces: {error}"
+        ) from error
+    if not addresses:
+        raise LocalProtocolError("mdns is True or IPv4 addresses of interfaces: there are none")
+    return addresses
 
 
 def addresses_of_one(given: object) -> list[Address]:

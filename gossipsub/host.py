@@ -60,10 +60,11 @@ class Host:
     `direct_peers` are so, too, and get every
     message of their topics outside of the mesh, whatever their score: for nodes whose operators
     trust each other, which each name the other. `discovery` finds peers of topics that have too
-    few. `network` stands in for TCP; `gate` has a say in every connection. `trace` is a file for
-    events in go's format (`.json` or `.pb`), or a function that takes each `TraceEvent`; `record`
-    is a file for what `gossipsub replay` replays. Both are overwritten; OSError on opening where
-    they cannot be.
+    few. `mdns` finds hosts on the local network and lets them find this one, on all interfaces or
+    those with the IPv4 addresses given; it needs `gossipsub[discovery]`. `network` stands in for
+    TCP; `gate` has a say in every connection. `trace` is a file for events in go's format (`.json`
+    or `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what `gossipsub
+    replay` replays. Both are overwritten; OSError on opening where they cannot be.
     Wrong values raise ValueError here (LocalProtocolError is one), before anything is opened.
     """
 
@@ -77,6 +78,7 @@ class Host:
         direct_peers: str | Iterable[str] = (),
         peerstore: str | os.PathLike[str] | None = None,
         resolver: Resolver | None = None,
+        mdns: bool | Sequence[str] = False,
         params: GossipParams | None = None,
         config: HostConfig | None = None,
         discovery: Discovery | None = None,
@@ -95,6 +97,7 @@ class Host:
             direct_peers=direct_peers,
             peerstore=peerstore,
             resolver=resolver,
+            mdns=mdns,
             params=params,
             config=config,
             discovery=discovery,

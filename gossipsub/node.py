@@ -89,7 +89,7 @@ class Node:
         tasks.start_soon(node.timers.run)
         for listener in listeners:
             tasks.start_soon(node.connections.listen, listener)
-        node.contacts.start(tasks)
+        node.contacts.start(tasks, node.listening)
         node.pubsub.start(tasks)
         return node
 

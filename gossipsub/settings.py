@@ -11,6 +11,7 @@ from gossipsub.arguments import (
     announced_addresses,
     bootstrap_addresses,
     listen_addresses,
+    mdns_interfaces,
     peer_addresses,
     require_kind,
     require_own,
@@ -23,6 +24,7 @@ from gossipsub.router.params import GossipParams
 from gossipsub.transport.address import AddressError
 from gossipsub.transport.gate import ConnectionGate, require_gate
 from gossipsub.transport.introduction import Introduction
+from gossipsub.transport.mdns import require_zeroconf
 from gossipsub.transport.network import Network, TcpNetwork
 from gossipsub.transport.resolving import DnsResolver, Resolver
 from gossipsub.watching import TraceTarget, Watching
@@ -41,6 +43,7 @@ class HostSettings:
         direct_peers: str | Iterable[str],
         peerstore: str | os.PathLike[str] | None,
         resolver: Resolver | None,
+        mdns: bool | Sequence[str],
         params: GossipParams | None,
         config: HostConfig | None,
         discovery: Discovery | None,
@@ -75,6 +78,9 @@ class HostSettings:
         self.gate = gate
         self.resolver = resolver or DnsResolver()
         self.peerstore = peerstore
+        self.mdns = mdns_interfaces(mdns)
+        if self.mdns is not None:
+            require_zeroconf()
         self.rng = rng or random.Random(secrets.randbits(64))
         self.introduction = Introduction(self.key, agent_version, self.params.protocols)
         self.watching = Watching(

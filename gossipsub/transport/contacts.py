@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from anyio.abc import TaskGroup
@@ -17,6 +18,7 @@ from gossipsub.transport.dialer import Dialer
 from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.identify_service import PeerDetails
 from gossipsub.transport.keeping import Keeping
+from gossipsub.transport.mdns import LocalDiscovery
 from gossipsub.transport.peerstore import Peerstore
 from gossipsub.transport.peerstore_file import PeerstoreFile
 
@@ -44,7 +46,9 @@ class Contacts:
         )
         self.keeping.add_direct(settings.direct)
         self._bootstrap = settings.bootstrap
-        self._private = config.exchange_private_dials
+        self._me = settings.me
+        self._config = config
+        self._interfaces = settings.mdns
         self._file = None if path is None else PeerstoreFile(path, self.peerstore, clock=time.time)
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -54,14 +58,23 @@ class Contacts:
             await self._file.load()
             stack.push_async_callback(self._file.save)
 
-    def start(self, tasks: TaskGroup) -> None:
-        """Dial bootstrap peers and those met another day."""
+    def start(self, tasks: TaskGroup, listening: Sequence[Address]) -> None:
+        """Dial bootstrap peers and those met another day, and look for others nearby."""
         self.dialing.tasks = self.keeping.tasks = tasks
         if self._file is not None:
             tasks.start_soon(self._file.run)
         self.keeping.keep(self._bootstrap)
         for peer in self.peerstore.recently_reached(MOST_MET_AGAIN, now=time.time()):
             self.dialing.connect_known(peer)
+        if self._interfaces is not None:
+            nearby = LocalDiscovery(
+                self.dialing,
+                me=self._me,
+                listening=listening,
+                interfaces=self._interfaces,
+                interval=self._config.discovery_interval,
+            )
+            tasks.start_soon(nearby.run)
 
     def addresses_of(self, peer: PeerId) -> list[Address]:
         """Where a peer is, as far as it is known, in the order to try it."""
@@ -86,8 +99,8 @@ class Contacts:
     def identified(self, connection: Connection, details: PeerDetails) -> None:
         """What a peer says of itself. To be told at first, and as it leaves: reading its addresses
         takes 50 µs each, and it may say others over and over."""
-        over = connection.remote_address
-        self.peerstore.learn(details, told_over=over, private=self._private, now=time.time())
+        over, private = connection.remote_address, self._config.exchange_private_dials
+        self.peerstore.learn(details, told_over=over, private=private, now=time.time())
 
     def disconnected(self, connection: Connection, details: PeerDetails | None) -> None:
         """The last connection to a peer ended."""

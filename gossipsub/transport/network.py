@@ -6,7 +6,7 @@ import errno
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from socket import SocketKind
+from socket import AddressFamily, SocketKind
 from typing import Protocol, cast
 
 import anyio
@@ -62,8 +62,10 @@ class TcpNetwork:
         return await _connect_to_any(ends)
 
     async def listen(self, address: Address) -> Sequence[NetworkListener]:
+        # An IP address says its family, and told it twice, a machine that is offline refuses.
+        family = AddressFamily.AF_UNSPEC if address.protocol.startswith("ip") else address.family
         multiple = await anyio.create_tcp_listener(
-            local_host=address.socket_host, local_port=address.port, family=address.family
+            local_host=address.socket_host, local_port=address.port, family=family
         )
         return [TcpListener(address, cast(SocketListener, each)) for each in multiple.listeners]
 

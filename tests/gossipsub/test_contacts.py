@@ -58,6 +58,20 @@ async def test_both_families_listen_at_once_also_on_one_port(hosts):
                     assert await friend.connect(address) == host.peer_id
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_machine_without_a_network_listens_all_the_same(host, monkeypatch):
+    real = anyio.getaddrinfo
+
+    async def offline(host, port, *, family=0, flags=0, **kind):
+        if family and flags & socket.AI_ADDRCONFIG:  # so does the C library of Linux
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return await real(host, port, family=family, flags=flags, **kind)
+
+    monkeypatch.setattr("anyio._core._sockets.getaddrinfo", offline)
+    async with Host(listen=f"/ip4/{host}/tcp/0") as listening:
+        assert len(listening.addresses) == 1
+
+
 def own_link_local() -> str | None:
     """A link-local address of this machine, to reach itself by; Linux lists them."""
     listed = Path("/proc/net/if_inet6")

@@ -2,7 +2,8 @@
 //
 // One line is one command, one line of output is one event or one answer; the full interface is
 // described in the conformance kit's documentation. Only TCP, Noise and yamux are spoken, only on
-// the address given: no mDNS, relay, AutoNAT, port mapping or address discovery.
+// the address given: no relay, AutoNAT, port mapping or address discovery, and mDNS only where asked
+// for.
 package main
 
 import (
@@ -32,6 +33,7 @@ type flags struct {
 
 	partial       string
 	testExtension bool
+	mdns          bool
 }
 
 func main() {
@@ -85,6 +87,7 @@ func parseFlags(args []string) (*flags, error) {
 	set.BoolVar(&f.quiet, "quiet", false, "count messages, print no message events")
 	set.StringVar(&f.partial, "partial", "off", "partial messages: off, support or request")
 	set.BoolVar(&f.testExtension, "test-extension", false, "announce the test extension")
+	set.BoolVar(&f.mdns, "mdns", false, "find peers on the local network, and be found")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			set.SetOutput(os.Stderr)

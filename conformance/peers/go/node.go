@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -39,6 +40,7 @@ type node struct {
 	stats     *stats
 	publisher publisher
 	partials  *partials // nil: off
+	mdns      io.Closer // nil: off
 
 	mutex      sync.Mutex
 	topics     map[string]*pubsub.Topic
@@ -68,6 +70,11 @@ func startNode(ctx context.Context, f *flags, out *output) (*node, error) {
 	}
 	if n.pubsub, err = n.startPubSub(); err != nil {
 		return nil, usageError{err} // the library refused its parameters
+	}
+	if f.mdns {
+		if n.mdns, err = startMDNS(ctx, h); err != nil {
+			return nil, err
+		}
 	}
 	return n, nil
 }
@@ -235,6 +242,9 @@ func (n *node) connect(text string, patience time.Duration) (peer.ID, error) {
 func (n *node) close(patience time.Duration) {
 	closed := make(chan struct{})
 	go func() {
+		if n.mdns != nil {
+			_ = n.mdns.Close()
+		}
 		_ = n.host.Close()
 		close(closed)
 	}()
