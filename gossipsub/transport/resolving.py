@@ -47,6 +47,7 @@ class DnsResolver:
         self._timeout = timeout
 
     async def text_records(self, name: str) -> Sequence[str]:
+        """The texts of a name's TXT records. OSError where there are none, or nobody answers."""
         # Loaded when a name is to be looked up: most hosts never do.
         from dns.asyncbackend import get_backend, sniff
         from dns.asyncresolver import Resolver as Client
