@@ -91,7 +91,7 @@ class PeerstoreFile:
         for entry in _listed(self._path, text):
             try:
                 found.append(_decode(entry))
-            except (LocalProtocolError, ValueError, TypeError, KeyError, AttributeError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 # Of another version of this library, say.
                 logger.warning("left out of %s: %.200r error=%r", self._path, entry, error)
         return found
