@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -106,8 +106,10 @@ class LocalDiscovery:
 
         interfaces = list(self._interfaces) or InterfaceChoice.All
         network = await anyio.to_thread.run_sync(Zeroconf, interfaces)
+        closing: list[Callable[[], None]] = [network.close]
         try:
-            await anyio.to_thread.run_sync(ServiceBrowser, network, SERVICE, [changed])
+            browser = await anyio.to_thread.run_sync(ServiceBrowser, network, SERVICE, [changed])
+            closing.insert(0, browser.cancel)  # its thread would outlive the network
             service = own_service(self._name, self._advertised())
             if service is not None:
                 await anyio.to_thread.run_sync(network.register_service, service)
@@ -117,7 +119,7 @@ class LocalDiscovery:
                     self._dial(addresses)
         finally:
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-                await anyio.to_thread.run_sync(network.close, abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(_call_each, closing, abandon_on_cancel=True)
 
     def _advertised(self) -> list[Address]:
         interfaces = self._interfaces or interface_ips()
@@ -155,6 +157,11 @@ class LocalDiscovery:
     def _dial(self, addresses: Iterable[Address]) -> None:
         for address in addresses:
             self._dialing.connect_found(address)
+
+
+def _call_each(functions: Iterable[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
 
 
 def interface_ips() -> list[str]:

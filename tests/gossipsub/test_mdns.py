@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from contextlib import asynccontextmanager
 
 import anyio
@@ -233,6 +234,16 @@ async def test_strangers_lead_this_host_to_others_nearby_alone_again_until_they_
     assert set(dialing.of(OTHER)) == {good}
     assert dialing.of(ME) == []
     assert [each for each in caplog.records if each.levelno > logging.INFO] == []
+
+
+@pytest.mark.anyio
+@needs_multicast
+async def test_no_thread_is_left_when_a_host_closes():
+    before = set(threading.enumerate())
+    async with Host(mdns="127.0.0.1"):
+        await until(lambda: any("zeroconf" in each.name for each in threading.enumerate()))
+    left = [each.name for each in set(threading.enumerate()) - before]
+    assert [name for name in left if "zeroconf" in name] == []
 
 
 @pytest.mark.anyio
