@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from anyio.abc import TaskGroup
 
@@ -21,6 +22,7 @@ from gossipsub.transport.keeping import Keeping
 from gossipsub.transport.mdns import LocalDiscovery
 from gossipsub.transport.peerstore import Peerstore
 from gossipsub.transport.peerstore_file import PeerstoreFile
+from gossipsub.transport.protection import BOOTSTRAP
 
 MOST_MET_AGAIN = 16
 """Peers known from another day that are dialled at the start."""
@@ -41,6 +43,7 @@ class Contacts:
             connections,
             me=settings.me,
             known_addresses=self.addresses_of,
+            protect=partial(connections.admission.protection.protect, tag=BOOTSTRAP),
             config=config,
             rng=settings.rng,
         )

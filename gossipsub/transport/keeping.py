@@ -37,7 +37,8 @@ class _Kept:
 
 class Keeping:
     """Works in `tasks`, which the host sets before anything is dialled. `known_addresses` tells
-    what is known of a peer beside what was given here."""
+    what is known of a peer beside what was given here; `protect` makes room for bootstrap peers.
+    """
 
     tasks: TaskGroup
 
@@ -48,6 +49,7 @@ class Keeping:
         *,
         me: PeerId,
         known_addresses: Callable[[PeerId], Iterable[Address]],
+        protect: Callable[[PeerId], None],
         config: HostConfig,
         rng: random.Random,
     ) -> None:
@@ -55,6 +57,7 @@ class Keeping:
         self._connections = connections
         self._me = me
         self._known_addresses = known_addresses
+        self._protect = protect
         self._config = config
         self._rng = rng
         self._bootstrap: dict[bytes, None] = {}
@@ -69,6 +72,7 @@ class Keeping:
                 self.tasks.start_soon(self._keep_name, address)
             elif address.peer != self._me:
                 self._bootstrap[address.peer] = None
+                self._protect(address.peer)
                 self._add(address.peer, address)
                 self._start(address.peer)
 

@@ -73,7 +73,7 @@ class Names:
 
 
 @asynccontextmanager
-async def keeping(connections, *, names=None, known=None, **config):
+async def keeping(connections, *, names=None, known=None, protected=None, **config):
     made_config = HostConfig(**{"reconnect_delay": 0.01, "reconnect_delay_limit": 0.02, **config})
     async with anyio.create_task_group() as tasks:
         made = Keeping(
@@ -81,6 +81,7 @@ async def keeping(connections, *, names=None, known=None, **config):
             connections,
             me=ME,
             known_addresses=lambda peer: (known or {}).get(peer, ()),
+            protect=([] if protected is None else protected).append,
             config=made_config,
             rng=random.Random(1),
         )
@@ -191,6 +192,17 @@ async def test_a_name_is_looked_up_until_it_is_found_and_leads_to_all_its_peers(
         connections.lose(peer(2))
         await until(lambda: set(connections.known) == {peer(1), peer(2)})
     assert sorted(connections.dialled) == [1, 2, 2]
+
+
+async def test_bootstrap_peers_are_protected_those_behind_names_too_and_others_not():
+    connections = FakeConnections()
+    names, protected = Names(f"dnsaddr={at(3, 3)}"), []
+    async with keeping(connections, names=names, protected=protected) as made:
+        made.keep([at(1), Address("dnsaddr", "x.y", 0)])
+        made.add_direct([at(2, 2)])
+        made.want(peer(2))
+        await until(lambda: len(protected) == 2)
+    assert protected == [peer(1), peer(3)]
 
 
 async def test_a_name_with_a_peer_is_looked_up_each_time_the_peer_is_dialled():
