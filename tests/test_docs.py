@@ -12,7 +12,10 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")]
+INDEX = CHECKOUT / "docs" / "README.md"
 _FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,58 @@ def test_every_command_the_readme_names_exists() -> None:
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def prose(path: Path) -> str:
+    """A document without its examples, whose brackets and `#` are no links and headings."""
+    return _FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def anchors(path: Path) -> set[str]:
+    """What `#…` may follow the document's name, by GitHub's rule."""
+    found: set[str] = set()
+    for heading in _HEADING.findall(prose(path)):
+        anchor = plain = re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-")
+        number = 0
+        while anchor in found:
+            number += 1
+            anchor = f"{plain}-{number}"
+        found.add(anchor)
+    return found
+
+
+def links(path: Path) -> list[str]:
+    """Those to other files and headings of the checkout."""
+    return [link for link in _LINK.findall(prose(path)) if "://" not in link]
+
+
+def broken(path: Path, link: str) -> str | None:
+    """What is wrong with the link in the document."""
+    name, _, anchor = link.partition("#")
+    target = (path.parent / name).resolve() if name else path
+    if not target.exists():
+        return f"{path.name}: no such file: {link}"
+    if anchor and anchor not in anchors(target):
+        return f"{path.name}: no such heading: {link}"
+    return None
+
+
+@pytest.mark.parametrize("path", sorted(DOCUMENTS), ids=lambda path: str(path.name))
+def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+    assert [fault for link in links(path) if (fault := broken(path, link))] == []
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    assert broken(INDEX, "missing.md") == "README.md: no such file: missing.md"
+    assert broken(INDEX, "rules.md#missing") == "README.md: no such heading: rules.md#missing"
+    assert broken(INDEX, "#all-pages") is None
+
+
+def test_the_index_lists_every_page_once() -> None:
+    pages = sorted(path.name for path in CHECKOUT.glob("docs/*.md") if path != INDEX)
+    listed = [link for link in links(INDEX) if "/" not in link and "#" not in link]
+    assert sorted(listed) == pages
+
+
+def test_the_readme_leads_to_the_index() -> None:
+    assert "docs/README.md" in links(CHECKOUT / "README.md")
