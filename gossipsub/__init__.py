@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gossipsub.peer_events import PeerEvent, PeerEventKind, PeerEvents
     from gossipsub.peer_info import PeerInfo
     from gossipsub.pubsub.discovery import Discovery
-    from gossipsub.pubsub.message import PublishResult, ReceivedMessage, Validator
+    from gossipsub.pubsub.inbox import Overflow, SubscriptionOverflow
+    from gossipsub.pubsub.message import PublishResult, ReceivedMessage, UnsentReason, Validator
     from gossipsub.pubsub.partial import PartialHandler, PartialMessage
     from gossipsub.pubsub.parts import PartExchange
     from gossipsub.pubsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
@@ -85,6 +86,7 @@ _HOMES = {
     "MessageFilter": "pubsub.subscription",
     "Network": "transport.network",
     "NetworkListener": "transport.network",
+    "Overflow": "pubsub.inbox",
     "OverloadEvent": "pubsub.validation.overload",
     "OverloadEvents": "pubsub.validation.overload",
     "PartExchange": "pubsub.parts",
@@ -113,10 +115,12 @@ _HOMES = {
     "SignaturePolicy": "router.policy",
     "Subscription": "pubsub.subscription",
     "SubscriptionFilter": "router.admission.subscription_filter",
+    "SubscriptionOverflow": "pubsub.inbox",
     "SubscriptionStatistics": "pubsub.subscription",
     "Topic": "pubsub.topic",
     "TopicParams": "router.params",
     "TopicScoreParams": "router.score.params",
+    "UnsentReason": "pubsub.message",
     "ValidationStatistics": "pubsub.validation.overload",
     "Validator": "pubsub.message",
     "Verdict": "router.effects",
@@ -147,6 +151,7 @@ __all__ = [
     "MessageFilter",
     "Network",
     "NetworkListener",
+    "Overflow",
     "OverloadEvent",
     "OverloadEvents",
     "PartExchange",
@@ -175,10 +180,12 @@ __all__ = [
     "SignaturePolicy",
     "Subscription",
     "SubscriptionFilter",
+    "SubscriptionOverflow",
     "SubscriptionStatistics",
     "Topic",
     "TopicParams",
     "TopicScoreParams",
+    "UnsentReason",
     "ValidationStatistics",
     "Validator",
     "Verdict",

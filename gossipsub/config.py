@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 
+from gossipsub.pubsub.inbox import Overflow
 from gossipsub.wire.errors import LocalProtocolError
 
 _MAY_BE_ZERO = {"validation_workers"}
@@ -125,11 +126,19 @@ class HostConfig:
     a run repeatable, and is better where `cryptography` is so old that threads only get in its way.
     """
     subscription_buffer: int = 1024
-    """Messages a subscription keeps for its reader; when full, the newest is dropped."""
+    """Messages a subscription keeps for its reader."""
+    subscription_buffer_bytes: int = 64 << 20
+    """Data of the messages it keeps; one message has room in an empty buffer whatever its size."""
+    subscription_overflow: Overflow = Overflow.DROP_NEWEST
+    """What is dropped when either is full."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.type == "Overflow":
+                if not isinstance(value, Overflow):
+                    raise LocalProtocolError(f"{field.name} must be an Overflow: {value!r}")
+                continue
             if field.type == "bool":
                 if not isinstance(value, bool):
                     raise LocalProtocolError(f"{field.name} must be True or False: {value!r}")

@@ -301,7 +301,8 @@ class Host:
     async def join(
         self, topic: str, params: TopicParams | None = None, *, fanout_only: bool = False
     ) -> Topic:
-        """A handle to publish to and subscribe to a topic, with parameters of its own if given.
+        """A handle to publish to and subscribe to a topic, with parameters of its own if given,
+        until it is closed.
 
         With `fanout_only` the host never takes part in the topic: it publishes, and subscriptions
         hear what was published here and nothing else.

@@ -42,9 +42,9 @@ class PeerEvents(Inbox[PeerEvent]):
         super().__init__(buffer=buffer, opened=opened, closed=closed)
         self._unread: dict[tuple[PeerId, str], PeerEvent] = {}
 
-    def push(self, item: PeerEvent) -> None:
+    def _receive(self, item: PeerEvent) -> None:
         if item.topic is None:
-            super().push(item)
+            super()._receive(item)
             return
         key = (item.peer, item.topic)
         opposite = self._unread.pop(key, None)
@@ -52,12 +52,12 @@ class PeerEvents(Inbox[PeerEvent]):
             self._buffer.remove(opposite)
             self.delivered -= 1
             return
-        if not self.is_full():
+        if not self._is_full(item):
             self._unread[key] = item
-        super().push(item)
+        super()._receive(item)
 
-    def _take(self) -> PeerEvent:
-        event = super()._take()
+    def take(self) -> PeerEvent:
+        event = super().take()
         if event.topic is not None:
             del self._unread[event.peer, event.topic]
         return event

@@ -18,4 +18,8 @@ class TopicTable:
 
     def set(self, topic: str, own: TopicParams) -> None:
         """Use these parameters from now on. ValueError where they cannot work."""
-        self._own[topic] = self._params.settings(own)
+        settings = self._params.settings(own)
+        if settings == self._others:
+            self._own.pop(topic, None)
+        else:
+            self._own[topic] = settings

@@ -49,6 +49,7 @@ from gossipsub.statistics import HostStatistics
 from gossipsub.timers import Timers
 from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.stream import Stream, StreamHandler
+from gossipsub.wake import Wake
 from gossipsub.watching import Watching
 from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.rpc import Message, Rpc
@@ -93,7 +94,13 @@ class PubSub:
         rate, burst = config.overhead_bytes_per_second, config.overhead_burst_bytes
         self.overhead = None if rate is None else OverheadLimit(rate=rate, burst=burst)
         self.topics: dict[str, Topic] = {}
+        self._topic_params = dict(params.topics)
+        """What holds in topics joined without parameters."""
+        self._joined_with: dict[str, TopicParams] = {}
+        """What holds until the handle is closed."""
         self.peers: dict[bytes, PubsubPeer] = {}
+        self.mesh_watchers: list[Wake] = []
+        """Of those that wait for a mesh to grow; it may have whenever the router did something."""
         self.partial = PartialTopics(self)
         self.discovery: TopicDiscovery | None = None
         self.overload = Overload(timers)
@@ -170,12 +177,18 @@ class PubSub:
         if name in self.topics:
             raise LocalProtocolError(f"the topic is joined already: {name}")
         if params is not None:
-            self.set_topic_params(name, params)
+            self._use_topic_params(name, params)
+            self._joined_with[name] = params
         topic = self.topics[name] = Topic(self, name, fanout_only=fanout_only)
         return topic
 
     def set_topic_params(self, name: str, params: TopicParams) -> None:
         self.check_topic(name)
+        self._use_topic_params(name, params)
+        self._topic_params[name] = params
+        self._joined_with.pop(name, None)
+
+    def _use_topic_params(self, name: str, params: TopicParams) -> None:
         if not isinstance(params, TopicParams):
             raise LocalProtocolError(f"a topic's parameters are TopicParams: {params!r}")
         warn_of_lax_signing(params.signature_policy)
@@ -185,6 +198,9 @@ class PubSub:
     def forget_topic(self, topic: Topic) -> None:
         self.topics.pop(topic.name, None)
         self.partial.set_handler(topic.name, None)
+        if self._joined_with.pop(topic.name, None) is not None:
+            before = self._topic_params.get(topic.name, TopicParams())
+            self._use_topic_params(topic.name, before)
 
     def subscribe(self, topic: str, *, deliver: bool) -> None:
         self.router.subscribe(topic, deliver=deliver, now=self.timers.now())
@@ -286,6 +302,8 @@ class PubSub:
             for effect in effects:
                 self._perform(effect)
             self.partial.tell()
+        for watcher in self.mesh_watchers:
+            watcher.set()
         self._arm_router_timer()
 
     def _perform(self, effect: Effect) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.router.effects import Verdict
@@ -21,6 +23,21 @@ class ReceivedMessage:
     """Who handed it to this node: a neighbour, or this node itself."""
     message_id: bytes
     seqno: bytes | None
+    received_at: float = field(default_factory=time.time, compare=False)
+    """Seconds since the epoch, by this host's clock, when it was handed to the application; to a
+    validator that is a moment earlier."""
+
+
+class UnsentReason(Enum):
+    """Why a publication went to nobody; the values are sentences for a log."""
+
+    DUPLICATE = "a message with this id was published or delivered before"
+    LOCAL_ONLY = "it was published to this host's own subscriptions alone"
+    NO_PEERS = "no connected peer is subscribed to the topic"
+    LOW_SCORES = "the scores of all its subscribers are below the publish threshold"
+    NOT_IN_MESH = "flood publishing is off, and no peer is in the topic's mesh"
+    NOT_WANTED = "its subscribers have it, refused it, or are kept out by a filter or limit"
+    QUEUES_FULL = "the outbound queues of all it was for are full, or they take no stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +46,17 @@ class PublishResult:
 
     message_id: bytes
     queued_to: tuple[PeerId, ...]
-    """Peers it is on its way to. Empty when nobody is there yet: it can still be asked for."""
+    """Peers it is on its way to. Empty when nobody is there yet: peers that come within the next
+    heartbeats may hear of it and ask for it."""
     dropped_by: tuple[PeerId, ...]
-    """Peers whose outbound queue was full."""
+    """Peers whose outbound queue was full, or that take no stream."""
+    reason: UnsentReason | None = None
+    """Why `queued_to` is empty; None where it is not."""
+
+    @property
+    def reached_nobody(self) -> bool:
+        """It was queued to no peer; `reason` says why."""
+        return not self.queued_to
 
 
 Validator = Callable[[ReceivedMessage], Verdict | bool | Awaitable[Verdict | bool]]

@@ -11,7 +11,7 @@ import anyio.lowlevel
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
 from gossipsub.crypto.peer_id import PeerId
-from gossipsub.pubsub.message import PublishResult
+from gossipsub.pubsub.message import PublishResult, UnsentReason
 from gossipsub.router.effects import PublishReceipt
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
@@ -64,7 +64,7 @@ class Publisher:
                 if not receipt.duplicate:
                     pubsub.deliver(message, receipt.message_id, None)
         self.published += len(messages)
-        return self._results(messages, receipts)
+        return self._results(messages, receipts, local_only)
 
     def lost(self, peer: bytes, rpc: Rpc) -> None:
         """Called by the driver for each RPC that cannot leave."""
@@ -113,7 +113,7 @@ class Publisher:
         return message
 
     def _results(
-        self, messages: list[Message], receipts: list[PublishReceipt]
+        self, messages: list[Message], receipts: list[PublishReceipt], local_only: bool
     ) -> list[PublishResult]:
         """Send what the router has made of them, and see who could not take it."""
         self._drops = []
@@ -129,8 +129,28 @@ class Publisher:
         for message, receipt in zip(messages, receipts, strict=True):
             dropped = tuple(dropped_by.get(id(message), ()))
             queued = tuple(PeerId(peer) for peer in receipt.peers if peer not in dropped)
-            results.append(PublishResult(receipt.message_id, queued, dropped))
+            reason = None if queued else self._reason(message.topic, receipt, local_only)
+            results.append(PublishResult(receipt.message_id, queued, dropped, reason))
         return results
+
+    def _reason(self, topic: str, receipt: PublishReceipt, local_only: bool) -> UnsentReason:
+        """Why nobody is sent it. The router's tables are still those it decided by."""
+        router, params = self._pubsub.router, self._pubsub.params
+        if receipt.duplicate:
+            return UnsentReason.DUPLICATE
+        if local_only:
+            return UnsentReason.LOCAL_ONLY
+        if receipt.peers:
+            return UnsentReason.QUEUES_FULL
+        subscribers = router.topic_peers(topic)
+        if not subscribers:
+            return UnsentReason.NO_PEERS
+        if all(router.score(peer) < params.thresholds.publish for peer in subscribers):
+            return UnsentReason.LOW_SCORES
+        is_joined = topic in router.topics()
+        if not params.flood_publish and is_joined and not router.mesh(topic):
+            return UnsentReason.NOT_IN_MESH
+        return UnsentReason.NOT_WANTED
 
     def _are_behind(self, peers: Sequence[PeerId]) -> bool:
         known = self._pubsub.peers

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from gossipsub.pubsub.inbox import Inbox
+from gossipsub.pubsub.inbox import Inbox, Overflow
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -20,11 +20,13 @@ MessageFilter = Callable[[ReceivedMessage], bool]
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatistics:
     delivered: int
-    """Messages put into the buffer since the subscription was opened."""
+    """Messages read, or waiting in the buffer, since the subscription was opened."""
     dropped: int
-    """Messages that found the buffer full and were lost to this reader."""
+    """Messages lost to this reader because the buffer was full."""
     waiting: int
     """Messages in the buffer now."""
+    waiting_bytes: int
+    """Their data."""
 
 
 class Subscription(Inbox[ReceivedMessage]):
@@ -34,14 +36,20 @@ class Subscription(Inbox[ReceivedMessage]):
         self,
         *,
         buffer: int,
+        buffer_bytes: int,
         opened: Callable[[Self], None],
         closed: Callable[[Self], None],
+        overflow: Overflow | str = Overflow.DROP_NEWEST,
         message_filter: MessageFilter | None = None,
     ) -> None:
-        super().__init__(buffer=buffer, opened=opened, closed=closed)
+        super().__init__(buffer=buffer, opened=opened, closed=closed, overflow=overflow)
+        if not isinstance(buffer_bytes, int) or buffer_bytes < 1:
+            raise LocalProtocolError(f"a buffer holds at least 1 byte: {buffer_bytes!r}")
         if message_filter is not None and not callable(message_filter):
             raise LocalProtocolError(f"a message filter is a function: {message_filter!r}")
         self._filter = message_filter
+        self._max_bytes = buffer_bytes
+        self._bytes = 0
 
     def push(self, message: ReceivedMessage) -> None:
         if self._filter is None or self._wants(message, self._filter):
@@ -49,7 +57,21 @@ class Subscription(Inbox[ReceivedMessage]):
 
     def statistics(self) -> SubscriptionStatistics:
         """What became of the messages since it was opened."""
-        return SubscriptionStatistics(self.delivered, self.dropped, len(self))
+        return SubscriptionStatistics(self.delivered, self.dropped, len(self), self._bytes)
+
+    def _is_full(self, message: ReceivedMessage) -> bool:
+        if not self._buffer:
+            return False
+        return super()._is_full(message) or self._bytes + len(message.data) > self._max_bytes
+
+    def _put(self, message: ReceivedMessage) -> None:
+        super()._put(message)
+        self._bytes += len(message.data)
+
+    def take(self) -> ReceivedMessage:
+        message = super().take()
+        self._bytes -= len(message.data)
+        return message
 
     def _wants(self, message: ReceivedMessage, message_filter: MessageFilter) -> bool:
         try:

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.inbox import Overflow
 from gossipsub.pubsub.message import PublishResult, ReceivedMessage
 from gossipsub.pubsub.partial import PartialHandler, PartialMessage
 from gossipsub.pubsub.subscription import (
@@ -39,16 +39,29 @@ class Topic:
         self._is_open = True
 
     def subscribe(
-        self, *, buffer: int | None = None, message_filter: MessageFilter | None = None
+        self,
+        *,
+        buffer: int | None = None,
+        buffer_bytes: int | None = None,
+        overflow: Overflow | str | None = None,
+        message_filter: MessageFilter | None = None,
     ) -> Subscription:
-        """A new subscription, to be opened with `async with`; `buffer` is in messages.
+        """A new subscription, to be opened with `async with`.
+
+        It keeps up to `buffer` messages, with up to `buffer_bytes` of data, for its reader; what
+        is dropped beyond that says `overflow`, an `Overflow` or its value. Those not given are
+        the `HostConfig`'s.
 
         What `message_filter` answers False for is not put into the buffer; nor is that for which
         it fails, which is logged. It runs where messages are delivered and must be quick.
-        LocalProtocolError: `buffer` is no positive number, or `message_filter` no function.
+        LocalProtocolError: a size is no positive number, `overflow` no policy, or `message_filter`
+        no function.
         """
+        config = self._pubsub.config
         return Subscription(
-            buffer=self._pubsub.config.subscription_buffer if buffer is None else buffer,
+            buffer=config.subscription_buffer if buffer is None else buffer,
+            buffer_bytes=config.subscription_buffer_bytes if buffer_bytes is None else buffer_bytes,
+            overflow=config.subscription_overflow if overflow is None else overflow,
             message_filter=message_filter,
             opened=self._opened,
             closed=self._closed,
@@ -89,7 +102,8 @@ class Topic:
         subscribed to the topic; TimeoutError where that takes longer than `timeout` seconds.
 
         Waits while every peer it went to is behind with what was sent before, at most a second.
-        A message whose id was delivered before is not sent again: the result names no peers then.
+        A message whose id was delivered before is not sent again. Where it goes to nobody, the
+        result's `reason` says why.
         LocalProtocolError: the topic was closed, `data` is not bytes or too large, or the topic's
         validator refuses it; nothing was sent then.
         """
@@ -176,27 +190,38 @@ class Topic:
         """Of the open subscriptions, oldest first."""
         return tuple(subscription.statistics() for subscription in self._subscriptions)
 
-    async def wait_for_peers(self, count: int, *, timeout: float) -> None:
+    async def wait_for_peers(self, count: int, *, timeout: float, grafted: bool = False) -> None:
         """Return when `count` peers are subscribed; the host's discovery, if any, looks for them
-        meanwhile. TimeoutError after `timeout` seconds, LocalProtocolError when the topic is
-        closed."""
+        meanwhile. With `grafted` when so many are in the mesh, which there is while somebody here
+        subscribes or relays: then messages come at once, not only by gossip.
+
+        TimeoutError after `timeout` seconds, LocalProtocolError when the topic is closed, or is
+        fanout-only and `grafted` is asked for."""
+        if grafted and self.fanout_only:
+            raise LocalProtocolError(f"a fanout-only topic has no mesh: {self.name}")
+        found = self.mesh if grafted else self.peers
         watcher = Wake()
         self._watchers.append(watcher)
+        if grafted:
+            self._pubsub.mesh_watchers.append(watcher)
         try:
             with anyio.move_on_after(timeout) as waiting:
-                while self._is_open and len(self.peers()) < count:
+                while self._is_open and len(found()) < count:
                     with anyio.move_on_after(self._pubsub.look_for_peers(self.name)):
                         await watcher.wait()
         finally:
             self._watchers.remove(watcher)
+            if grafted:
+                self._pubsub.mesh_watchers.remove(watcher)
         self._check_open()
         if waiting.cancelled_caught:
-            raise TimeoutError(
-                f"{len(self.peers())} of {count} peers in {self.name} after {timeout} s"
-            )
+            place = f"the mesh of {self.name}" if grafted else self.name
+            raise TimeoutError(f"{len(found())} of {count} peers in {place} after {timeout} s")
 
     def close(self) -> None:
-        """Give the handle back. LocalProtocolError while a subscription or relay is open."""
+        """Give the handle back; parameters given with it end, except for scoring, lest what peers
+        have done is forgotten. A validator stays: it is the host's.
+        LocalProtocolError while a subscription or relay is open."""
         if self._relays:
             raise LocalProtocolError(f"close the relays of {self.name} first")
         if self._subscriptions:

@@ -6,6 +6,7 @@ import pytest
 
 from gossipsub.config import HostConfig
 from gossipsub.host import Host
+from gossipsub.pubsub.inbox import Overflow
 from gossipsub.router.params import MeshParams
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -20,10 +21,11 @@ NETWORKS = [field.name for field in fields(HostConfig) if field.type == "tuple[s
 
 
 SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
+POLICIES = [field.name for field in fields(HostConfig) if field.type == "Overflow"]
 
 
-def test_every_field_is_a_count_a_time_a_switch_a_list_of_networks_or_may_be_absent():
-    kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, OPTIONS, OPTIONAL_COUNTS, NETWORKS]
+def test_every_field_is_a_count_a_time_a_switch_a_policy_a_list_of_networks_or_may_be_absent():
+    kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, POLICIES, OPTIONS, OPTIONAL_COUNTS, NETWORKS]
     assert sum(len(names) for names in kinds) == len(fields(HostConfig))
     HostConfig()
 
@@ -102,6 +104,14 @@ def test_a_switch_is_on_or_off(name):
     with pytest.raises(LocalProtocolError) as refused:
         HostConfig(**{name: 1})
     assert str(refused.value) == f"{name} must be True or False: 1"
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_one_that_there_is(name):
+    assert getattr(HostConfig(**{name: Overflow.ERROR}), name) is Overflow.ERROR
+    with pytest.raises(LocalProtocolError) as refused:
+        HostConfig(**{name: "error"})
+    assert str(refused.value) == f"{name} must be an Overflow: 'error'"
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *SECONDS])

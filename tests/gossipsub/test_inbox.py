@@ -4,8 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gossipsub.pubsub.inbox import Inbox
-from gossipsub.pubsub.subscription import Subscription, SubscriptionStatistics
+from gossipsub.pubsub.inbox import Inbox, Overflow, SubscriptionOverflow
 from gossipsub.wire.errors import LocalProtocolError
 
 pytestmark = pytest.mark.anyio
@@ -17,9 +16,10 @@ class Calls:
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def make(self, buffer=1024, kind=Inbox):
-        return kind(
+    def make(self, buffer=1024, overflow=Overflow.DROP_NEWEST):
+        return Inbox(
             buffer=buffer,
+            overflow=overflow,
             opened=lambda inbox: self.log.append("opened"),
             closed=lambda inbox: self.log.append("closed"),
         )
@@ -35,14 +35,57 @@ async def read_all(box) -> list[int]:
 
 @pytest.mark.rule("API-03")
 async def test_a_full_buffer_loses_the_newest_and_counts_them():
-    async with Calls().make(32, Subscription) as messages:
+    async with Calls().make(32) as box:
         for number in range(40):
-            messages.push(number)
-        assert messages.statistics() == SubscriptionStatistics(delivered=32, dropped=8, waiting=32)
-        assert [await anext(messages) for _ in range(2)] == [0, 1]
-        messages.push(100)
-        assert messages.statistics() == SubscriptionStatistics(delivered=33, dropped=8, waiting=31)
-    assert await read_all(messages) == [*range(2, 32), 100]
+            box.push(number)
+        assert (box.delivered, box.dropped, len(box)) == (32, 8, 32)
+        assert [await anext(box) for _ in range(2)] == [0, 1]
+        box.push(100)
+        assert (box.delivered, box.dropped, len(box)) == (33, 8, 31)
+    assert await read_all(box) == [*range(2, 32), 100]
+
+
+async def test_a_full_buffer_loses_the_oldest_where_that_is_asked_for():
+    async with Calls().make(3, "drop_oldest") as box:
+        for number in range(10):
+            box.push(number)
+        assert (box.delivered, box.dropped, len(box)) == (3, 7, 3)
+        assert await anext(box) == 7
+        box.push(10)
+        assert (box.delivered, box.dropped, len(box)) == (4, 7, 3)
+    assert await read_all(box) == [8, 9, 10]
+
+
+async def test_a_reader_that_must_not_miss_anything_is_told_behind_what_came_before():
+    calls = Calls()
+    async with calls.make(2, Overflow.ERROR) as box:
+        for number in range(5):
+            box.push(number)
+        assert await anext(box) == 0
+        box.push(5)  # room again, but behind a gap
+        assert await anext(box) == 1
+        for _ in range(2):
+            with pytest.raises(SubscriptionOverflow, match=r"^the buffer was full: 4 were lost$"):
+                await anext(box)
+        assert (box.delivered, box.dropped, len(box)) == (2, 4, 0)
+        assert calls.log == ["opened"]
+    assert calls.log == ["opened", "closed"]
+    with pytest.raises(SubscriptionOverflow):
+        await anext(box)
+
+
+async def test_a_reader_of_which_nothing_was_lost_ends_without_an_error():
+    async with Calls().make(2, Overflow.ERROR) as box:
+        box.push(1)
+    assert await read_all(box) == [1]
+
+
+@pytest.mark.parametrize("overflow", ["oldest", None, 5])
+async def test_only_a_policy_is_an_overflow(overflow):
+    with pytest.raises(LocalProtocolError) as refused:
+        Calls().make(2, overflow)
+    expected = "overflow is one of 'drop_newest', 'drop_oldest', 'error': "
+    assert str(refused.value) == f"{expected}{overflow!r}"
 
 
 async def test_a_reader_waits_for_the_next_item():

@@ -9,7 +9,14 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from gossipsub import Host, LocalProtocolError
+from gossipsub import (
+    GossipParams,
+    Host,
+    LocalProtocolError,
+    MeshParams,
+    PeerScoreParams,
+    UnsentReason,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +41,7 @@ async def test_what_is_published_locally_stays_in_the_host():
             await here.wait_for_peers(1, timeout=10)
             result = await here.publish(b"secret", local_only=True)
             assert (result.queued_to, result.dropped_by) == ((), ())
+            assert result.reason is UnsentReason.LOCAL_ONLY
             await here.publish(b"open")
             assert await take(own, 2) == [b"secret", b"open"]
             assert await take(theirs, 1) == [b"open"]
@@ -176,3 +184,28 @@ async def test_what_a_subscription_filters_out_fills_no_buffer(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "a message filter failed topic=news"
     ]
+
+
+NO_FLOOD = GossipParams(flood_publish=False, mesh=MeshParams(d=0, d_low=0, d_high=0, d_out=0))
+SUSPICIOUS = GossipParams(
+    score=PeerScoreParams(app_specific_score=lambda peer: -60.0, app_specific_weight=1.0)
+)
+EXCLUSIVE = GossipParams(peer_filter=lambda peer, topic: False)
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        (NO_FLOOD, UnsentReason.NOT_IN_MESH),
+        (SUSPICIOUS, UnsentReason.LOW_SCORES),
+        (EXCLUSIVE, UnsentReason.NOT_WANTED),
+    ],
+)
+async def test_a_publication_that_went_to_no_subscriber_says_why(params, reason):
+    async with Host(params=params) as a, Host() as b:
+        await b.connect(a.addresses[0])  # whoever dials is let into the mesh
+        here, there = await a.join("news"), await b.join("news")
+        async with here.subscribe(), there.subscribe():
+            await here.wait_for_peers(1, timeout=10)
+            result = await here.publish(b"x")
+            assert (result.queued_to, result.dropped_by, result.reason) == ((), (), reason)

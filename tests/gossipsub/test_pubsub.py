@@ -13,6 +13,7 @@ from gossipsub import (
     LocalProtocolError,
     MeshParams,
     TopicParams,
+    UnsentReason,
 )
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import key_of_seed
@@ -301,6 +302,7 @@ async def test_a_peer_that_takes_no_stream_is_heard_all_the_same_and_forgotten_w
         await topic.wait_for_peers(1, timeout=5)
         result = await topic.publish(b"x")
         assert (result.queued_to, result.dropped_by) == ((), (w.peer_id,))
+        assert result.reason is UnsentReason.QUEUES_FULL
         await stream.finish()
         await until(lambda: topic.peers() == ())
         dropped = host.statistics().rpc_dropped
@@ -442,6 +444,43 @@ async def test_a_topic_is_joined_with_parameters_of_its_own():
         await mine.publish(b"longer than five")
         with pytest.raises(LocalProtocolError, match="the limit of open is 5"):
             await theirs.publish(b"longer than five")
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"),
+    [(None, None, None), (8, None, 8), (None, 8, 8)],
+    ids=["none before", "the host's before", "the host's meanwhile"],
+)
+async def test_parameters_given_with_a_handle_end_with_it(before, change, after):
+    def limit(size):
+        return TopicParams() if size is None else TopicParams(max_data_bytes=size)
+
+    params = GossipParams(topics={} if before is None else {"news": limit(before)})
+    async with Host(params=params) as host:
+        topic = await host.join("news", limit(5))
+        with pytest.raises(LocalProtocolError, match="the limit of news is 5"):
+            await topic.publish(bytes(6))
+        if change is not None:
+            host.set_topic_params("news", limit(change))
+        topic.close()
+        again = await host.join("news")
+        await again.publish(bytes(6))
+        if after is None:
+            await again.publish(bytes(100))
+        else:
+            with pytest.raises(LocalProtocolError, match=f"the limit of news is {after}"):
+                await again.publish(bytes(100))
+
+
+async def test_a_validator_stays_when_the_topic_is_closed():
+    async with Host() as host:
+        host.set_validator("news", lambda message: message.data == b"good")
+        topic = await host.join("news")
+        topic.close()
+        again = await host.join("news")
+        await again.publish(b"good")
+        with pytest.raises(LocalProtocolError, match="the topic's validator says REJECT: news"):
+            await again.publish(b"bad")
 
 
 @pytest.mark.parametrize("given", [{"max_data_bytes": 5}, MeshParams()])

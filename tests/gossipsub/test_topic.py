@@ -9,7 +9,16 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from gossipsub import GossipParams, Host, HostConfig, LocalProtocolError, Verdict
+from gossipsub import (
+    GossipParams,
+    Host,
+    HostConfig,
+    LocalProtocolError,
+    Overflow,
+    SubscriptionOverflow,
+    UnsentReason,
+    Verdict,
+)
 from gossipsub.peer_events import PeerEventKind
 from gossipsub.router.message_id import content_id
 from gossipsub.router.policy import SignaturePolicy
@@ -177,6 +186,7 @@ async def test_publishing_to_nobody_is_no_error():
     async with Host() as host:
         result = await (await host.join("news")).publish(b"")
         assert (result.queued_to, result.dropped_by) == ((), ())
+        assert (result.reached_nobody, result.reason) == (True, UnsentReason.NO_PEERS)
 
 
 @pytest.mark.parametrize("data", ["text", None, bytearray(b"x"), 5])
@@ -214,8 +224,10 @@ async def test_an_id_published_twice_is_sent_once_and_the_result_says_so():
         here, there = await a.join("news"), await b.join("news")
         async with there.subscribe() as theirs:
             await here.wait_for_peers(1, timeout=5)
-            assert (await here.publish(b"same")).queued_to == (b.peer_id,)
-            assert (await here.publish(b"same")).queued_to == ()
+            first, again = await here.publish(b"same"), await here.publish(b"same")
+            assert (first.queued_to, first.reason) == ((b.peer_id,), None)
+            assert (again.queued_to, again.reason) == ((), UnsentReason.DUPLICATE)
+            assert (first.reached_nobody, again.reached_nobody) == (False, True)
             await here.publish(b"other")
             assert [(await next_of(theirs)).data for _ in range(2)] == [b"same", b"other"]
         assert b.statistics().duplicates == 0
@@ -357,17 +369,48 @@ async def test_waiting_in_vain_says_what_was_waited_for():
         assert str(late.value) == "0 of 2 peers in news after 0.01 s"
 
 
-async def test_the_end_of_the_host_ends_the_wait():
+async def test_waiting_for_the_mesh_ends_when_peers_are_in_it():
+    async with two_hosts() as (a, b):
+        here, there = await a.join("news"), await b.join("news")
+        async with there.subscribe():
+            await here.wait_for_peers(1, timeout=10)
+            with pytest.raises(TimeoutError) as late:  # nobody reads here, so there is no mesh
+                await here.wait_for_peers(1, timeout=0.01, grafted=True)
+            assert str(late.value) == "0 of 1 peers in the mesh of news after 0.01 s"
+            async with anyio.create_task_group() as tasks:
+                for topic in (here, there):
+                    tasks.start_soon(
+                        lambda each: each.wait_for_peers(1, timeout=20, grafted=True), topic
+                    )
+                await anyio.lowlevel.checkpoint()
+                await here.subscribe().__aenter__()
+            assert (here.mesh(), there.mesh()) == ((b.peer_id,), (a.peer_id,))
+
+
+async def test_waiting_for_a_mesh_that_cannot_be_is_refused():
+    async with Host() as host:
+        topic = await host.join("news", fanout_only=True)
+        with pytest.raises(LocalProtocolError) as refused:
+            await topic.wait_for_peers(1, timeout=1, grafted=True)
+        assert str(refused.value) == "a fanout-only topic has no mesh: news"
+
+
+@pytest.mark.parametrize("grafted", [False, True])
+@pytest.mark.parametrize("end", ["host", "topic"])
+async def test_the_end_of_the_host_or_topic_ends_the_wait(grafted, end):
     refused = []
 
     async def wait(topic):
         with pytest.raises(LocalProtocolError) as caught:
-            await topic.wait_for_peers(1, timeout=60)
+            await topic.wait_for_peers(1, timeout=60, grafted=grafted)
         refused.append(str(caught.value))
 
     async with anyio.create_task_group() as tasks, Host() as host:
-        tasks.start_soon(wait, await host.join("news"))
-        await anyio.sleep(0.01)
+        topic = await host.join("news")
+        tasks.start_soon(wait, topic)
+        await anyio.wait_all_tasks_blocked()
+        if end == "topic":
+            topic.close()
     assert refused == ["the topic was closed: news"]
 
 
@@ -380,6 +423,25 @@ async def test_a_cancelled_wait_is_over_and_the_next_one_works():
         assert scope.cancelled_caught
         async with there.subscribe():
             await here.wait_for_peers(1, timeout=5)
+
+
+async def test_the_hosts_configuration_is_what_subscriptions_begin_with():
+    config = HostConfig(
+        subscription_buffer=3, subscription_buffer_bytes=2, subscription_overflow=Overflow.ERROR
+    )
+    async with Host(config=config) as host:
+        topic = await host.join("news")
+        async with (
+            topic.subscribe() as usual,
+            topic.subscribe(buffer_bytes=100, overflow="drop_oldest") as special,
+        ):
+            for data in (b"1", b"2", b"3", b"4"):
+                await topic.publish(data)
+            assert [(await next_of(usual)).data for _ in range(2)] == [b"1", b"2"]
+            with pytest.raises(SubscriptionOverflow):
+                await next_of(usual)
+            assert [(await next_of(special)).data for _ in range(3)] == [b"2", b"3", b"4"]
+            assert (usual.dropped, special.dropped) == (2, 1)
 
 
 async def test_readers_end_with_the_host_after_what_is_buffered():
