@@ -15,6 +15,7 @@ MODULES = (
     "gossipsub.router.router",
     "gossipsub.status",
     "gossipsub.testing",
+    "gossipsub.threads",
     "gossipsub.validators",
 )
 

@@ -145,10 +145,15 @@ class Host:
         """End all tasks, close the sockets; True when `error` was these tasks' cancellation."""
         if self._node is not None:
             self._node.tasks.cancel_scope.cancel()
-        if error is None or not _is_cancellation(error):
-            # The application's own: it must not come out of here as part of a group.
-            return await stack.__aexit__(None, None, None)
-        return await stack.__aexit__(type(error), error, error.__traceback__)
+        if error is not None and not _is_cancellation(error):
+            error = None  # the application's own: it must not come out of here as part of a group
+        try:
+            return await stack.__aexit__(type(error) if error else None, error, None)
+        except BaseExceptionGroup as group:
+            if group.subgroup(KeyboardInterrupt) is None:
+                raise
+        # Ctrl-C while one of our tasks ran, where trio raises it: the application is not to care.
+        raise KeyboardInterrupt
 
     # -- who and where ---------------------------------------------------------------------
 

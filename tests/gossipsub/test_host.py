@@ -310,6 +310,39 @@ def test_control_c_closes_the_host_and_is_told_to_the_application(anyio_backend)
     assert (out, err, process.returncode) == ("interrupted\n", "", 0)
 
 
+INTERRUPTED_INSIDE = """
+import anyio, gossipsub
+
+def interrupt(message):
+    raise KeyboardInterrupt  # as trio does where the signal comes while this task runs
+
+async def main():
+    async with gossipsub.Host() as host, gossipsub.Host(bootstrap=host.addresses) as friend:
+        host.set_validator("t", interrupt)
+        here, there = await host.join("t"), await friend.join("t")
+        async with here.subscribe() as messages:
+            await there.publish(b"x", wait_for=1, timeout=20)
+            async for message in messages:
+                pass
+
+try:
+    anyio.run(main, backend="trio")
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_control_c_in_a_task_of_the_host_is_told_to_the_application_as_it_is():
+    done = subprocess.run(  # asyncio never raises it in a task
+        [sys.executable, "-W", "error", "-c", INTERRUPTED_INSIDE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
 async def test_closing_ends_dials_under_way():
     errors = []
 

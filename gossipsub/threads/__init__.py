@@ -1,0 +1,14 @@
+"""Hosts for programs of plain threads: the same names as in `gossipsub`, without async.
+
+A host runs an event loop in a thread of its own. Everything here may be called from any thread
+but that one. Functions of the application that a host calls, say message filters, run in the
+host's thread and must be quick; only validators have a worker thread each.
+"""
+
+from __future__ import annotations
+
+from gossipsub.threads.host import Host
+from gossipsub.threads.readers import PeerEvents, Subscription
+from gossipsub.threads.topic import Topic
+
+__all__ = ["Host", "PeerEvents", "Subscription", "Topic"]

@@ -1,0 +1,170 @@
+"""A host as threads hold it; every method is the one of `gossipsub.Host` with that name."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from gossipsub.config import HostConfig
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.host import LOOPBACK
+from gossipsub.host import Host as AsyncHost
+from gossipsub.peer_info import PeerInfo
+from gossipsub.pubsub.discovery import Discovery
+from gossipsub.pubsub.message import Validator
+from gossipsub.router.params import GossipParams, TopicParams
+from gossipsub.router.score.explanation import ScoreExplanation
+from gossipsub.router.score.snapshot import PeerScoreSnapshot
+from gossipsub.statistics import HostStatistics
+from gossipsub.threads.loop_thread import LoopThread
+from gossipsub.threads.readers import PeerEvents
+from gossipsub.threads.topic import Topic
+from gossipsub.threads.validating import in_worker_thread
+from gossipsub.transport.introduction import AGENT_VERSION
+from gossipsub.transport.network import Network
+from gossipsub.watching import TraceTarget
+
+
+class Host:
+    """A node, from `with Host(…) as host:`; the arguments are those of `gossipsub.Host`, and
+    `backend`, the kind of event loop: "asyncio" or "trio"."""
+
+    def __init__(
+        self,
+        *,
+        listen: str | Sequence[str] = LOOPBACK,
+        key: PrivateKey | str | os.PathLike[str] | None = None,
+        bootstrap: str | Iterable[str] = (),
+        direct_peers: str | Iterable[str] = (),
+        params: GossipParams | None = None,
+        config: HostConfig | None = None,
+        discovery: Discovery | None = None,
+        agent_version: str = AGENT_VERSION,
+        rng: random.Random | None = None,
+        network: Network | None = None,
+        trace: TraceTarget | None = None,
+        record: str | os.PathLike[str] | None = None,
+        backend: str = "asyncio",
+    ) -> None:
+        self._host = AsyncHost(
+            listen=listen,
+            key=key,
+            bootstrap=bootstrap,
+            direct_peers=direct_peers,
+            params=params,
+            config=config,
+            discovery=discovery,
+            agent_version=agent_version,
+            rng=rng,
+            network=network,
+            trace=trace,
+            record=record,
+        )
+        self._loop = LoopThread(backend)
+
+    def __enter__(self) -> Self:
+        self._loop.start(self._host)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.stop()
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Who this host is."""
+        return self._host.peer_id
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where this host listens, each ending in `/p2p/` and its peer id."""
+        return self._host.addresses
+
+    # -- peers -----------------------------------------------------------------------------
+
+    def connect(self, address: str) -> PeerId:
+        """Dial a peer, unless it is connected already; returns its id."""
+        return self._loop.call(self._host.connect, address)
+
+    def disconnect(self, peer: PeerId | str) -> None:
+        """Close every connection to the peer; harmless when there is none."""
+        self._loop.call(self._host.disconnect, peer)
+
+    def add_direct_peer(self, address: str) -> PeerId:
+        """Make a peer a direct one, and dial it; returns its id."""
+        return self._loop.call(self._host.add_direct_peer, address)
+
+    def remove_direct_peer(self, peer: PeerId | str) -> None:
+        """Make it an ordinary peer again; harmless when it is one."""
+        self._loop.call(self._host.remove_direct_peer, peer)
+
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """The connected peers."""
+        return self._loop.call(self._host.peers)
+
+    def peer_events(self, *, buffer: int = 1024) -> PeerEvents:
+        """Peers that connect and disconnect, join and leave topics, from its `with` on."""
+        return PeerEvents(
+            self._loop, self._loop.call(partial(self._host.peer_events, buffer=buffer))
+        )
+
+    def block(self, peer: PeerId | str, *, seconds: float | None = None) -> None:
+        """Have nothing to do with a peer, for so many seconds or for good."""
+        self._loop.call(partial(self._host.block, peer, seconds=seconds))
+
+    def unblock(self, peer: PeerId | str) -> bool:
+        """Let a peer connect again; False where it was not blocked."""
+        return self._loop.call(self._host.unblock, peer)
+
+    def blocked(self) -> tuple[PeerId, ...]:
+        """The peers that are blocked now."""
+        return self._loop.call(self._host.blocked)
+
+    def ping(self, peer: PeerId | str, *, timeout: float = 10.0) -> float:
+        """Seconds of one round trip; PingFailed without an echo."""
+        return self._loop.call(partial(self._host.ping, peer, timeout=timeout))
+
+    def scores(self) -> dict[PeerId, PeerScoreSnapshot]:
+        """Scores with all that goes into them; empty while `params` has no `score`."""
+        return self._loop.call(self._host.scores)
+
+    def explain_score(self, peer: PeerId | str) -> ScoreExplanation | None:
+        """What a peer's score is made of, and what its latest misdeeds cost."""
+        return self._loop.call(self._host.explain_score, peer)
+
+    # -- topics ----------------------------------------------------------------------------
+
+    def join(
+        self, topic: str, params: TopicParams | None = None, *, fanout_only: bool = False
+    ) -> Topic:
+        """A handle to publish to and subscribe to a topic."""
+        join = partial(self._host.join, topic, params, fanout_only=fanout_only)
+        return Topic(self._loop, self._loop.call(join))
+
+    def set_topic_params(self, topic: str, params: TopicParams) -> None:
+        """Give a topic, joined or not, other parameters of its own from now on."""
+        self._loop.call(self._host.set_topic_params, topic, params)
+
+    def set_validator(self, topic: str, validator: Validator | None) -> None:
+        """Let `validator` decide on the topic's messages, ours too; None removes it.
+
+        A plain function is called in a worker thread, for one message at a time, and may block;
+        a coroutine function runs in the host's thread."""
+        self._loop.call(
+            self._host.set_validator,
+            topic,
+            None if validator is None else in_worker_thread(validator),
+        )
+
+    def statistics(self) -> HostStatistics:
+        """What has happened since the host was opened, in numbers."""
+        return self._loop.call(self._host.statistics)
