@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from gossipsub.pubsub.measures import Distribution
 from gossipsub.router.counts import OTHER_TOPICS, TopicCounts
+from gossipsub.threads.host import Host as ThreadsHost
 from gossipsub.wire.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ _BLAMED = {
 
 
 class HostCollector:
-    """`prometheus_client.REGISTRY.register(HostCollector(host))`, where the host is open.
+    """`prometheus_client.REGISTRY.register(HostCollector(host))`, where the host is open; one of
+    `gossipsub.threads` will do.
 
     May be asked in any thread: the numbers are read in the host's own. A closed host has no
     metrics. At most `max_topics` topics have labels of their own, those longest known; the others
@@ -53,7 +55,11 @@ class HostCollector:
     """
 
     def __init__(
-        self, host: Host, *, max_topics: int = 300, labels: Mapping[str, str] | None = None
+        self,
+        host: Host | ThreadsHost,
+        *,
+        max_topics: int = 300,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         host.measurements()
         _families()
@@ -66,7 +72,9 @@ class HostCollector:
         if taken:
             raise LocalProtocolError(f"a metric has these labels already: {', '.join(taken)}")
         self._thread = threading.get_ident()
-        self._token = anyio.lowlevel.current_token()
+        self._token = None
+        if not isinstance(host, ThreadsHost):  # which finds the way itself
+            self._token = anyio.lowlevel.current_token()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the registry need not collect to know the names."""
@@ -81,7 +89,7 @@ class HostCollector:
         yield from _Metrics(measured, self._max_topics, self._labels).all()
 
     def _measure(self) -> HostMeasurements:
-        if threading.get_ident() == self._thread:
+        if self._token is None or threading.get_ident() == self._thread:
             return self._host.measurements()
         return anyio.from_thread.run_sync(self._host.measurements, token=self._token)
 

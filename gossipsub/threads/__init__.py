@@ -8,7 +8,7 @@ host's thread and must be quick; only validators have a worker thread each.
 from __future__ import annotations
 
 from gossipsub.threads.host import Host
-from gossipsub.threads.readers import PeerEvents, Subscription
+from gossipsub.threads.readers import OverloadEvents, PeerEvents, Subscription
 from gossipsub.threads.topic import Topic
 
-__all__ = ["Host", "PeerEvents", "Subscription", "Topic"]
+__all__ = ["Host", "OverloadEvents", "PeerEvents", "Subscription", "Topic"]

@@ -14,17 +14,21 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.host import LOOPBACK
 from gossipsub.host import Host as AsyncHost
+from gossipsub.measurements import HostMeasurements
 from gossipsub.peer_info import PeerInfo
 from gossipsub.pubsub.discovery import Discovery
 from gossipsub.pubsub.message import Validator
+from gossipsub.pubsub.validation.overload import ValidationStatistics
 from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
+from gossipsub.snapshot import HostSnapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.threads.loop_thread import LoopThread
-from gossipsub.threads.readers import PeerEvents
+from gossipsub.threads.readers import OverloadEvents, PeerEvents
 from gossipsub.threads.topic import Topic
-from gossipsub.threads.validating import in_worker_thread
+from gossipsub.threads.validating import DefaultValidators, in_worker_thread
+from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
 from gossipsub.watching import TraceTarget
@@ -47,6 +51,7 @@ class Host:
         agent_version: str = AGENT_VERSION,
         rng: random.Random | None = None,
         network: Network | None = None,
+        gate: ConnectionGate | None = None,
         trace: TraceTarget | None = None,
         record: str | os.PathLike[str] | None = None,
         backend: str = "asyncio",
@@ -62,10 +67,12 @@ class Host:
             agent_version=agent_version,
             rng=rng,
             network=network,
+            gate=gate,
             trace=trace,
             record=record,
         )
         self._loop = LoopThread(backend)
+        self._default_validators = DefaultValidators()
 
     def __enter__(self) -> Self:
         self._loop.start(self._host)
@@ -107,15 +114,22 @@ class Host:
         """Make it an ordinary peer again; harmless when it is one."""
         self._loop.call(self._host.remove_direct_peer, peer)
 
+    def protect(self, peer: PeerId | str, tag: str = "application") -> None:
+        """Never close the peer's connections to make room for others, and always let it in."""
+        self._loop.call(self._host.protect, peer, tag)
+
+    def unprotect(self, peer: PeerId | str, tag: str = "application") -> bool:
+        """Take a tag back; True where others protect it still."""
+        return self._loop.call(self._host.unprotect, peer, tag)
+
     def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
         return self._loop.call(self._host.peers)
 
     def peer_events(self, *, buffer: int = 1024) -> PeerEvents:
         """Peers that connect and disconnect, join and leave topics, from its `with` on."""
-        return PeerEvents(
-            self._loop, self._loop.call(partial(self._host.peer_events, buffer=buffer))
-        )
+        events = self._loop.call(partial(self._host.peer_events, buffer=buffer))
+        return PeerEvents(self._loop, events)
 
     def block(self, peer: PeerId | str, *, seconds: float | None = None) -> None:
         """Have nothing to do with a peer, for so many seconds or for good."""
@@ -154,17 +168,75 @@ class Host:
         """Give a topic, joined or not, other parameters of its own from now on."""
         self._loop.call(self._host.set_topic_params, topic, params)
 
-    def set_validator(self, topic: str, validator: Validator | None) -> None:
+    def set_validator(
+        self,
+        topic: str,
+        validator: Validator | None,
+        *,
+        timeout: float | None = None,
+        concurrency: int = 1024,
+        inline: bool = False,
+    ) -> None:
         """Let `validator` decide on the topic's messages, ours too; None removes it.
 
         A plain function is called in a worker thread, for one message at a time, and may block;
-        a coroutine function runs in the host's thread."""
-        self._loop.call(
-            self._host.set_validator,
-            topic,
-            None if validator is None else in_worker_thread(validator),
+        up to `concurrency` messages wait for it. An `inline` one is called in the host's thread,
+        as coroutine functions are, and must be quick."""
+        if validator is not None and not inline:
+            validator = in_worker_thread(validator)
+        set_validator = partial(
+            self._host.set_validator, timeout=timeout, concurrency=concurrency, inline=inline
         )
+        self._loop.call(set_validator, topic, validator)
+
+    def add_default_validator(
+        self,
+        validator: Validator,
+        *,
+        timeout: float | None = None,
+        concurrency: int = 1024,
+        inline: bool = False,
+    ) -> None:
+        """Let `validator` judge the messages of every topic; called as in `set_validator`."""
+
+        def add() -> None:
+            known = self._default_validators.substitute(validator)
+            new = validator if inline else in_worker_thread(validator)
+            self._host.add_default_validator(
+                known or new, timeout=timeout, concurrency=concurrency, inline=inline
+            )
+            self._default_validators.add(validator, new)
+
+        self._loop.call(add)
+
+    def remove_default_validator(self, validator: Validator) -> None:
+        """Ask it no more. LocalProtocolError where it is no default validator."""
+
+        def remove() -> None:
+            known = self._default_validators.substitute(validator)
+            self._host.remove_default_validator(known or validator)
+            self._default_validators.remove(validator)
+
+        self._loop.call(remove)
+
+    def validation_statistics(self) -> dict[str, ValidationStatistics]:
+        """What validation could not do, by topic."""
+        return self._loop.call(self._host.validation_statistics)
+
+    def overload_events(self, *, buffer: int = 64) -> OverloadEvents:
+        """When validation does not keep up with what peers send, and when it does again."""
+        events = self._loop.call(partial(self._host.overload_events, buffer=buffer))
+        return OverloadEvents(self._loop, events)
 
     def statistics(self) -> HostStatistics:
         """What has happened since the host was opened, in numbers."""
         return self._loop.call(self._host.statistics)
+
+    def measurements(self) -> HostMeasurements:
+        """All that is counted and timed on this host, for monitoring."""
+        return self._loop.call(self._host.measurements)
+
+    def snapshot(self, *, max_peers: int = 1000, max_topics: int = 1000) -> HostSnapshot:
+        """The host as it is now, for support: `print(snapshot.to_json(indent=2))`."""
+        take = partial(self._host.snapshot, max_peers=max_peers, max_topics=max_topics)
+        return self._loop.call(take)

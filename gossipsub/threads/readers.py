@@ -14,6 +14,7 @@ from gossipsub.pubsub.inbox import Inbox
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.subscription import Subscription as AsyncSubscription
 from gossipsub.pubsub.subscription import SubscriptionStatistics
+from gossipsub.pubsub.validation.overload import OverloadEvent
 from gossipsub.threads.loop_thread import HostClosed, LoopThread
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -110,3 +111,7 @@ class Subscription(Reader[ReceivedMessage]):
 
 class PeerEvents(Reader[PeerEvent]):
     """`with host.peer_events() as events: for event in events: …`"""
+
+
+class OverloadEvents(Reader[OverloadEvent]):
+    """`with host.overload_events() as events: for event in events: …`"""

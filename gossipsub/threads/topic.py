@@ -11,7 +11,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.inbox import Overflow
 from gossipsub.pubsub.message import PublishResult
 from gossipsub.pubsub.partial import PartialHandler, PartialMessage
-from gossipsub.pubsub.subscription import MessageFilter
+from gossipsub.pubsub.subscription import MessageFilter, SubscriptionStatistics
 from gossipsub.pubsub.topic import Topic as AsyncTopic
 from gossipsub.threads.loop_thread import HostClosed, LoopThread
 from gossipsub.threads.readers import Subscription
@@ -123,6 +123,15 @@ class Topic:
     def mesh(self) -> tuple[PeerId, ...]:
         """Peers this host exchanges the topic's messages with directly."""
         return self._loop.call(self._topic.mesh)
+
+    @property
+    def relays(self) -> int:
+        """How many are open."""
+        return self._topic.relays
+
+    def subscription_statistics(self) -> tuple[SubscriptionStatistics, ...]:
+        """Of the open subscriptions, oldest first."""
+        return self._loop.call(self._topic.subscription_statistics)
 
     def wait_for_peers(self, count: int, *, timeout: float, grafted: bool = False) -> None:
         """Return when `count` peers are subscribed, or with `grafted` in the mesh; TimeoutError

@@ -27,3 +27,25 @@ def in_worker_thread(validator: Validator) -> Validator:
 
     validate.__qualname__ = getattr(validator, "__qualname__", repr(validator))
     return validate
+
+
+class DefaultValidators:
+    """What stands for each of the default validators, so that it is found by the validator."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Validator, Validator]] = []
+
+    def add(self, validator: Validator, substitute: Validator) -> None:
+        self._known.append((validator, substitute))
+
+    def substitute(self, validator: Validator) -> Validator | None:
+        """None where it is no default validator."""
+        return next((other for known, other in self._known if _is_same(known, validator)), None)
+
+    def remove(self, validator: Validator) -> None:
+        self._known = [pair for pair in self._known if not _is_same(pair[0], validator)]
+
+
+def _is_same(one: object, other: object) -> bool:
+    """A method is another object each time it is named, but an equal one."""
+    return one is other or (inspect.ismethod(one) and one == other)

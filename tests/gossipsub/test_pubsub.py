@@ -479,7 +479,7 @@ async def test_a_validator_stays_when_the_topic_is_closed():
         topic.close()
         again = await host.join("news")
         await again.publish(b"good")
-        with pytest.raises(LocalProtocolError, match="the topic's validator says REJECT: news"):
+        with pytest.raises(LocalProtocolError, match="says REJECT"):
             await again.publish(b"bad")
 
 

@@ -85,7 +85,7 @@ async def test_a_snapshot_tells_of_topics_and_peers_with_the_reasons_of_scores()
         (topic,) = snapshot.topics
         assert (topic.name, topic.delivers, topic.relays, topic.peers) == ("news", True, 1, 1)
         assert topic.mesh == (other.peer_id,)
-        assert topic.subscriptions == (SubscriptionStatistics(1, 1, 1),)
+        assert topic.subscriptions == (SubscriptionStatistics(1, 1, 1, 4),)
         (peer,) = snapshot.peers
         assert peer.info.peer == other.peer_id
         assert (peer.meshes, peer.topic_count, peer.direct) == (("news",), 1, False)

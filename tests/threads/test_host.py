@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 import gossipsub
 from gossipsub import (
@@ -25,6 +26,7 @@ from gossipsub import (
     Verdict,
     threads,
 )
+from gossipsub.metrics import HostCollector
 from gossipsub.threads import Host
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -44,7 +46,7 @@ def public(kind: type) -> dict[str, object]:
 # -- the same names
 
 
-@pytest.mark.parametrize("name", ["Host", "Topic", "Subscription", "PeerEvents"])
+@pytest.mark.parametrize("name", ["Host", "Topic", "Subscription", "PeerEvents", "OverloadEvents"])
 def test_there_is_everything_that_the_asynchronous_class_has(name):
     here, there = public(getattr(threads, name)), public(getattr(gossipsub, name))
     assert set(there) - OF_THE_NODE <= set(here)
@@ -195,11 +197,57 @@ def test_validators_of_every_kind_are_heard():
         ):
             host.set_validator("news", validator)
             topic.publish(b"good")
-            with pytest.raises(LocalProtocolError, match="validator says REJECT"):
+            with pytest.raises(LocalProtocolError, match="says REJECT"):
                 topic.publish(b"bad")
             host.set_validator("news", None)
         with pytest.raises(LocalProtocolError, match=r"^a validator is a function: 5$"):
             host.set_validator("news", 5)
+
+
+def test_a_default_validator_is_known_by_the_function_it_was_given_as():
+    class Rules:
+        def short(self, message):
+            seen.append(threading.current_thread().name)
+            return len(message.data) < 3
+
+    seen, rules = [], Rules()
+    with Host() as host:
+        topic = host.join("news")
+        host.add_default_validator(rules.short, timeout=20)
+        with pytest.raises(LocalProtocolError, match="it is a default validator already"):
+            host.add_default_validator(rules.short)
+        with pytest.raises(LocalProtocolError, match=r"Rules\.short says REJECT"):
+            topic.publish(b"long")
+        host.remove_default_validator(rules.short)
+        topic.publish(b"long")
+        with pytest.raises(LocalProtocolError, match="it is no default validator"):
+            host.remove_default_validator(rules.short)
+        host.add_default_validator(rules.short, inline=True)
+        topic.publish(b"x")
+        host.remove_default_validator(rules.short)
+    assert (seen[0] == "gossipsub", seen[1:]) == (False, ["gossipsub"])
+
+
+def test_a_host_is_measured_and_shown():
+    with Host() as host, host.overload_events(buffer=3) as events:
+        topic = host.join("news")
+        with topic.relay(), topic.subscribe():
+            host.protect(Host().peer_id)
+            assert topic.relays == len(topic.subscription_statistics()) == 1
+            assert host.snapshot().to_json()
+            assert host.measurements()
+            assert (host.validation_statistics(), len(events)) == ({}, 0)
+
+
+def test_a_host_has_metrics_in_every_thread_until_it_is_closed():
+    registry = CollectorRegistry()
+    with Host() as host, ThreadPoolExecutor(1) as pool:
+        registry.register(HostCollector(host))
+        host.join("news").publish(b"x")
+        published = 'gossipsub_message_published_total{topic="news"} 1.0'
+        assert published in generate_latest(registry).decode()
+        assert published in pool.submit(generate_latest, registry).result(timeout=20).decode()
+    assert generate_latest(registry) == b""
 
 
 def test_closing_waits_for_no_validator():
