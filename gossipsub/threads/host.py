@@ -31,6 +31,7 @@ from gossipsub.threads.validating import DefaultValidators, in_worker_thread
 from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
+from gossipsub.transport.resolving import Resolver
 from gossipsub.watching import TraceTarget
 
 
@@ -42,9 +43,13 @@ class Host:
         self,
         *,
         listen: str | Sequence[str] = LOOPBACK,
+        announce: str | Iterable[str] = (),
         key: PrivateKey | str | os.PathLike[str] | None = None,
         bootstrap: str | Iterable[str] = (),
         direct_peers: str | Iterable[str] = (),
+        peerstore: str | os.PathLike[str] | None = None,
+        resolver: Resolver | None = None,
+        mdns: bool | Sequence[str] = False,
         params: GossipParams | None = None,
         config: HostConfig | None = None,
         discovery: Discovery | None = None,
@@ -58,9 +63,13 @@ class Host:
     ) -> None:
         self._host = AsyncHost(
             listen=listen,
+            announce=announce,
             key=key,
             bootstrap=bootstrap,
             direct_peers=direct_peers,
+            peerstore=peerstore,
+            resolver=resolver,
+            mdns=mdns,
             params=params,
             config=config,
             discovery=discovery,
@@ -98,9 +107,17 @@ class Host:
 
     # -- peers -----------------------------------------------------------------------------
 
-    def connect(self, address: str) -> PeerId:
+    def connect(self, address: str | PeerId | Iterable[str]) -> PeerId:
         """Dial a peer, unless it is connected already; returns its id."""
         return self._loop.call(self._host.connect, address)
+
+    def add_addresses(self, addresses: str | Iterable[str]) -> None:
+        """Remember where peers are."""
+        self._loop.call(self._host.add_addresses, addresses)
+
+    def addresses_of(self, peer: PeerId | str) -> tuple[str, ...]:
+        """Where a peer can be dialled as far as this host knows, in the order to try it."""
+        return self._loop.call(self._host.addresses_of, peer)
 
     def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""

@@ -281,6 +281,8 @@ def test_peers_are_known_watched_pinged_blocked_and_let_go():
         event = events.receive(10)
         assert (event.kind, event.peer) == (PeerEventKind.PEER_CONNECTED, b.peer_id)
         assert [info.peer for info in a.peers()] == [b.peer_id]
+        a.add_addresses(b.addresses[0])
+        assert a.addresses_of(b.peer_id) == b.addresses
         assert 0 < a.ping(b.peer_id) < 10
         a.disconnect(b.peer_id)
         assert events.receive(10).kind is PeerEventKind.PEER_DISCONNECTED
