@@ -16,6 +16,7 @@ from gossipsub.conformance.driver import start_peer
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("go_peer_available")]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "quick-start.md"
+README = PAGE.parents[1] / "README.md"
 PROGRAMS = re.findall(
     r"^With (\w+ ?\w*):\n\n```python[^\n]*\n(.*?)^```$",
     PAGE.read_text(encoding="utf-8"),
@@ -33,6 +34,12 @@ def test_there_is_one_for_each_kind_of_program_and_none_is_long():
     assert [name for name, _ in PROGRAMS] == ["asyncio", "trio", "plain threads"]
     for _, code in PROGRAMS:
         assert len([line for line in code.splitlines() if line.strip()]) <= 15
+
+
+def test_the_first_program_in_the_readme_is_one_of_them():
+    first = re.search(r"^```python[^\n]*\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
+    assert first is not None
+    assert first[1] in dict(PROGRAMS).values()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
