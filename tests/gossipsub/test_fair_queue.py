@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,6 +173,28 @@ def test_a_share_is_used_up_at_the_places_left_of_three_quarters():
     line.put(b"c", times=20)
     assert not line.queue.is_share_used(b"d")  # who has nothing here never waits
     assert line.queue.is_share_free(b"d")
+
+
+@pytest.mark.parametrize("flooders", [1, 6, 50, 192])
+@pytest.mark.parametrize("rpc", [1, 20])
+def test_streams_that_wait_leave_a_topic_its_half_whoever_floods_another(flooders, rpc):
+    """As streams do: each sends on until it must wait, then not before its share is free."""
+    line, counts = Line(256), Counter[str]()
+    streams = [(b"sybil%d" % number, "flooded", rpc) for number in range(flooders)]
+    streams.append((b"calm", "calm", 1))
+    waiting: dict[bytes, None] = {}
+    for _ in range(60):
+        for peer, topic, times in streams:
+            if peer in waiting and line.queue.is_share_free(peer):
+                del waiting[peer]
+            for _ in range(20):  # what a socket gives at once
+                if peer in waiting or line.queue.is_share_used(peer):
+                    waiting[peer] = None
+                    break
+                line.put(peer, topic, times=times)
+        counts.update(topic for topic, _ in line.take(32))
+    assert counts["calm"] > 0.48 * sum(counts.values())
+    assert not any(topic == "calm" for topic, _, _ in line.lost())
 
 
 PEERS = st.sampled_from([b"a", b"b", b"c"])

@@ -82,7 +82,8 @@ class FairQueue:
         self._size = 0
         self._topics: dict[str, _TopicLines] = {}
         self._turns: deque[_TopicLines] = deque()
-        self._of_peer: dict[bytes, int] = {}
+        self._of_peer: dict[bytes, dict[str, int]] = {}
+        """How many of each peer, by topic."""
 
     def __len__(self) -> int:
         return self._size
@@ -94,14 +95,29 @@ class FairQueue:
     def is_share_used(self, peer: bytes) -> bool:
         """A peer has as many messages here as there are places left, a quarter of all aside: that
         is for the rest of an RPC which began in time. So of three quarters k peers that send all
-        they can leave one place of k + 1 to the others, and one alone half of them."""
-        own = self._of_peer.get(peer, 0)
-        return own > 0 and own + self._size >= self._shared
+        they can leave one place of k + 1 to the others, and one alone half of them. Only topics
+        with more than their parts of the places count: a flood of others leaves a topic its own.
+        """
+        own = self._of_peer.get(peer)
+        if own is None or sum(own.values()) + self._size < self._shared:
+            return False
+        return self._has_filled_a_topic(own, 1)
 
     def is_share_free(self, peer: bytes) -> bool:
         """It has few enough again: well below its share, so that it waits seldom, not shortly."""
-        own = self._of_peer.get(peer, 0)
-        return own == 0 or 2 * own + self._size <= self._shared
+        own = self._of_peer.get(peer)
+        if own is None or 2 * sum(own.values()) + self._size <= self._shared:
+            return True
+        return not self._has_filled_a_topic(own, 2)
+
+    def _has_filled_a_topic(self, own: dict[str, int], times: int) -> bool:
+        """In one of its topics a peer has, so many times, the places left there."""
+        part = self._shared // len(self._topics)
+        for name, count in own.items():
+            size = self._topics[name].size
+            if times * count + size >= max(self._shared - self._size + size, part):
+                return True
+        return False
 
     def put(self, effect: Validate) -> Validate | None:
         """Queue a message. Returned is the one that has no place then, if any: an older one of a
@@ -118,7 +134,8 @@ class FairQueue:
             self._turns.append(lines)
         lines.put(effect)
         self._size += 1
-        self._of_peer[effect.peer] = self._of_peer.get(effect.peer, 0) + 1
+        own = self._of_peer.setdefault(effect.peer, {})
+        own[topic] = own.get(topic, 0) + 1
         return displaced
 
     def take(self, most: int, most_bytes: int) -> list[Validate]:
@@ -132,7 +149,7 @@ class FairQueue:
                 self._turns.append(lines)
             else:
                 del self._topics[lines.name]
-            self._left(effect.peer)
+            self._left(effect.peer, lines.name)
             taken.append(effect)
             most_bytes -= len(effect.message.data or b"")
         taken.sort(key=attrgetter("ticket"))
@@ -155,13 +172,14 @@ class FairQueue:
         if not topic.size:
             self._turns.remove(topic)
             del self._topics[topic.name]
-        self._left(displaced.peer)
+        self._left(displaced.peer, topic.name)
         return displaced
 
-    def _left(self, peer: bytes) -> None:
+    def _left(self, peer: bytes, topic: str) -> None:
         self._size -= 1
-        left = self._of_peer[peer] - 1
-        if left:
-            self._of_peer[peer] = left
-        else:
-            del self._of_peer[peer]
+        own = self._of_peer[peer]
+        own[topic] -= 1
+        if not own[topic]:
+            del own[topic]
+            if not own:
+                del self._of_peer[peer]
