@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -176,7 +177,9 @@ class StatusServer:
 
     async def _answer(self, request: h11.Request) -> Answer:
         if request.method != b"GET":
-            return error(405, "GET alone is answered", ("Allow", "GET"))
+            refusal = error(405, "GET alone is answered", ("Allow", "GET"))
+            # No body may follow a head that was asked for alone.
+            return replace(refusal, pieces=()) if request.method == b"HEAD" else refusal
         headers = dict(request.headers)
         if not is_own_name(headers.get(b"host", b""), self._allowed):
             return error(421, "not a name of this server; see allowed_hosts")

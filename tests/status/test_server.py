@@ -153,11 +153,13 @@ async def test_a_request_by_a_strangers_name_is_refused():
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "DELETE", "CONNECT"])
-async def test_only_get_is_answered(method):
+async def test_only_get_is_answered(method, caplog):
     async with serving() as (_, _, port):
         request = get("/").replace(b"GET", method.encode())
-        status, headers, _ = await ask(port, request)
+        status, headers, body = await ask(port, request)
         assert (status, headers["Allow"]) == (405, "GET")
+        assert body == (b"" if method == "HEAD" else b"GET alone is answered\n")
+    assert [each for each in caplog.records if each.levelno > logging.INFO] == []
 
 
 async def test_who_sends_a_body_is_not_cut_off_from_the_answer():
