@@ -49,6 +49,21 @@ function total(table) {
   return Object.values(table).reduce((sum, count) => sum + count, 0);
 }
 
+/* What a table says of a name that others chose: of "constructor" nothing, unless it is there. */
+function entry(table, name) {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+/* The token behind the # of the page's address, as it stands where it is no escaped text. */
+function tokenOf(hash) {
+  const text = hash.replace(/^#token=/, "").replace(/^#.*/, "");
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function peerBytes(snapshot, id, direction) {
   const peer = snapshot.peers.find((each) => each.info.peer === id);
   return peer && peer.connections.reduce((sum, each) => sum + each[direction], 0);
@@ -62,11 +77,11 @@ function matches(peer, wanted) {
 }
 
 if (typeof document !== "undefined") start();
-else module.exports = { compact, duration, rate, quantile, total, matches };
+else module.exports = { compact, duration, rate, quantile, total, matches, entry, tokenOf };
 
 function start() {
   const open = new Set();
-  let token = decodeURIComponent(location.hash.replace(/^#token=/, "").replace(/^#.*/, ""));
+  let token = tokenOf(location.hash);
   let before = null, now = null, timer = null;
   const at = (id) => document.getElementById(id);
 
@@ -125,9 +140,9 @@ function start() {
 
   function topics() {
     const rows = now.topics.map((topic) => {
-      const counts = now.measurements.counts.topics[topic.name];
+      const counts = entry(now.measurements.counts.topics, topic.name);
       const per = (field) => counts ? perSecond((s) => {
-        const known = s.measurements.counts.topics[topic.name];
+        const known = entry(s.measurements.counts.topics, topic.name);
         return known && known[field];
       }) : "–";
       const name = element("td", topic.name, "text");

@@ -134,6 +134,11 @@ def test_the_scripts_numbers() -> None:
         f"page.quantile({buckets}, 0.99) === Infinity": True,
         "page.quantile({bounds: [1], counts: [0, 0]}, null, 0.5)": None,
         "page.total({a: 1, b: 2})": 3,
+        "page.entry({a: 1}, 'a')": 1,
+        "page.entry({a: 1}, 'constructor') === undefined": True,
+        "page.tokenOf('#token=a%2Fb')": "a/b",
+        "page.tokenOf('#token=100%')": "100%",
+        "page.tokenOf('#peers')": "",
         "page.matches({info: {peer: '12D3', topics: ['News']}}, 'news')": True,
         "page.matches({info: {peer: '12D3', topics: []}}, 'news')": False,
     }
