@@ -6,6 +6,7 @@ Reads the snapshots that a node serves (`StatusServer`, or `--status` of the nod
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import time
 import urllib.error
@@ -95,9 +96,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def snapshot_url(node: str, peers: int) -> str:
-    """`HOST:PORT` stands for `http://HOST:PORT/`."""
+    """`HOST:PORT` stands for `http://HOST:PORT/`. NoSnapshot for what is neither."""
     base = node if node.startswith(("http://", "https://")) else f"http://{node}"
-    path = urllib.parse.urlsplit(base)._replace(fragment="", query="").geturl()
+    try:
+        path = urllib.parse.urlsplit(base)._replace(fragment="", query="").geturl()
+    except ValueError as problem:
+        raise NoSnapshot(str(problem)) from problem
     return f"{path.rstrip('/')}/snapshot.json?peers={peers}"
 
 
@@ -114,8 +118,8 @@ def fetch(url: str, token: str | None) -> Snapshot:
         raise NoSnapshot(f"{problem.code}: {printable(reason)}") from problem
     except urllib.error.URLError as problem:
         raise NoSnapshot(str(getattr(problem.reason, "strerror", None) or problem.reason)) from None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise NoSnapshot(str(problem) or type(problem).__name__) from problem
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as problem:
+        raise NoSnapshot(printable(str(problem)) or type(problem).__name__) from problem
     if not isinstance(found, dict) or found.get("format") != 1:
         raise NoSnapshot("this is no snapshot that this version can read")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,6 +175,40 @@ def test_a_node_that_gives_none_is_told_in_a_sentence(
 def test_a_node_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert top.main(["127.0.0.1:1", "--once"]) == 1
     assert capsys.readouterr().err == "gossipsub top: 127.0.0.1:1: Connection refused\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"\x13/multistream/1.0.0\n", "\\x13/multistream/1.0.0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", "IncompleteRead"),
+    ],
+)
+def test_what_speaks_no_http_is_told_in_a_sentence(
+    answer: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve() -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    place = f"127.0.0.1:{listener.getsockname()[1]}"
+    thread = Thread(target=serve)
+    thread.start()
+    assert top.main([place, "--once"]) == 1
+    thread.join()
+    assert capsys.readouterr().err.startswith(f"gossipsub top: {place}: {said}")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:abc", "[::1", "a b:1"])
+def test_what_is_no_place_is_told_in_a_sentence(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert top.main([place, "--once"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"gossipsub top: {place}: ")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["a:1", "-n", "0.5"], ["a:1", "-n", "x"], ["a:1", "b"]])
