@@ -386,7 +386,8 @@ class Host:
 
     def validation_statistics(self) -> dict[str, ValidationStatistics]:
         """What validation could not do, by topic: of those in which messages wait now, or some
-        were lost, timed out or failed since the host was opened."""
+        were lost, timed out or failed since the host was opened. After 1,024 such topics the
+        losses of others are counted together, under ""."""
         pubsub = self._running().pubsub
         return pubsub.overload.by_topic(pubsub.pipeline.queue.waiting())
 

@@ -15,6 +15,7 @@ from gossipsub.pubsub.validation.overload import (
     OverloadEvent,
     ValidationStatistics,
 )
+from gossipsub.router.counts import MAX_TOPICS, OTHER_TOPICS
 from gossipsub.timers import Timers
 
 pytestmark = pytest.mark.anyio
@@ -141,3 +142,17 @@ async def test_readers_hear_only_what_comes_while_they_are_open():
     clock.advance(10 * QUIET)
     overload.queue_full("news")
     assert len(events) == 0
+
+
+async def test_a_host_that_joins_ever_new_topics_counts_the_later_ones_together():
+    overload = Overload(Clock())
+    async with overload.reader(1):
+        for number in range(MAX_TOPICS + 5):
+            overload.queue_full(f"t{number}")
+            overload.queue_full("t0")
+    statistics = overload.by_topic({"t1500": 3})
+    assert len(statistics) == MAX_TOPICS + 2
+    assert statistics["t0"].queue_full == 1 + MAX_TOPICS + 5
+    assert statistics[OTHER_TOPICS].queue_full == 5
+    assert statistics["t1500"] == ValidationStatistics(3, 0, 0, 0, 0)
+    assert overload.totals().queue_full == 2 * (MAX_TOPICS + 5)

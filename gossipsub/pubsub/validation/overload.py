@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gossipsub.pubsub.inbox import Inbox
+from gossipsub.router.counts import MAX_TOPICS, OTHER_TOPICS
 from gossipsub.timers import Timers
 
 logger = logging.getLogger("gossipsub.validation")
@@ -67,7 +68,7 @@ class OverloadEvent:
     waits: int
     """How often a peer's stream had to wait in it; nothing is lost by that."""
     lost_by_topic: Mapping[str, int]
-    """The lost messages by topic."""
+    """The lost messages by topic; under "" those in topics beyond 1,024."""
 
 
 class OverloadEvents(Inbox[OverloadEvent]):
@@ -118,7 +119,10 @@ class Overload:
         """A topic's, to be counted up."""
         counts = self._counts.get(topic)
         if counts is None:
-            counts = self._counts[topic] = ValidationCounts()
+            # As the router counts: apart for the first topics, then together, so that a host that
+            # joins ever new ones does not keep them all.
+            name = topic if len(self._counts) < MAX_TOPICS else OTHER_TOPICS
+            counts = self._counts.setdefault(name, ValidationCounts())
         return counts
 
     def totals(self) -> ValidationCounts:
@@ -132,7 +136,8 @@ class Overload:
         )
 
     def by_topic(self, waiting: Mapping[str, int]) -> dict[str, ValidationStatistics]:
-        """The topics in which messages wait (`waiting`), or something was lost or failed."""
+        """The topics in which messages wait (`waiting`), or something was lost or failed; under
+        `OTHER_TOPICS` those in which that was after `MAX_TOPICS` others."""
         none = ValidationCounts()
         statistics = {}
         for topic in {**self._counts, **waiting}:
@@ -178,7 +183,9 @@ class Overload:
         now = self._last_sign = self._timers.now()
         episode = self._episode or self._begin(now)
         if lost_in is not None:
-            episode.lost_by_topic[lost_in] = episode.lost_by_topic.get(lost_in, 0) + 1
+            lost = episode.lost_by_topic
+            name = lost_in if lost_in in lost or len(lost) < MAX_TOPICS else OTHER_TOPICS
+            lost[name] = lost.get(name, 0) + 1
         return episode
 
     def _begin(self, now: float) -> _Episode:
