@@ -94,7 +94,7 @@ class Pipeline(ValidationPipeline):
         return await self.validate_own(message, origin_id(message), ME)
 
     async def settled(self, count: int) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while len(self.reports) < count:
                 await anyio.sleep(0.001)
 
@@ -479,9 +479,10 @@ async def test_a_cancellation_a_validator_brings_up_does_not_end_the_pipeline(ca
 
 
 async def test_validators_under_way_end_with_the_pipeline(caplog):
-    ended = []
+    began, ended = [], []
 
     async def never(message):
+        began.append(message.data)
         try:
             await anyio.sleep_forever()
         finally:
@@ -492,7 +493,9 @@ async def test_validators_under_way_end_with_the_pipeline(caplog):
     async with pipeline.running():
         for ticket in range(3):
             pipeline.offer(ticket)
-        await anyio.sleep(0.02)
+        with anyio.fail_after(20):
+            while len(began) < 3:
+                await anyio.sleep(0.001)
     assert (sorted(ended), pipeline.reports, caplog.records) == ([b"0", b"1", b"2"], {}, [])
 
 

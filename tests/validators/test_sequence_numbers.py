@@ -121,4 +121,4 @@ class Numbers(RuleBasedStateMachine):
 
 
 TestNumbers = Numbers.TestCase
-TestNumbers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestNumbers.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

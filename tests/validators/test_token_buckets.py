@@ -171,6 +171,6 @@ class CrowdedBuckets(RuleBasedStateMachine):
 
 
 TestBuckets = Buckets.TestCase
-TestBuckets.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBuckets.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestCrowdedBuckets = CrowdedBuckets.TestCase
-TestCrowdedBuckets.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestCrowdedBuckets.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
