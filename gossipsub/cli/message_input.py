@@ -34,7 +34,7 @@ async def messages_of(options: argparse.Namespace) -> AsyncGenerator[bytes, None
     elif options.file in (None, STDIN):
         yield await read_whole(sys.stdin.fileno(), limit)
     else:
-        with open(options.file, "rb") as file:
+        with open(options.file, "rb", opener=_open_at_once) as file:
             yield await read_whole(file.fileno(), limit)
 
 
@@ -60,6 +60,11 @@ async def read_lines(descriptor: int, limit: int) -> AsyncGenerator[bytes, None]
         _check(len(waiting), limit)
     if waiting:
         yield bytes(waiting)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A named pipe, too: else the whole node would stand still until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -93,3 +93,27 @@ async def test_the_options_say_what_is_read(
     with open("stdin", "rb") as stdin:
         monkeypatch.setattr(message_input.sys, "stdin", stdin)
         assert [each async for each in messages_of(Namespace(**options))] == messages
+
+
+async def test_a_named_pipe_is_waited_for_while_the_node_goes_on(tmp_path: Path) -> None:
+    """Opened as usual, it would hold the event loop, and Ctrl-C, until somebody writes."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    options = Namespace(message=None, file=str(path), lines=False, config=HostConfig())
+    found: list[bytes] = []
+
+    async def read() -> None:
+        found.extend([each async for each in messages_of(options)])
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            assert found == []
+            # Never waits: it fails where nobody has opened the pipe for reading.
+            write = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(write, b"da")
+            await anyio.wait_all_tasks_blocked()
+            os.write(write, b"ta")
+            os.close(write)
+    assert found == [b"data"]
