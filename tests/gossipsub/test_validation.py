@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import logging
 import threading
@@ -497,6 +498,26 @@ async def test_validators_under_way_end_with_the_pipeline(caplog):
             while len(began) < 3:
                 await anyio.sleep(0.001)
     assert (sorted(ended), pipeline.reports, caplog.records) == ([b"0", b"1", b"2"], {}, [])
+
+
+@pytest.mark.filterwarnings("always")
+async def test_what_waits_behind_an_inline_validator_ends_with_the_pipeline_unasked(recwarn):
+    """A coroutine that is dropped without a word is a warning."""
+    began = anyio.Event()
+
+    async def never(message):
+        began.set()
+        await anyio.sleep_forever()
+
+    pipeline = Pipeline()
+    pipeline.add_default(lambda message: accepts_later(message))
+    pipeline.add_default(never, inline=True)
+    async with pipeline.running():
+        pipeline.offer(0)
+        with anyio.fail_after(20):
+            await began.wait()
+    gc.collect()
+    assert [str(each.message) for each in recwarn] == []
 
 
 async def test_a_validator_sees_the_message_with_its_origin_and_who_brought_it():

@@ -240,7 +240,11 @@ class ValidationPipeline:
                     left.append((validator, outcome))
                     continue
                 self._batch_done()  # what was decided before does not wait with it
-                outcome = await validator.settle(outcome, own=own)
+                try:
+                    outcome = await validator.settle(outcome, own=own)
+                except BaseException:
+                    _abandon(left)  # cancelled: by the host that stops, or a message's publisher
+                    raise
             self._count_fault(message.topic, outcome)
             refusal = graver(refusal, outcome)
             if refusal is not None and refusal.verdict is Verdict.REJECT:
