@@ -406,7 +406,8 @@ async def test_publish_many_can_be_paced_stopped_and_limited_in_time(target: str
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(stop)
                 stopped = await peer.command("publish_many", **many, count=9, **brake)
-            assert (stopped["sent"], stopped["aborted"]) == (1, True)
+            # A peer that serves both commands at once may stop before it has begun.
+            assert (stopped["sent"] <= 1, stopped["aborted"]) == (True, True)
         again = await peer.command("publish_many", **many, count=2)
         assert (again["sent"], again["aborted"]) == (2, False)
 
