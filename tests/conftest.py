@@ -10,6 +10,8 @@ import pytest
 
 from gossipsub.conformance.build import PeerUnavailable, build_go_peer
 
+pytest_plugins = ["gossipsub.testing.pytest_plugin"]
+
 # The first test that needs the Go peer may have to build it, which can take minutes.
 BUILD_TIMEOUT = 900
 
