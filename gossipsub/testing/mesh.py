@@ -26,8 +26,10 @@ from gossipsub.pubsub.topic import Topic
 from gossipsub.router.params import GossipParams
 from gossipsub.testing.memory import Machine, MemoryNetwork
 
-POLL = 0.02
-"""Seconds between two looks whether the meshes stand."""
+POLL = 0.01
+"""Seconds between two looks at what is waited for."""
+CONNECT_TIMEOUT = 30.0
+"""Seconds until those that are dialled must have taken the connection."""
 
 
 class Mesh(Sequence[Host]):
@@ -152,7 +154,7 @@ async def mesh_of(
         mesh = Mesh(network, hosts, machines)
         async with anyio.create_task_group() as dials:
             for number, host in enumerate(hosts):
-                dials.start_soon(_dial, host, rng.sample(hosts[:number], min(number, links)))
+                dials.start_soon(_connect, host, rng.sample(hosts[:number], min(number, links)))
         if topic is not None:
             mesh.topics = tuple([await host.join(topic) for host in hosts])
             mesh.subscriptions = tuple(
@@ -162,9 +164,14 @@ async def mesh_of(
         yield mesh
 
 
-async def _dial(host: Host, others: Sequence[Host]) -> None:
+async def _connect(host: Host, others: Sequence[Host]) -> None:
+    """Return when both sides know of each connection. DialError; TimeoutError for one that the
+    other side does not keep."""
     for other in others:
         await host.connect(other.addresses[0])
+        with anyio.fail_after(CONNECT_TIMEOUT):
+            while host.peer_id not in (info.peer for info in other.peers()):
+                await anyio.sleep(POLL)
 
 
 def _key(seed: int, number: int) -> PrivateKey:
