@@ -30,6 +30,8 @@ POLL = 0.01
 """Seconds between two looks at what is waited for."""
 CONNECT_TIMEOUT = 30.0
 """Seconds until those that are dialled must have taken the connection."""
+ON_THE_LOOP = HostConfig(validation_workers=0)
+"""Signatures are verified where the rest happens, in an order that is the same in each run."""
 
 
 class Mesh(Sequence[Host]):
@@ -131,8 +133,9 @@ async def mesh_of(
 
     Every host dials up to `links` of those before it, so up to `links` + 1 hosts are connected
     each to each. Their keys and their randomness come from `seed`, as does the network's where
-    none is given. `params` and `config` are those of every host, `options` gives more arguments
-    of a host by its number: `options=lambda number: {"trace": traces[number].append}`.
+    none is given. `params` and `config` are those of every host (`ON_THE_LOOP` where no config is
+    given), `options` gives more arguments of a host by its number:
+    `options=lambda number: {"trace": traces[number].append}`.
     """
     if count < 1 or links < 1:
         raise ValueError(f"a mesh has hosts, and they have links: {count}, {links}")
@@ -147,7 +150,7 @@ async def mesh_of(
                 "rng": random.Random(f"{seed} {number}"),
                 "network": machines[-1],
                 "params": params,
-                "config": config,
+                "config": config or ON_THE_LOOP,
             }
             given |= options(number) if options is not None else {}
             hosts.append(await stack.enter_async_context(Host(**given)))

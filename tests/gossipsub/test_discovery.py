@@ -12,12 +12,20 @@ import pytest
 
 from gossipsub import GossipParams, Host, HostConfig, MeshParams
 from gossipsub.pubsub.discovery import MOST_FOUND
+from gossipsub.testing.memory import MemoryNetwork
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 NEVER = HostConfig(discovery_interval=3600)
 """Looks only when a topic is joined, or somebody waits."""
 ONE_IS_ENOUGH = GossipParams(mesh=MeshParams(d=1, d_low=1, d_high=2, d_score=1, d_out=0))
+
+
+@pytest.fixture
+def new_host():
+    """Makes hosts that reach each other, each on a machine of its own."""
+    network = MemoryNetwork()
+    return lambda **options: Host(network=network.machine(), **options)
 
 
 class Noticeboard:
@@ -54,9 +62,9 @@ async def until(condition):
 
 @pytest.mark.rule("API-06")
 @pytest.mark.parametrize("kind", [Noticeboard, Generating])
-async def test_two_hosts_that_know_nobody_find_each_other_by_their_topic(kind):
+async def test_two_hosts_that_know_nobody_find_each_other_by_their_topic(new_host, kind):
     board = kind()
-    async with Host(discovery=board, config=NEVER) as one, Host(discovery=board) as other:
+    async with new_host(discovery=board, config=NEVER) as one, new_host(discovery=board) as other:
         here, there = await one.join("news"), await other.join("news")
         async with here.subscribe() as messages:
             await until(lambda: board.addresses["news"])
@@ -69,9 +77,12 @@ async def test_two_hosts_that_know_nobody_find_each_other_by_their_topic(kind):
 
 
 @pytest.mark.rule("API-06")
-async def test_publishing_looks_for_the_peers_it_waits_for_also_those_that_come_later():
+async def test_publishing_looks_for_the_peers_it_waits_for_also_those_that_come_later(new_host):
     board = Noticeboard()
-    async with Host(discovery=board, config=NEVER) as reader, Host(discovery=board) as writer:
+    async with (
+        new_host(discovery=board, config=NEVER) as reader,
+        new_host(discovery=board) as writer,
+    ):
         topic, read = await writer.join("news"), await reader.join("news")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: topic.publish(b"at last", wait_for=1, timeout=20))
@@ -83,15 +94,15 @@ async def test_publishing_looks_for_the_peers_it_waits_for_also_those_that_come_
 
 
 @pytest.mark.rule("API-06")
-async def test_topics_with_too_few_peers_are_looked_after_from_time_to_time():
+async def test_topics_with_too_few_peers_are_looked_after_from_time_to_time(new_host):
     board = Noticeboard()
     config = HostConfig(discovery_interval=0.05)
-    async with Host(discovery=board, config=config, params=ONE_IS_ENOUGH) as host:
+    async with new_host(discovery=board, config=config, params=ONE_IS_ENOUGH) as host:
         await host.join("lonely")
         topic = await host.join("news")
         async with (
             topic.subscribe(),
-            Host(bootstrap=host.addresses) as friend,
+            new_host(bootstrap=host.addresses) as friend,
             (await friend.join("news")).subscribe(),
         ):
             await until(lambda: topic.has_enough_peers())
@@ -102,9 +113,9 @@ async def test_topics_with_too_few_peers_are_looked_after_from_time_to_time():
 
 
 @pytest.mark.rule("API-06")
-async def test_a_topic_is_advertised_again_until_it_is_left():
+async def test_a_topic_is_advertised_again_until_it_is_left(new_host):
     board = Noticeboard(interval=0.02)
-    async with Host(discovery=board, config=NEVER) as host:
+    async with new_host(discovery=board, config=NEVER) as host:
         topic, other = await host.join("news"), await host.join("other")
         async with other.subscribe():
             async with topic.subscribe(), topic.subscribe(), topic.relay():
@@ -116,10 +127,13 @@ async def test_a_topic_is_advertised_again_until_it_is_left():
 
 
 @pytest.mark.parametrize("interval", [None, 0, -1.0, math.nan, math.inf, "soon"])
-async def test_an_interval_that_is_none_is_the_configs(interval):
+async def test_an_interval_that_is_none_is_the_configs(new_host, interval):
     board = Noticeboard(interval=interval)
     config = HostConfig(advertise_interval=0.02)
-    async with Host(discovery=board, config=config) as host, (await host.join("news")).subscribe():
+    async with (
+        new_host(discovery=board, config=config) as host,
+        (await host.join("news")).subscribe(),
+    ):
         await until(lambda: len(board.adverts) >= 3)
 
 
@@ -133,10 +147,13 @@ class Failing(Noticeboard):
         raise RuntimeError("no list")
 
 
-async def test_what_the_application_raises_is_logged_and_tried_again(caplog):
+async def test_what_the_application_raises_is_logged_and_tried_again(new_host, caplog):
     board = Failing()
     config = HostConfig(discovery_interval=0.05, advertise_interval=0.02)
-    async with Host(discovery=board, config=config) as host, (await host.join("news")).subscribe():
+    async with (
+        new_host(discovery=board, config=config) as host,
+        (await host.join("news")).subscribe(),
+    ):
         await until(lambda: len(board.adverts) >= 2 and len(board.looks) >= 2)
     errors = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert {each.getMessage() for each in errors} == {
@@ -169,16 +186,22 @@ class Hanging(Noticeboard):
             self.ended.append("find")
 
 
-async def test_calls_that_take_too_long_are_ended_and_made_again():
+async def test_calls_that_take_too_long_are_ended_and_made_again(new_host):
     board = Hanging()
     config = HostConfig(discovery_timeout=0.05, discovery_interval=0.05, advertise_interval=0.02)
-    async with Host(discovery=board, config=config) as host, (await host.join("news")).subscribe():
+    async with (
+        new_host(discovery=board, config=config) as host,
+        (await host.join("news")).subscribe(),
+    ):
         await until(lambda: len(board.adverts) >= 2 and len(board.looks) >= 2)
 
 
-async def test_calls_under_way_end_with_the_host():
+async def test_calls_under_way_end_with_the_host(new_host):
     board = Hanging()
-    async with Host(discovery=board, config=NEVER) as host, (await host.join("news")).subscribe():
+    async with (
+        new_host(discovery=board, config=NEVER) as host,
+        (await host.join("news")).subscribe(),
+    ):
         await until(lambda: board.adverts and board.looks)
         await host.join("another")
         assert board.ended == []
@@ -202,18 +225,21 @@ class Endless(Noticeboard):
             self.is_closed = True
 
 
-async def test_so_many_addresses_are_taken_of_one_look_and_bad_ones_are_left(caplog):
+async def test_so_many_addresses_are_taken_of_one_look_and_bad_ones_are_left(new_host, caplog):
     board = Endless()
-    async with Host(discovery=board, config=NEVER) as host, (await host.join("news")).subscribe():
+    async with (
+        new_host(discovery=board, config=NEVER) as host,
+        (await host.join("news")).subscribe(),
+    ):
         await until(lambda: board.is_closed)
         assert board.yielded == MOST_FOUND
         assert host.peers() == ()
     assert [each for each in caplog.records if each.levelno > logging.INFO] == []
 
 
-async def test_a_host_that_finds_itself_does_not_mind(caplog):
+async def test_a_host_that_finds_itself_does_not_mind(new_host, caplog):
     board = Noticeboard()
-    async with Host(discovery=board, config=NEVER) as host:
+    async with new_host(discovery=board, config=NEVER) as host:
         topic = await host.join("news")
         async with topic.subscribe():
             await until(lambda: board.addresses["news"])
