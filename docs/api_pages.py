@@ -15,6 +15,10 @@ MODULES = (
     "gossipsub.router.router",
     "gossipsub.status",
     "gossipsub.testing",
+    "gossipsub.testing.memory",
+    "gossipsub.testing.mesh",
+    "gossipsub.testing.pytest_plugin",
+    "gossipsub.testing.virtual_time",
     "gossipsub.threads",
     "gossipsub.validators",
 )

@@ -67,13 +67,12 @@ class Pipe:
         self._delay = 0.0
         self._free_at = 0.0
         self._departs = 0.0
-        self._last_arrival = 0.0
 
     def has_room(self) -> bool:
         return self.pending_bytes < self._buffer_bytes
 
     def next_arrival(self) -> float | None:
-        """When the first piece arrives or has arrived; None while nothing is under way."""
+        """When the piece ahead arrives, or has arrived; None while nothing is under way."""
         return self._pieces[0][0] if self._pieces else None
 
     def put(self, piece: bytes, path: Path) -> None:
@@ -87,10 +86,10 @@ class Pipe:
         self._written_bytes += len(piece)
         took = 0.0 if path.bandwidth is None else self._written_bytes / path.bandwidth
         self._departs = self._free_at + took
-        self._last_arrival = max(self._last_arrival, self._departs + self._delay)
         if is_more:
             piece = self._pieces.pop()[1] + piece
-        self._pieces.append((self._last_arrival, piece))
+        # One that would be earlier than the piece ahead of it waits behind that.
+        self._pieces.append((self._departs + self._delay, piece))
         self.readable.set()
 
     def take(self, max_bytes: int, until: float) -> bytes:

@@ -74,12 +74,12 @@ class Mesh(Sequence[Host]):
         self.network.heal()
 
     async def wait_until_grafted(self, topic: str, *, timeout: float = 30.0) -> None:
-        """Return when all hosts that joined the topic know of each other, as far as they are
-        connected, and each has in its mesh D_low of them, or all that have room for it, and is
-        in theirs.
+        """Return when all of these hosts that joined the topic know of each other, as far as they
+        are connected, and agree on whom they grafted: who is in another's mesh has it in its own.
+        Routers graft at once while their mesh is below D_low, so it is up to that then.
 
-        TimeoutError after `timeout` seconds, and at once LocalProtocolError where a host is
-        closed. Other hosts than these count as well where these are connected to them.
+        TimeoutError after `timeout` seconds, also where nobody joins. LocalProtocolError where a
+        host is closed.
         """
         deadline = anyio.current_time() + timeout
         while not await self._is_grafted(topic):
@@ -89,32 +89,17 @@ class Mesh(Sequence[Host]):
 
     async def _is_grafted(self, topic: str) -> bool:
         meshes: dict[bytes, tuple[bytes, ...]] = {}
-        lowest: dict[bytes, int] = {}
         for host in self:
-            snapshot = await host.snapshot(max_peers=0)
-            for state in snapshot.topics:
+            for state in (await host.snapshot(max_peers=0)).topics:
                 if state.name == topic and state.mesh is not None:
                     meshes[host.peer_id] = state.mesh
-                    # Peers whose mesh was full have refused, and may be asked again in a minute.
-                    available = max(state.peers - state.backoffs, 0)
-                    lowest[host.peer_id] = min(_d_low(snapshot.params, topic), available)
         for host in self:
-            connected = {info.peer: info.topics for info in host.peers()}
-            mesh = meshes.get(host.peer_id)
-            if any(peer in meshes and topic not in told for peer, told in connected.items()):
+            if any(info.peer in meshes and topic not in info.topics for info in host.peers()):
                 return False  # it has not heard yet that the peer joined
-            if mesh is None:
-                continue
-            if len(mesh) < lowest[host.peer_id]:
-                return False
-            if any(host.peer_id not in meshes.get(peer, (host.peer_id,)) for peer in mesh):
+            me = host.peer_id
+            if any(peer in meshes and me not in meshes[peer] for peer in meshes.get(me, ())):
                 return False
         return bool(meshes)
-
-
-def _d_low(params: Mapping[str, Any], topic: str) -> int:
-    own = params["topics"].get(topic, {}).get("mesh")
-    return int((own or params["mesh"])["d_low"])
 
 
 @asynccontextmanager

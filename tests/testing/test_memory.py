@@ -152,10 +152,44 @@ async def test_pieces_do_not_overtake_each_other_whatever_the_jitter():
     dialled, accepted = await pair(MemoryNetwork(Path(latency=0, jitter=1)))
     for number in range(50):
         await dialled.send(bytes([number]))
+        await anyio.sleep(0.001)
     received = b""
     while len(received) < 50:
-        received += await accepted.receive()
+        received += await accepted.receive(1)
     assert received == bytes(range(50))
+
+
+async def test_what_is_written_at_one_instant_arrives_at_one_however_it_was_cut():
+    arrivals = []
+    for pieces in ([b"once"], [b"on", b"ce"], [b"o", b"n", b"c", b"e"]):
+        dialled, accepted = await pair(MemoryNetwork(Path(latency=1, jitter=1, bandwidth=10)))
+        began = anyio.current_time()
+        for _ in range(3):
+            for piece in pieces:
+                await dialled.send(piece)
+            assert await accepted.receive() == b"once"
+            arrivals.append(anyio.current_time() - began)
+    assert arrivals[3:6] == pytest.approx(arrivals[:3])
+    assert arrivals[6:] == pytest.approx(arrivals[:3])
+    assert arrivals[0] > 1.4
+
+
+async def test_no_piece_arrives_before_one_that_was_sent_earlier():
+    dialled, accepted = await pair(MemoryNetwork(Path(latency=0, jitter=1)))
+    arrivals = []
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            while len(arrivals) < 50:
+                arrivals.extend([anyio.current_time()] * len(await accepted.receive()))
+
+        tasks.start_soon(read)
+        for _ in range(50):
+            await dialled.send(b"x")
+            await anyio.sleep(0.01)
+    assert arrivals == sorted(arrivals)
+    # Most have caught up with one ahead of them, which took longer.
+    assert len(set(arrivals)) < 25
 
 
 async def test_a_writer_waits_for_its_reader():
@@ -247,14 +281,35 @@ async def test_a_partition_stalls_what_stands_and_what_is_dialled_until_it_has_h
     with anyio.move_on_after(60) as dialling:
         await alice.connect(address("/dns4/bob/tcp/7"))
     assert dialling.cancelled_caught
+    received = []
+
+    async def read() -> None:
+        received.append(await accepted.receive())
+
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
         tasks.start_soon(alice.connect, address("/dns4/bob/tcp/7"))
         await anyio.sleep(5)
+        assert received == []
         network.heal()
-    assert await accepted.receive() == b"under way"
+    assert received == [b"under way"]
     network.partition([alice, bob])
     await dialled.send(b"in one group")
     assert await accepted.receive() == b"in one group"
+
+
+async def test_whoever_dials_into_a_partition_has_not_arrived_there():
+    network = MemoryNetwork()
+    alice, bob = network.machine(), network.machine()
+    (listener,) = await bob.listen(address("/ip4/0.0.0.0/tcp/7"))
+    network.partition([alice])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(alice.connect, address("/ip4/10.0.0.2/tcp/7"))
+        with anyio.move_on_after(60) as waiting:
+            await listener.accept()
+        assert waiting.cancelled_caught
+        network.heal()
+        await listener.accept()
 
 
 async def test_a_partition_that_comes_while_bytes_are_under_way_holds_them_back():

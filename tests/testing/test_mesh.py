@@ -47,6 +47,25 @@ async def test_an_application_joins_by_itself_and_waits_until_its_mesh_stands(vi
             await mesh.wait_until_grafted("orders", timeout=0)  # it stands already
 
 
+async def test_a_mesh_stands_when_all_have_been_grafted_that_are_known(virtual_time):
+    async with mesh_of(3) as mesh:
+        mesh.partition(mesh[:1])
+        topics = [await host.join("orders") for host in mesh]
+        async with topics[0].subscribe(), topics[1].subscribe(), topics[2].subscribe():
+            await anyio.sleep(1)
+            mesh.heal()
+            await mesh.wait_until_grafted("orders")
+            assert [len(topic.mesh()) for topic in topics] == [2, 2, 2]
+
+
+async def test_whom_a_host_has_grafted_has_grafted_it(virtual_time):
+    network = MemoryNetwork(Path(latency=0.3))
+    async with mesh_of(8, topic="news", network=network) as mesh:
+        meshes = {host.peer_id: topic.mesh() for host, topic in zip(mesh, mesh.topics, strict=True)}
+        assert all(len(peers) >= 5 for peers in meshes.values())
+        assert all(me in meshes[peer] for me, peers in meshes.items() for peer in peers)
+
+
 async def test_a_late_host_is_waited_for(virtual_time):
     async with (
         mesh_of(3, topic="news") as mesh,

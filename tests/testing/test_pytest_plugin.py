@@ -98,6 +98,16 @@ def test_without_a_loop():
     assert "asyncio" not in re.sub("plugins:.*", "", done.stdout.str())
 
 
+def test_a_test_without_a_loop_runs_once_where_a_whole_module_has_virtual_time(pytester):
+    module = """
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+def test_without_a_loop():
+    pass
+"""
+    run(pytester, module).assert_outcomes(passed=1)
+
+
 def test_a_back_end_that_the_test_names_is_kept(pytester):
     module = """
 from gossipsub.testing.virtual_time import virtual_backend

@@ -171,6 +171,33 @@ def test_each_run_begins_at_zero(backend):
 
 
 @both
+def test_tasks_that_can_run_at_once_take_turns_in_the_same_order_in_each_run(backend):
+    kept = []
+
+    async def main() -> list[int]:
+        order: list[int] = []
+        gate = anyio.Event()
+
+        async def pass_through(number: int) -> None:
+            kept.append(bytearray(number * 37))  # other tasks lie elsewhere in each run
+            await gate.wait()
+            order.append(number)
+            await anyio.lowlevel.checkpoint()
+            order.append(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(40):
+                tasks.start_soon(pass_through, number)
+            await anyio.sleep(1.5)
+            gate.set()
+        return order
+
+    first, *others = [run_in_virtual_time(main, backend=backend) for _ in range(4)]
+    assert sorted(first) == sorted([*range(40)] * 2)
+    assert others == [first] * 3
+
+
+@both
 def test_virtual_back_ends_are_told_from_others(backend):
     assert is_virtual_backend(virtual_backend(backend))
     for other in (backend, (backend, {}), ("other", {}), None):
