@@ -54,7 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if "anyio_backend" in str(mark.args[0] if mark.args else mark.kwargs.get("argnames")):
             return
     names = metafunc.config.getini("virtual_time_backends")
-    if not inspect.iscoroutinefunction(metafunc.function):
+    if not _is_async(metafunc.function):
         names = names[:1]  # it runs once: no loop has any part in it
     backends = [pytest.param(virtual_backend(name), id=f"{name}-virtual") for name in names]
     own = pytest.mark.parametrize("anyio_backend", backends, scope="module")
@@ -138,5 +138,10 @@ def _require_async(request: pytest.FixtureRequest, fixture: str) -> None:
     """A mark for a whole module may reach tests that have no use for it; an argument may not."""
     function = request.function
     is_argument = fixture in inspect.signature(function).parameters
-    if is_argument and not inspect.iscoroutinefunction(function):
+    if is_argument and not _is_async(function):
         pytest.fail(f"{fixture} is for tests that are coroutine functions", pytrace=False)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    """What hypothesis wraps looks like a plain function, and anyio's plugin sees to it."""
+    return inspect.iscoroutinefunction(function) or hasattr(function, "hypothesis")

@@ -352,7 +352,7 @@ def test_wrong_values_are_refused_at_once():
 async def test_hosts_see_each_others_addresses():
     network = MemoryNetwork()
     async with (
-        Host(network=network.machine()) as one,
+        Host(network=network.machine("berlin")) as one,
         Host(network=network.machine(), listen="/ip6/::/tcp/4001") as two,
     ):
         assert one.addresses == (f"/ip4/10.0.0.1/tcp/1/p2p/{one.peer_id}",)
@@ -363,6 +363,8 @@ async def test_hosts_see_each_others_addresses():
         assert [info.address for info in two.peers()] == ["/ip6/fd00::1/tcp/49152"]
         with pytest.raises(DialError, match="refused"):
             await one.connect("/ip4/10.0.0.2/tcp/4001")
+        await two.disconnect(one.peer_id)
+        assert await two.connect("/dns4/berlin/tcp/1") == one.peer_id
 
 
 async def test_hosts_lose_each_other_in_a_partition_and_meet_again():

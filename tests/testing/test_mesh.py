@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import anyio
@@ -60,8 +61,13 @@ async def test_a_mesh_stands_when_all_have_been_grafted_that_are_known(virtual_t
 
 async def test_whom_a_host_has_grafted_has_grafted_it(virtual_time):
     network = MemoryNetwork(Path(latency=0.3))
-    async with mesh_of(8, topic="news", network=network) as mesh:
-        meshes = {host.peer_id: topic.mesh() for host, topic in zip(mesh, mesh.topics, strict=True)}
+    async with mesh_of(8, links=7, network=network) as mesh, AsyncExitStack() as stack:
+        await anyio.sleep(10)
+        topics = [await host.join("orders") for host in mesh]
+        for topic in topics:
+            await stack.enter_async_context(topic.subscribe())
+        await mesh.wait_until_grafted("orders")
+        meshes = {host.peer_id: topic.mesh() for host, topic in zip(mesh, topics, strict=True)}
         assert all(len(peers) >= 5 for peers in meshes.values())
         assert all(me in meshes[peer] for me, peers in meshes.items() for peer in peers)
 

@@ -108,6 +108,21 @@ def test_without_a_loop():
     run(pytester, module).assert_outcomes(passed=1)
 
 
+def test_a_test_of_hypothesis_has_virtual_time(pytester):
+    module = """
+from hypothesis import HealthCheck, given, settings, strategies
+
+@pytest.mark.anyio
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seconds=strategies.integers(100, 1000))
+async def test_sleep(virtual_time, seconds):
+    began = anyio.current_time()
+    await anyio.sleep(seconds)
+    assert anyio.current_time() - began == pytest.approx(seconds)
+"""
+    run(pytester, module).assert_outcomes(passed=2)
+
+
 def test_a_back_end_that_the_test_names_is_kept(pytester):
     module = """
 from gossipsub.testing.virtual_time import virtual_backend
