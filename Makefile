@@ -39,7 +39,8 @@ test: $(READY)
 	$(RUN) ruff check . || failed="$$failed ruff"; \
 	$(RUN) ruff format --check --quiet . || failed="$$failed format"; \
 	$(RUN) mypy || failed="$$failed mypy"; \
-	$(RUN) pytest --durations=15 --hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS) \
+	$(RUN) pytest -n auto --dist worksteal --durations=15 \
+		--hypothesis-profile=$(HYPOTHESIS_PROFILE) $(ARGS) \
 		|| failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 

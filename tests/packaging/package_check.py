@@ -161,7 +161,8 @@ def check_installed(wheel: Path, scratch: Path) -> None:
 
     run([*install, "-c", constraints, f"{wheel}[dev,cli]"], cwd=empty)
     pytest: list[str | Path] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    pytest += ["--hypothesis-profile=ci", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
+    pytest += ["-n", "auto", "--dist", "worksteal", "--hypothesis-profile=ci"]
+    pytest += ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
     pytest += [f"--ignore={ROOT / path}" for path in NOT_AGAINST_THE_WHEEL]
     settings = {"PYTHONDONTWRITEBYTECODE": "1", "GOSSIPSUB_INSTALLED": "1"}
     run([*pytest, ROOT / "tests"], cwd=empty, **settings)
