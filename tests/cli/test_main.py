@@ -19,6 +19,8 @@ COMMANDS = (
 )  # fmt: skip
 QUICK = ("id", "key", "listen", "pub", "sub", "top", "trace")
 """Whose help must not wait for a host to be loaded."""
+TESTS = Path(__file__).resolve().parents[1]
+"""Named to `rules`: an installed package has no tests beside it."""
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +77,7 @@ print(*(name for name in (*heavy, "gossipsub.host", "gossipsub.router") if name 
 def test_nobody_who_reads_is_a_quiet_end() -> None:
     """`rules --list` writes more than a pipe holds."""
     with subprocess.Popen(
-        [sys.executable, "-m", "gossipsub", "rules", "--list"],
+        [sys.executable, "-m", "gossipsub", "rules", "--list", "--tests", str(TESTS)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -88,7 +90,9 @@ def test_nobody_who_reads_is_a_quiet_end() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("words", ["rules", "listen"])
+@pytest.mark.parametrize(
+    "words", [f"rules --tests {shlex.quote(str(TESTS))}", "listen"], ids=["rules", "listen"]
+)
 def test_a_full_disk_is_1_and_a_sentence(words: str) -> None:
     command = f"{shlex.quote(sys.executable)} -m gossipsub {words} >/dev/full"
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
