@@ -51,20 +51,20 @@ class Host:
 
     `async with Host(listen=…, key=…, bootstrap=[…]) as host:` under asyncio or trio.
 
-    `listen` is one multiaddr or several; none given means a random port on the loopback
-    interface, an empty list means not to listen. `key` is a `PrivateKey` or the path of a key
-    file, which is created if it does not exist; without it the identity is new each time.
-    `announce` is told to peers instead of where the host listens. `bootstrap` peers are dialled
-    and kept connected; a `/dnsaddr/NAME` is resolved by `resolver`. `peerstore` is a file that
-    remembers where peers are, made if there is none: those met last are dialled at the start.
-    `direct_peers` are so, too, and get every
-    message of their topics outside of the mesh, whatever their score: for nodes whose operators
-    trust each other, which each name the other. `discovery` finds peers of topics that have too
-    few. `mdns` finds hosts on the local network and lets them find this one, on all interfaces or
-    those with the IPv4 addresses given; it needs `gossipsub[discovery]`. `network` stands in for
-    TCP; `gate` has a say in every connection. `trace` is a file for events in go's format (`.json`
-    or `.pb`), or a function that takes each `TraceEvent`; `record` is a file for what `gossipsub
-    replay` replays. Both are overwritten; OSError on opening where they cannot be.
+    `listen` is one multiaddr or several; none given means a random port on the loopback interface,
+    an empty list means not to listen. `key` is a `PrivateKey` or the path of a key file, which is
+    created if it does not exist; without it the identity is new each time. `announce` is told to
+    peers instead of where the host listens. `bootstrap` peers are dialled and kept connected; a
+    `/dnsaddr/NAME` is resolved by `resolver`. `peerstore` is a file that remembers where peers are,
+    made if there is none: those met last are dialled at the start. `direct_peers` are kept
+    connected, too, and get every message of their topics outside of the mesh, whatever their score:
+    for nodes whose operators trust each other, which each name the other. `discovery` finds peers
+    of topics that have too few. `mdns` finds hosts on the local network and lets them find this
+    one, on all interfaces or those with the IPv4 addresses given; it needs `gossipsub[discovery]`.
+    `network` stands in for TCP; `gate` has a say in every connection. `trace` is a file for events
+    in go's format (`.json` or `.pb`), or a function that takes each `TraceEvent`; `record` is a
+    file for what `gossipsub replay` replays. Both are overwritten; OSError on opening where they
+    cannot be.
     Wrong values raise ValueError here (LocalProtocolError is one), before anything is opened.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 MAX_TOPICS = 1024
@@ -35,8 +36,7 @@ class TopicCountTable(dict[str, TopicCounts]):
     """A topic's counts, made when they are asked for: `table[topic]`."""
 
     def __missing__(self, topic: str) -> TopicCounts:
-        name = topic if len(self) < MAX_TOPICS else OTHER_TOPICS
-        return self.setdefault(name, TopicCounts())
+        return self.setdefault(counted_as(topic, self), TopicCounts())
 
     def copy(self) -> dict[str, TopicCounts]:
         """Shared with nobody."""
@@ -61,6 +61,11 @@ class RouterCounts:
     """How often a peer lost score by what it did: by P3b, P4, P7, "slow peer"."""
     backoff_violations: int
     """GRAFTs that came during the backoff."""
+
+
+def counted_as(topic: str, table: Mapping[str, object]) -> str:
+    """The name under which a table counts a topic: its own, or that of those above the bound."""
+    return topic if topic in table or len(table) < MAX_TOPICS else OTHER_TOPICS
 
 
 def count(table: dict[str, int], reason: str, times: int = 1) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gossipsub.pubsub.inbox import Inbox
-from gossipsub.router.counts import MAX_TOPICS, OTHER_TOPICS
+from gossipsub.router.counts import count, counted_as
 from gossipsub.timers import Timers
 
 logger = logging.getLogger("gossipsub.validation")
@@ -26,16 +26,12 @@ WARNING_PAUSE = 60.0
 
 @dataclass(slots=True)
 class ValidationCounts:
-    """One topic's totals since the host was opened."""
+    """One topic's totals since the host was opened, as `ValidationStatistics` tells them."""
 
     queue_full: int = 0
-    """Messages that found no place in the queue, or lost it to a topic or peer with fewer."""
     throttled: int = 0
-    """Messages for which too many asynchronous validators ran already."""
     timeouts: int = 0
-    """Calls of validators that gave no verdict in time."""
     failures: int = 0
-    """Calls of validators that raised an exception or returned no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +117,7 @@ class Overload:
         if counts is None:
             # As the router counts: apart for the first topics, then together, so that a host that
             # joins ever new ones does not keep them all.
-            name = topic if len(self._counts) < MAX_TOPICS else OTHER_TOPICS
+            name = counted_as(topic, self._counts)
             counts = self._counts.setdefault(name, ValidationCounts())
         return counts
 
@@ -184,8 +180,7 @@ class Overload:
         episode = self._episode or self._begin(now)
         if lost_in is not None:
             lost = episode.lost_by_topic
-            name = lost_in if lost_in in lost or len(lost) < MAX_TOPICS else OTHER_TOPICS
-            lost[name] = lost.get(name, 0) + 1
+            count(lost, counted_as(lost_in, lost))
         return episode
 
     def _begin(self, now: float) -> _Episode:
