@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gossipsub.pubsub.message import PublishResult, ReceivedMessage, UnsentReason, Validator
     from gossipsub.pubsub.partial import PartialHandler, PartialMessage
     from gossipsub.pubsub.parts import PartExchange
+    from gossipsub.pubsub.signed_message import SignedMessage
     from gossipsub.pubsub.subscription import MessageFilter, Subscription, SubscriptionStatistics
     from gossipsub.pubsub.topic import Topic
     from gossipsub.pubsub.validation.overload import (
@@ -113,6 +114,7 @@ _HOMES = {
     "ScoreExplanation": "router.score.explanation",
     "SeenStrategy": "router.params",
     "SignaturePolicy": "router.policy",
+    "SignedMessage": "pubsub.signed_message",
     "Subscription": "pubsub.subscription",
     "SubscriptionFilter": "router.admission.subscription_filter",
     "SubscriptionOverflow": "pubsub.inbox",
@@ -178,6 +180,7 @@ __all__ = [
     "ScoreExplanation",
     "SeenStrategy",
     "SignaturePolicy",
+    "SignedMessage",
     "Subscription",
     "SubscriptionFilter",
     "SubscriptionOverflow",

@@ -57,6 +57,7 @@ TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
 CATCHES_ALL = {
     "gossipsub/cli.py": "the command line tells errors in a sentence",
     "gossipsub/chorus/handlers.py": "the user's handlers",
+    "gossipsub/chorus/observers.py": "the user's observers",
     "gossipsub/transport/mdns.py": "the task that isolates one service of a stranger's",
     "gossipsub/transport/connection.py": "the task that isolates one peer",
     "gossipsub/transport/connections.py": "the task that isolates one handshake",

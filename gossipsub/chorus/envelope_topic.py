@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Self
 
 from gossipsub.chorus.dead_letters import KEPT_BYTES, DeadLetter, DeadLetters
+from gossipsub.chorus.delivery import Check, Delivery, Observer
 from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.chorus.handlers import Handlers, call_handler
@@ -50,6 +51,8 @@ class EnvelopeTopic:
         buffer: int | None,
         limits: EnvelopeLimits,
         dead_letters: DeadLetters,
+        checks: Sequence[Check],
+        observe: Observer,
         clock: Callable[[], int],
     ) -> None:
         self.name = topic.name
@@ -59,6 +62,8 @@ class EnvelopeTopic:
         self._me = host.peer_id
         self._limits = limits
         self._dead_letters = dead_letters
+        self._checks = checks
+        self._observe = observe
         self._clock = clock
         self._counters = Counters()
         self._judged: dict[bytes, Envelope] = {}
@@ -73,12 +78,21 @@ class EnvelopeTopic:
         buffer: int | None,
         limits: EnvelopeLimits,
         dead_letters: DeadLetters,
+        checks: Sequence[Check],
+        observe: Observer,
         clock: Callable[[], int],
     ) -> Self:
         """Join, validate and subscribe; LocalProtocolError when the topic is joined already."""
         topic = await host.join(name)
         self = cls(
-            host, topic, buffer=buffer, limits=limits, dead_letters=dead_letters, clock=clock
+            host,
+            topic,
+            buffer=buffer,
+            limits=limits,
+            dead_letters=dead_letters,
+            checks=checks,
+            observe=observe,
+            clock=clock,
         )
         # First, so that no message is delivered unseen.
         host.set_validator(name, self.judge)
@@ -94,13 +108,23 @@ class EnvelopeTopic:
     async def run(self) -> None:
         """Hand messages to the handlers, one after the other, until the subscription ends."""
         async for message in self._subscription:
-            if message.sender is None or message.sender == self._me:
+            signed = message.signed
+            if message.sender is None or signed is None or message.sender == self._me:
                 # By origin: another peer may have brought our own message back to us.
                 self._counters.own += 1
                 continue
             envelope = self._judged.pop(message.message_id, None)
             if envelope is None:
                 envelope = Envelope.decode(message.data, self._limits)
+            self._observe(
+                Delivery(
+                    envelope,
+                    self.name,
+                    message.sender,
+                    signed,
+                    int(message.received_at * 1e9),
+                )
+            )
             if not isinstance(envelope.type, MessageType):
                 logger.debug("unknown message type=%r topic=%s", envelope.type[:64], self.name)
             handler = self.handlers.find(envelope.type)
@@ -113,8 +137,11 @@ class EnvelopeTopic:
                 self._counters.handler_errors += 1
 
     async def publish(self, envelope: Envelope) -> PublishResult:
-        """Encode and send; errors of `Envelope.encode` and of `Topic.publish`."""
-        result = await self.topic.publish(envelope.encode(self._limits))
+        """Encode, sign, tell the observers and send; errors of `Envelope.encode` and of
+        `Topic.publish`."""
+        signed = self.topic.sign(envelope.encode(self._limits))
+        self._observe(Delivery(envelope, self.name, self._me, signed, self._clock(), is_own=True))
+        result = await self.topic.publish_signed(signed)
         self._counters.published += 1
         return result
 
@@ -129,6 +156,8 @@ class EnvelopeTopic:
                     RefusalReason.IMPERSONATION,
                     f"from is not the peer that signed it: {envelope.from_peer[:64]!r}",
                 )
+            for check in self._checks:
+                check(envelope, message)
         except MalformedEnvelope as error:
             self._keep(message, error)
             return _verdict(message, error.reason)

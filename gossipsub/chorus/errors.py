@@ -23,6 +23,12 @@ class RefusalReason(StrEnum):
     HOP_LIMIT = "hop_limit"
     IMPERSONATION = "impersonation"
     """The envelope's `from` is not the peer that signed the message."""
+    BAD_PAYLOAD = "bad_payload"
+    """`data` does not satisfy the schema of its type."""
+    FORBIDDEN = "forbidden"
+    """The access rules of the topic do not let this agent say this."""
+    RATE_LIMIT = "rate_limit"
+    """More than this agent may say in that time."""
 
     @property
     def is_local(self) -> bool:
@@ -31,7 +37,14 @@ class RefusalReason(StrEnum):
         return self in _LOCAL
 
 
-_LOCAL = frozenset((RefusalReason.TOO_LARGE, RefusalReason.TOO_DEEP, RefusalReason.HOP_LIMIT))
+_LOCAL = frozenset(
+    (
+        RefusalReason.TOO_LARGE,
+        RefusalReason.TOO_DEEP,
+        RefusalReason.HOP_LIMIT,
+        RefusalReason.RATE_LIMIT,
+    )
+)
 
 
 class MalformedEnvelope(RemoteProtocolError):

@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gossipsub.chorus.dead_letters import DeadLetter, DeadLetters
+from gossipsub.chorus.delivery import Check, Observer
 from gossipsub.chorus.envelope import DEFAULT_LIMITS, Envelope, EnvelopeLimits
 from gossipsub.chorus.envelope_topic import EnvelopeTopic
 from gossipsub.chorus.handlers import Handler
@@ -21,6 +22,7 @@ from gossipsub.chorus.message_type import (
     HMMM_TOPIC_TYPES,
     MessageType,
 )
+from gossipsub.chorus.observers import Observers
 from gossipsub.chorus.statistics import ChorusStatistics
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
@@ -68,6 +70,8 @@ class ChorusPubSub:
         self._buffer = buffer
         self._clock = clock
         self._dead_letters = DeadLetters(dead_letter_buffer)
+        self._observers = Observers()
+        self._checks: list[Check] = []
         self._me = ""
         self._topics: dict[str, EnvelopeTopic] = {}
         self._tasks: TaskGroup | None = None
@@ -88,6 +92,8 @@ class ChorusPubSub:
                     buffer=self._buffer,
                     limits=self._limits,
                     dead_letters=self._dead_letters,
+                    checks=self._checks,
+                    observe=self._observers.tell,
                     clock=self._clock,
                 )
                 undo.callback(topic.close)
@@ -194,6 +200,21 @@ class ChorusPubSub:
     ) -> None:
         self._require_running()
         self._topics[topic].handlers.set(handler, (types,) if isinstance(types, str) else types)
+
+    # -- following everything --------------------------------------------------------------
+
+    def add_observer(self, observer: Observer) -> None:
+        """Have `observer` told of every envelope accepted from others or about to be sent, in
+        all topics, in the order observers were added."""
+        self._observers.add(observer)
+
+    def remove_observer(self, observer: Observer) -> None:
+        """LocalProtocolError when it was not added."""
+        self._observers.remove(observer)
+
+    def add_check(self, check: Check) -> None:
+        """Have `check` asked about every envelope of others, in all topics; it may refuse."""
+        self._checks.append(check)
 
     # -- looking at it ---------------------------------------------------------------------
 

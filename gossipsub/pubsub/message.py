@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.router.effects import Verdict
+from gossipsub.wire.rpc import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class ReceivedMessage:
     received_at: float = field(default_factory=time.time, compare=False)
     """Seconds since the epoch, by this host's clock, when it was handed to the application; to a
     validator that is a moment earlier."""
+    wire: Message | None = field(default=None, compare=False, repr=False)
+    """As it was on the wire; None for messages made up by tests. Never change it."""
+
+    @property
+    def signed(self) -> SignedMessage | None:
+        """The whole of it with its signature, to be kept or passed on; None where it has none."""
+        if self.wire is None or self.sender is None or self.seqno is None:
+            return None
+        return SignedMessage(self.wire, genuine=True)
 
 
 class UnsentReason(Enum):

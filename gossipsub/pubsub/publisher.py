@@ -12,6 +12,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import SequenceNumbers, sign_message
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import PublishResult, UnsentReason
+from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.router.effects import PublishReceipt
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import LocalProtocolError
@@ -43,26 +44,52 @@ class Publisher:
         self, topic: str, batch: Sequence[bytes], *, local_only: bool, cache: bool
     ) -> list[PublishResult]:
         """All or none. LocalProtocolError when one is too large or refused."""
-        pubsub = self._pubsub
         messages, ids = self._build_batch(topic, batch)
-        for message, message_id in zip(messages, ids, strict=True):
-            refusal = await pubsub.pipeline.validate_own(message, message_id, self._me)
-            if refusal is not None:
-                raise LocalProtocolError(f"{refusal}: {topic}")
-        if topic not in pubsub.topics:
-            raise LocalProtocolError(f"the topic was closed: {topic}")
+        await self._require_accepted(topic, messages, ids)
         seqno = messages[-1].seqno if messages else None
         if seqno is not None and int.from_bytes(seqno) != self._seqnos.last:
             # Others overtook them while the validator thought. Sequence numbers must leave in
             # order: peers with a sequence number validator would ignore these messages.
             messages, ids = self._build_batch(topic, batch)
+        return self._send(messages, ids, local_only=local_only, cache=cache)
+
+    def sign(self, topic: str, data: bytes) -> SignedMessage:
+        """The next message of `topic`; LocalProtocolError where it is not signed or too large."""
+        return SignedMessage(self._build(topic, data), genuine=True)
+
+    async def publish_signed(self, topic: str, signed: SignedMessage) -> PublishResult:
+        """LocalProtocolError for what is not our own, or refused."""
+        message = signed.wire
+        if message.topic != topic:
+            raise LocalProtocolError(f"it was signed for {message.topic}, not for {topic}")
+        if message.from_peer != self._me or not signed.is_genuine():
+            raise LocalProtocolError("it does not bear this host's own signature")
+        ids = [self._pubsub.router.message_id(message)]
+        await self._require_accepted(topic, [message], ids)
+        (result,) = self._send([message], ids, local_only=False, cache=True)
+        return result
+
+    async def _require_accepted(
+        self, topic: str, messages: Sequence[Message], ids: Sequence[bytes]
+    ) -> None:
+        for message, message_id in zip(messages, ids, strict=True):
+            refusal = await self._pubsub.pipeline.validate_own(message, message_id, self._me)
+            if refusal is not None:
+                raise LocalProtocolError(f"{refusal}: {topic}")
+        if topic not in self._pubsub.topics:
+            raise LocalProtocolError(f"the topic was closed: {topic}")
+
+    def _send(
+        self, messages: list[Message], ids: list[bytes], *, local_only: bool, cache: bool
+    ) -> list[PublishResult]:
+        pubsub = self._pubsub
         receipts = pubsub.router.publish_batch(
             messages, message_ids=ids, local_only=local_only, cache=cache, now=pubsub.timers.now()
         )
-        if pubsub.topics[topic].fanout_only:  # which the router has not joined
-            for message, receipt in zip(messages, receipts, strict=True):
-                if not receipt.duplicate:
-                    pubsub.deliver(message, receipt.message_id, None)
+        for message, receipt in zip(messages, receipts, strict=True):
+            # A topic that is fanout only the router has not joined.
+            if pubsub.topics[message.topic].fanout_only and not receipt.duplicate:
+                pubsub.deliver(message, receipt.message_id, None)
         self.published += len(messages)
         return self._results(messages, receipts, local_only)
 

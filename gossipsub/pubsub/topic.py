@@ -13,6 +13,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.inbox import Overflow
 from gossipsub.pubsub.message import PublishResult, ReceivedMessage
 from gossipsub.pubsub.partial import PartialHandler, PartialMessage
+from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.pubsub.subscription import (
     MessageFilter,
     Subscription,
@@ -129,8 +130,7 @@ class Topic:
         batch = tuple(batch)
         self._check_open()
         for data in batch:
-            if not isinstance(data, bytes):
-                raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")
+            _require_bytes(data)
         if wait_for > 0:
             await self.wait_for_peers(wait_for, timeout=timeout)
         publisher = self._pubsub.publisher
@@ -138,6 +138,31 @@ class Topic:
         queued_to = dict.fromkeys(peer for result in results for peer in result.queued_to)
         await publisher.wait_for_room(tuple(queued_to))
         return tuple(results)
+
+    def sign(self, data: bytes) -> SignedMessage:
+        """What `publish` would send, not sent yet: to be stored first, so that a program that
+        ends in between can send the very same message later.
+
+        LocalProtocolError: the topic was closed, its messages are not signed, `data` is not
+        bytes or too large.
+        """
+        self._check_open()
+        _require_bytes(data)
+        return self._pubsub.publisher.sign(self.name, data)
+
+    async def publish_signed(self, message: SignedMessage) -> PublishResult:
+        """Send what `sign` gave, now or in an earlier life of this host's key.
+
+        Peers with a validator for growing sequence numbers ignore it where a later message has
+        overtaken it, and where it was sent before nothing happens. Everything else, and the
+        errors, are as in `publish`; LocalProtocolError also where it is another topic's, another
+        author's or its signature is bad.
+        """
+        self._check_open()
+        publisher = self._pubsub.publisher
+        result = await publisher.publish_signed(self.name, message)
+        await publisher.wait_for_room(result.queued_to)
+        return result
 
     def set_partial_handler(self, handler: PartialHandler | None) -> None:
         """Who hears of partial messages in this topic, from now on until it is closed; what comes
@@ -270,3 +295,8 @@ class Topic:
     def _check_open(self) -> None:
         if not self._is_open:
             raise LocalProtocolError(f"the topic was closed: {self.name}")
+
+
+def _require_bytes(data: object) -> None:
+    if not isinstance(data, bytes):
+        raise LocalProtocolError(f"data must be bytes: {type(data).__name__}")

@@ -11,6 +11,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.inbox import Overflow
 from gossipsub.pubsub.message import PublishResult
 from gossipsub.pubsub.partial import PartialHandler, PartialMessage
+from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.pubsub.subscription import MessageFilter, SubscriptionStatistics
 from gossipsub.pubsub.topic import Topic as AsyncTopic
 from gossipsub.threads.loop_thread import HostClosed, LoopThread
@@ -97,6 +98,14 @@ class Topic:
             timeout=timeout,
         )
         return self._loop.call(publish)
+
+    def sign(self, data: bytes) -> SignedMessage:
+        """What `publish` would send, not sent yet."""
+        return self._loop.call(self._topic.sign, data)
+
+    def publish_signed(self, message: SignedMessage) -> PublishResult:
+        """Send what `sign` gave."""
+        return self._loop.call(self._topic.publish_signed, message)
 
     def set_partial_handler(self, handler: PartialHandler | None) -> None:
         """Who hears of partial messages; it is called in the host's thread."""

@@ -61,6 +61,7 @@ def received_message(message: Message, message_id: bytes, received_from: bytes) 
         received_from=PeerId(received_from),
         message_id=message_id,
         seqno=message.seqno,
+        wire=message,
     )
 
 

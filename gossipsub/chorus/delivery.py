@@ -1,0 +1,39 @@
+"""An envelope that this node stands behind: accepted from another agent, or its own about to be
+sent. The log, presence, and whatever else follows the conversation hear of each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gossipsub.chorus.envelope import Envelope
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.pubsub.signed_message import SignedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One envelope, where it came from, and the message it came in."""
+
+    envelope: Envelope
+    topic: str
+    sender: PeerId
+    """The agent that signed it."""
+    signed: SignedMessage
+    """The message as it was signed, to be kept and proved; `signed.origin` names it."""
+    received_at: int
+    """Nanoseconds since 1970 by this node's clock."""
+    is_own: bool = False
+    """This node's own, about to be sent."""
+    is_caught_up: bool = False
+    """Told by another node's log, after the fact: it may be old."""
+
+
+Observer = Callable[[Delivery], None]
+"""Hears of every delivery in its order, before handlers do and whatever roles it is for. It must be
+quick; an exception is logged and stops nothing."""
+
+Check = Callable[[Envelope, ReceivedMessage], None]
+"""Asked about every envelope of others that is in order so far; raises MalformedEnvelope to refuse
+it. It must be quick."""
