@@ -1,10 +1,13 @@
-"""What a status server answers: the page, the snapshot, the metrics."""
+"""What a status server answers: the pages, the snapshot, the conversation, the metrics."""
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,9 +20,12 @@ from gossipsub.status.page import page
 from gossipsub.wire.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from gossipsub.host import Host
+
+Conversation = Callable[[], Mapping[str, object]]
+"""Gives what agents said, as JSON can hold it: `gossipsub.chorus.ConversationView`."""
 
 PEERS, MOST_PEERS = 200, 1000
 """Peers in a snapshot: where the request does not say, and at most."""
@@ -49,14 +55,18 @@ def error(status: int, sentence: str, *headers: tuple[str, str]) -> Answer:
 class Answers:
     """One host's. What takes work is made once for all who ask within a second."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, conversation: Conversation | None) -> None:
         self._host = host
+        self._conversation = conversation
+        self._pages = {"/": "page"} | (
+            {} if conversation is None else {"/conversation": "conversation"}
+        )
         self._lock = anyio.Lock()
         self._made: dict[str, tuple[float, Answer]] = {}
 
     async def to(self, path: str, query: str) -> Answer:
-        if path == "/":
-            shown = page()
+        if path in self._pages:
+            shown = page(self._pages[path], has_conversation=self._conversation is not None)
             headers = (("Content-Security-Policy", shown.policy),)
             return Answer(200, "text/html; charset=utf-8", (shown.html,), headers)
         try:
@@ -73,7 +83,12 @@ class Answers:
             return await self._fresh(f"snapshot {peers}", lambda: self._snapshot(peers))
         if path == "/metrics":
             return await self._fresh("metrics", self._metrics)
-        return error(404, "there are /, /snapshot.json and /metrics")
+        if path == "/conversation.json" and self._conversation is not None:
+            return await self._fresh("conversation", self._said)
+        there_are = "/snapshot.json and /metrics"
+        if self._conversation is not None:
+            there_are = "/snapshot.json, /conversation, /conversation.json and /metrics"
+        return error(404, f"there are /, {there_are}")
 
     async def _fresh(self, name: str, make: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._lock:
@@ -102,6 +117,14 @@ class Answers:
                 began = time.perf_counter()
         pieces.append("".join(gathered).encode())
         return Answer(200, "application/json", tuple(pieces))
+
+    async def _said(self) -> Answer:
+        if self._conversation is None:
+            return error(404, "there is no conversation")
+        said = self._conversation()
+        # Some hundred KiB take milliseconds to write down.
+        text = await anyio.to_thread.run_sync(partial(json.dumps, said, ensure_ascii=False))
+        return Answer(200, "application/json", (text.encode("utf-8", "replace"),))
 
     async def _metrics(self) -> Answer:
         try:

@@ -1,27 +1,3 @@
-"use strict";
-// What peers say of themselves reaches the page as text nodes alone, never as markup.
-
-const REFRESH = 2000;
-
-/* Numbers as people read them. */
-function compact(number) {
-  if (number === null || number === undefined || !Number.isFinite(number)) return "–";
-  const size = Math.abs(number);
-  if (size >= 1e9) return (number / 1e9).toFixed(1) + " G";
-  if (size >= 1e6) return (number / 1e6).toFixed(1) + " M";
-  if (size >= 1e4) return (number / 1e3).toFixed(1) + " k";
-  return Number.isInteger(number) ? String(number) : number.toFixed(size < 10 ? 2 : 1);
-}
-
-function duration(seconds) {
-  if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 1) return (seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0) + " ms";
-  if (seconds < 120) return seconds.toFixed(seconds < 10 ? 1 : 0) + " s";
-  const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
-  if (hours < 48) return (hours ? hours + " h " : "") + (minutes % 60) + " min";
-  return Math.floor(hours / 24) + " d " + (hours % 24) + " h";
-}
-
 /* Per second between two snapshots; null where there is none before, or the host began anew. */
 function rate(now, before, read) {
   if (!before || before.peer_id !== now.peer_id) return null;
@@ -54,16 +30,6 @@ function entry(table, name) {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
-/* The token behind the # of the page's address, as it stands where it is no escaped text. */
-function tokenOf(hash) {
-  const text = hash.replace(/^#token=/, "").replace(/^#.*/, "");
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
 function peerBytes(snapshot, id, direction) {
   const peer = snapshot.peers.find((each) => each.info.peer === id);
   return peer && peer.connections.reduce((sum, each) => sum + each[direction], 0);
@@ -81,16 +47,7 @@ else module.exports = { compact, duration, rate, quantile, total, matches, entry
 
 function start() {
   const open = new Set();
-  let token = tokenOf(location.hash);
-  let before = null, now = null, timer = null;
-  const at = (id) => document.getElementById(id);
-
-  function element(name, text, kind) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (kind) made.className = kind;
-    return made;
-  }
+  let before = null, now = null;
 
   function row(cells) {
     const made = element("tr");
@@ -178,7 +135,7 @@ function start() {
     for (const peer of now.peers) {
       if (!matches(peer, wanted)) continue;
       const id = peer.info.peer, cell = element("td");
-      const button = element("button", id.slice(0, 2) + "*" + id.slice(-6), "why");
+      const button = element("button", shortened(id), "why");
       button.type = "button";
       button.title = id;
       button.dataset.peer = id;
@@ -234,7 +191,6 @@ function start() {
   }
 
   function show() {
-    document.querySelector("main").hidden = false;
     document.title = now.peers.length + " peers · gossipsub";
     at("who").textContent = [now.peer_id, ...now.addresses].join("  ");
     at("config").textContent = JSON.stringify(
@@ -246,32 +202,6 @@ function start() {
     drops();
   }
 
-  function say(text, isBad) {
-    at("state").textContent = text;
-    at("state").className = isBad ? "bad" : "";
-  }
-
-  async function refresh() {
-    clearTimeout(timer);
-    timer = null;
-    try {
-      const headers = token ? { Authorization: "Bearer " + token } : {};
-      const answer = await fetch("snapshot.json", { headers, cache: "no-store" });
-      at("ask").hidden = answer.status !== 401;
-      if (!answer.ok) throw new Error((await answer.text()).trim() || String(answer.status));
-      const found = await answer.json();
-      if (!now || found.taken_at !== now.taken_at) {
-        before = now;
-        now = found;
-        show();
-      }
-      say("as of " + new Date(now.taken_at * 1000).toLocaleTimeString());
-    } catch (problem) {
-      say(problem instanceof TypeError ? "the node is not reached" : problem.message, true);
-    }
-    if (!document.hidden) timer = setTimeout(refresh, REFRESH);
-  }
-
   at("peers").addEventListener("click", (event) => {
     const id = event.target.dataset.peer;
     if (id === undefined) return;
@@ -279,13 +209,9 @@ function start() {
     peers();
   });
   at("filter").addEventListener("input", () => now && peers());
-  at("ask").addEventListener("submit", (event) => {
-    event.preventDefault();
-    token = at("token").value;
-    refresh();
+  watch("snapshot.json", (found) => {
+    before = now;
+    now = found;
+    show();
   });
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && timer === null) refresh();
-  });
-  refresh();
 }

@@ -1,4 +1,4 @@
-"""The status page: one document with its style and script inside, and nothing from elsewhere."""
+"""The status pages: documents with their style and script inside, and nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ class Page:
     """Its Content-Security-Policy: nothing runs but the script that was shipped."""
 
 
+_NAVIGATION = """<nav aria-label="Pages">
+<a href="./">node</a>
+<a href="conversation">conversation</a>
+</nav>"""
+
+
 @cache
-def page() -> Page:
-    """Put together from the files beside this one."""
+def page(name: str, *, has_conversation: bool) -> Page:
+    """`page`, the node's, or `conversation`: put together from the files beside this one."""
     files = resources.files("gossipsub.status")
-    style = files.joinpath("page.css").read_text("utf-8")
-    script = files.joinpath("page.js").read_text("utf-8")
-    frame = files.joinpath("page.html").read_text("utf-8")
-    html = frame.replace("/*STYLE*/", style, 1).replace("/*SCRIPT*/", script, 1)
+
+    def read(file: str) -> str:
+        return files.joinpath(file).read_text("utf-8")
+
+    style = read("page.css")
+    script = read("common.js") + read(f"{name}.js")
+    html = read(f"{name}.html").replace("<!--NAV-->", _NAVIGATION if has_conversation else "", 1)
+    html = html.replace("/*STYLE*/", style, 1).replace("/*SCRIPT*/", script, 1)
     policy = (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; "
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 
-from gossipsub.status.answers import Answer, Answers, error
+from gossipsub.status.answers import Answer, Answers, Conversation, error
 from gossipsub.status.place import Place, is_own_name
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -54,12 +54,13 @@ class StatusServer:
     """`async with StatusServer(host, "127.0.0.1:8080") as server: print(server.url)`.
 
     Serves a page for people at `/`, `host.snapshot()` at `/snapshot.json` and, where
-    prometheus_client is installed, Prometheus metrics at `/metrics`. Whoever can connect can read
-    all of it, so it listens on the loopback interface unless told otherwise, and warns then.
-    With `token` the snapshot and the metrics are only for those who send it as a bearer token;
-    the page, which itself holds nothing, takes it from behind the `#` of its address. Requests
-    by another name than an IP address, `localhost` or one of `allowed_hosts` are refused, for
-    the sake of browsers that strangers' pages lead here.
+    prometheus_client is installed, Prometheus metrics at `/metrics`; with `conversation` what
+    agents say, at `/conversation` and, for programs, `/conversation.json`. Whoever can connect
+    can read all of it, so it listens on the loopback interface unless told otherwise, and warns
+    then. With `token` all but the pages is only for those who send it as a bearer token; a page,
+    which itself holds nothing, takes it from behind the `#` of its address. Requests by another
+    name than an IP address, `localhost` or one of `allowed_hosts` are refused, for the sake of
+    browsers that strangers' pages lead here.
 
     Needs `pip install gossipsub[status]`. On opening: OSError where it cannot listen, ImportError
     without h11; LocalProtocolError for a wrong place or token, or a host that is not open.
@@ -72,6 +73,7 @@ class StatusServer:
         *,
         token: str | None = None,
         allowed_hosts: Iterable[str] = (),
+        conversation: Conversation | None = None,
     ) -> None:
         self._place = Place.parse(listen)
         if token is not None and not (isinstance(token, str) and token and token.isascii()):
@@ -79,7 +81,7 @@ class StatusServer:
         self._token = None if token is None else token.encode()
         self._allowed = frozenset(name.lower() for name in allowed_hosts)
         self._host = host
-        self._answers = Answers(host)
+        self._answers = Answers(host, conversation)
         self._exit: AsyncExitStack | None = None
         self._was_opened = False
         self._open_now = 0
@@ -184,7 +186,8 @@ class StatusServer:
         if not is_own_name(headers.get(b"host", b""), self._allowed):
             return error(421, "not a name of this server; see allowed_hosts")
         path, _, query = request.target.decode("ascii").partition("?")
-        if path != "/" and not self._is_let_in(headers.get(b"authorization", b"")):
+        is_page = path in ("/", "/conversation")
+        if not is_page and not self._is_let_in(headers.get(b"authorization", b"")):
             return error(401, "the token is missing or wrong", ("WWW-Authenticate", "Bearer"))
         return await self._answers.to(path, query)
 

@@ -15,8 +15,23 @@ import pytest
 
 from gossipsub.status.page import page
 
-HTML = page().html.decode()
-SCRIPT = resources.files("gossipsub.status").joinpath("page.js").read_text("utf-8")
+PAGES = ("page", "conversation")
+
+
+@pytest.fixture(params=PAGES)
+def name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def html(name: str) -> str:
+    return page(name, has_conversation=True).html.decode()
+
+
+@pytest.fixture
+def script(document: Document) -> str:
+    return document.inside["script"]
 
 
 class Document(HTMLParser):
@@ -41,64 +56,70 @@ class Document(HTMLParser):
 
 
 @pytest.fixture
-def document() -> Document:
+def document(html: str) -> Document:
     parsed = Document()
-    parsed.feed(HTML)
+    parsed.feed(html)
     return parsed
 
 
-def test_the_page_loads_nothing_from_elsewhere(document: Document) -> None:
+def test_a_page_loads_nothing_from_elsewhere(document: Document, html: str) -> None:
     for tag, attributes in document.elements:
         assert "src" not in attributes
-        assert attributes.get("href", "data:,") == "data:,", tag
+        own = ("./", "conversation") if tag == "a" else ("data:,",)
+        assert attributes.get("href", own[0]) in own, tag
         assert not any(name.startswith("on") or name == "style" for name in attributes)
-    assert "@import" not in HTML
-    assert "url(" not in HTML
-    assert set(re.findall(r"https?://[^\s\"']+", HTML)) == set()
+    assert "@import" not in html
+    assert "url(" not in html
+    assert set(re.findall(r"https?://[^\s\"']+", html)) == set()
 
 
-def test_only_the_scripts_and_styles_of_the_page_may_run(document: Document) -> None:
+def test_only_the_scripts_and_styles_of_the_page_may_run(document: Document, name: str) -> None:
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
-    policy = dict(part.strip().split(" ", 1) for part in page().policy.split(";"))
+    told = page(name, has_conversation=True).policy
+    policy = dict(part.strip().split(" ", 1) for part in told.split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == f"'sha256-{digest(document.inside['script'])}'"
     assert policy["style-src"] == f"'sha256-{digest(document.inside['style'])}'"
     assert policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
-    assert "unsafe" not in page().policy
+    assert "unsafe" not in told
 
 
-def test_texts_reach_the_page_as_texts_alone() -> None:
+def test_texts_reach_the_page_as_texts_alone(script: str) -> None:
     for way in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("):
-        assert way not in SCRIPT
-    assert re.findall(r"setAttribute\(\"([^\"]+)\"", SCRIPT) == ["aria-expanded"]
+        assert way not in script
+    assert set(re.findall(r"setAttribute\(\"([^\"]+)\"", script)) <= {"aria-expanded"}
 
 
-def test_everything_the_script_looks_for_is_in_the_page(document: Document) -> None:
+def test_everything_the_script_looks_for_is_in_the_page(document: Document, script: str) -> None:
     known = {attributes["id"] for _, attributes in document.elements if "id" in attributes}
-    assert set(re.findall(r"\bat\(\"(\w[\w-]*)\"\)", SCRIPT)) <= known
+    assert set(re.findall(r"\bat\(\"(\w[\w-]*)\"\)", script)) <= known
 
 
-def test_the_page_works_on_a_phone_and_in_the_dark() -> None:
-    assert '<meta name="viewport"' in HTML
-    assert "prefers-color-scheme: dark" in HTML
-    assert "color-scheme: light dark" in HTML
+def test_a_page_works_on_a_phone_and_in_the_dark(html: str) -> None:
+    assert '<meta name="viewport"' in html
+    assert "prefers-color-scheme: dark" in html
+    assert "color-scheme: light dark" in html
+
+
+def test_without_a_conversation_no_page_leads_to_one() -> None:
+    assert b"<nav" not in page("page", has_conversation=False).html
 
 
 # -- the script's arithmetic, in Node
 
 
-def calculate(expression: str) -> object:
+def calculate(expression: str, name: str = "page") -> object:
     """What an expression in the script's functions gives."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("no Node")
-    path = resources.files("gossipsub.status").joinpath("page.js")
+    files = resources.files("gossipsub.status")
+    script = "".join(files.joinpath(f"{each}.js").read_text("utf-8") for each in ("common", name))
     code = (
-        f"const page = require({json.dumps(str(path))});"
-        f"process.stdout.write(JSON.stringify({expression}))"
+        f"{script}\nconst page = module.exports;process.stdout.write(JSON.stringify({expression}))"
     )
     ran = subprocess.run([node, "-e", code], capture_output=True, text=True, timeout=60, check=True)
     value: object = json.loads(ran.stdout)
@@ -143,3 +164,18 @@ def test_the_scripts_numbers() -> None:
         "page.matches({info: {peer: '12D3', topics: []}}, 'news')": False,
     }
     assert calculate(f"[{', '.join(expressions)}]") == list(expressions.values())
+
+
+def test_the_conversation_is_searched_by_thread_agent_and_words() -> None:
+    remarks = [
+        {"text": "claims a task", "sender": "12D3", "role": "Dev", "type": "task_claim"},
+        {"text": "asks: how?", "sender": "12D4", "role": "", "type": "expertise_request"},
+    ]
+    thread = {"name": "Release", "project_id": "atlas", "topic": "t", "remarks": remarks}
+    given = f"{json.dumps(thread)}, %s, (peer) => peer === '12D4' ? 'alice' : ''"
+
+    def found(wanted: str) -> object:
+        return calculate(f"page.found({given % json.dumps(wanted)}).length", "conversation")
+
+    assert [found(each) for each in ("", "release", "atlas")] == [2, 2, 2]
+    assert [found(each) for each in ("how", "alice", "dev", "task_", "nobody")] == [1, 1, 1, 1, 0]

@@ -54,6 +54,28 @@ def get(path, *headers, host="127.0.0.1"):
 # -- what it answers
 
 
+async def test_it_serves_what_agents_say_where_it_is_given():
+    said = {"taken_at": 1.5, "threads": [{"name": "Grüße \ud800"}]}
+    async with serving(conversation=lambda: said, token="secret") as (_, _, port):
+        status, _, body = await ask(port, get("/conversation"))
+        assert (status, b"<title>conversation" in body) == (200, True)
+        assert b'href="conversation"' in (await ask(port, get("/")))[2]
+        status, _, _ = await ask(port, get("/conversation.json"))
+        assert status == 401
+        status, headers, body = await ask(
+            port, get("/conversation.json", "Authorization: Bearer secret")
+        )
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert json.loads(body) == {"taken_at": 1.5, "threads": [{"name": "Grüße ?"}]}
+
+
+async def test_without_a_conversation_there_is_none():
+    async with serving() as (_, _, port):
+        for path in ("/conversation", "/conversation.json"):
+            status, _, body = await ask(port, get(path))
+            assert (status, body) == (404, b"there are /, /snapshot.json and /metrics\n")
+
+
 async def test_it_serves_the_page():
     async with serving() as (_, _, port):
         status, headers, body = await ask(port, get("/"))
