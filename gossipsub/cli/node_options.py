@@ -41,6 +41,26 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
         help="a peer to be connected to, ending in /p2p/PEER; repeatable",
     )
     node.add_argument(
+        "--direct",
+        action="append",
+        type=_direct_address,
+        default=[],
+        metavar="MULTIADDR",
+        help="a direct peer, always sent everything, ending in /p2p/PEER; repeatable",
+    )
+    node.add_argument(
+        "--announce",
+        action="append",
+        type=_address,
+        default=[],
+        metavar="MULTIADDR",
+        help="tell peers this address instead of those it listens on; repeatable",
+    )
+    node.add_argument("--peerstore", metavar="FILE", help="remember peers there between runs")
+    node.add_argument(
+        "--mdns", action="store_true", help="find peers on the local network and be found"
+    )
+    node.add_argument(
         "--param",
         action="append",
         type=parameter,
@@ -82,6 +102,10 @@ async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
         **where,
         key=options.key,
         bootstrap=options.bootstrap,
+        direct_peers=options.direct,
+        announce=options.announce,
+        peerstore=options.peerstore,
+        mdns=options.mdns,
         params=options.params,
         config=options.config,
         trace=options.trace,
@@ -114,11 +138,15 @@ def tell_where_it_listens(options: argparse.Namespace, host: Host) -> None:
 
 
 def _address(text: str) -> str:
-    return _checked(text, needs_peer=False)
+    return _checked(text)
 
 
 def _peer_address(text: str) -> str:
-    return _checked(text, needs_peer=True)
+    return _checked(text, peer_of="bootstrap")
+
+
+def _direct_address(text: str) -> str:
+    return _checked(text, peer_of="direct peer's")
 
 
 def _place(text: str) -> str:
@@ -131,13 +159,13 @@ def _place(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _checked(text: str, *, needs_peer: bool) -> str:
+def _checked(text: str, *, peer_of: str = "") -> str:
     from gossipsub.transport.address import Address, AddressError
 
     try:
         address = Address.parse(text)
     except AddressError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    if needs_peer and address.peer is None:
-        raise argparse.ArgumentTypeError(f"a bootstrap address ends in /p2p/PEER: {text}")
+    if peer_of and address.peer is None:
+        raise argparse.ArgumentTypeError(f"a {peer_of} address ends in /p2p/PEER: {text}")
     return text

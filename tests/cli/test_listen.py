@@ -91,3 +91,29 @@ def test_an_address_that_is_taken_is_1(capfd: pytest.CaptureFixture[str]) -> Non
     assert out == ""
     assert err.startswith("gossipsub listen: cannot listen on /ip4/192.0.2.1/tcp/1: ")
     assert err.count("\n") == 1
+
+
+async def test_direct_peers_announced_addresses_and_the_peerstore_are_the_hosts(
+    captured: Any, tmp_path: Path
+) -> None:
+    announced, store = "/ip4/198.51.100.7/tcp/4001", tmp_path / "peers.json"
+    async with Host() as direct:
+        words = ["--direct", direct.addresses[0], "--announce", announced, "--json"]
+        async with listening(captured, *words, "--peerstore", str(store)):
+            await captured.line()
+            with anyio.fail_after(10):
+                while not direct.peers():
+                    await anyio.sleep(0.01)
+                (listener,) = direct.peers()
+                while not direct.addresses_of(listener.peer):
+                    await anyio.sleep(0.01)
+            told = direct.addresses_of(listener.peer)
+    assert told == (f"{announced}/p2p/{listener.peer}",)
+    assert str(direct.peer_id) in store.read_text()
+
+
+def test_a_direct_peer_is_told_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["listen", "--direct", "/ip4/127.0.0.1/tcp/4001"])
+    said = "a direct peer's address ends in /p2p/PEER: /ip4/127.0.0.1/tcp/4001"
+    assert said in capsys.readouterr().err
