@@ -5,6 +5,7 @@
 #   make test ARGS='-k yamux'      the same with fewer tests
 #   make demo ARGS=...             the demonstration
 #   make docs                      the pages of the public API, in .build/docs
+#   make payload-tables            the tables of docs/chorus-payloads.md
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
@@ -31,7 +32,7 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs rules package-check lock clean
+.PHONY: test lint demo docs payload-tables rules package-check lock clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -55,6 +56,9 @@ demo: $(READY)
 docs: $(READY)
 	@$(VENV)/bin/python docs/api_pages.py .build/docs
 	@echo "wrote .build/docs/index.html"
+
+payload-tables: $(READY)
+	$(VENV)/bin/python docs/payload_tables.py
 
 rules: $(READY)
 	@$(RUN) gossipsub.conformance.rules $(ARGS)

@@ -39,8 +39,8 @@ class Kind:
 
     words: str
     judge: Judge
-    plain: type | None = None
-    """Values of exactly this type are right and need no judge, which saves most calls."""
+    plain: frozenset[type] = frozenset()
+    """Values of exactly these types are right and need no judge, which saves most calls."""
     is_list: bool = False
 
 
@@ -155,7 +155,7 @@ def _lists(item: Kind) -> Judge:
         if not isinstance(value, (list, tuple)):
             raise wrong_type(path, value, "a list")
         for index, element in enumerate(value):
-            if type(element) is not plain:
+            if type(element) not in plain:
                 judge_item(f"{path}[{index}]", element)
 
     return judge
@@ -163,9 +163,9 @@ def _lists(item: Kind) -> Judge:
 
 _URGENCY = _one_of("low", "medium", "high", "urgent")
 
-_TEXT = Kind("text", _text, plain=str)
-_IDENTIFIER = Kind("text or whole number", _identifier, plain=str)
-_OBJECT = Kind("object", _object, plain=dict)
+_TEXT = Kind("text", _text, frozenset((str,)))
+_IDENTIFIER = Kind("text or whole number", _identifier, frozenset((str, int)))
+_OBJECT = Kind("object", _object, frozenset((dict,)))
 
 Identifier = Annotated[str | int, _IDENTIFIER]
 """Of a task, an issue, a project: text, or the number it has elsewhere."""
@@ -197,7 +197,7 @@ Anything = Annotated[object, Kind("anything", _anything)]
 
 _OF_PLAIN_TYPES: dict[Any, Kind] = {
     str: _TEXT,
-    bool: Kind("true or false", _flag, plain=bool),
+    bool: Kind("true or false", _flag, frozenset((bool,))),
     tuple[str, ...]: Kind("list of texts", _lists(_TEXT), is_list=True),
 }
 

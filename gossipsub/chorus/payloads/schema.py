@@ -35,7 +35,7 @@ class Schema:
         kinds = self.kinds
         for name, value in data.items():
             kind = kinds.get(name)
-            if kind is not None and type(value) is not kind.plain and value is not None:
+            if kind is not None and type(value) not in kind.plain and value is not None:
                 kind.judge(name, value)
 
 
