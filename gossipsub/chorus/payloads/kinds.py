@@ -120,7 +120,7 @@ def _count(path: str, value: object) -> None:
         raise BadPayload(path, "is below 0")
 
 
-def _one_of(*words: str) -> Judge:
+def _one_of(*words: str) -> Kind:
     choice = f"{', '.join(words[:-1])} or {words[-1]}"
     right = frozenset(("", *words))
 
@@ -129,12 +129,12 @@ def _one_of(*words: str) -> Judge:
         if value not in right:
             raise BadPayload(path, f"is {str(value)[:32]!r}, not {choice}")
 
-    return judge
+    return Kind(choice, judge)
 
 
 def _priority(path: str, value: object) -> None:
     if isinstance(value, str):
-        _URGENCY(path, value)
+        _URGENCY.judge(path, value)
     elif isinstance(value, bool) or not isinstance(value, int):
         raise wrong_type(path, value, "a word or a whole number")
 
@@ -161,34 +161,31 @@ def _lists(item: Kind) -> Judge:
     return judge
 
 
-_URGENCY = _one_of("low", "medium", "high", "urgent")
-
 _TEXT = Kind("text", _text, frozenset((str,)))
 _IDENTIFIER = Kind("text or whole number", _identifier, frozenset((str, int)))
 _OBJECT = Kind("object", _object, frozenset((dict,)))
 
 Identifier = Annotated[str | int, _IDENTIFIER]
 """Of a task, an issue, a project: text, or the number it has elsewhere."""
-Identifiers = Annotated[tuple[str | int, ...], Kind("list of texts or whole numbers",
-    _lists(_IDENTIFIER), is_list=True)]  # fmt: skip
+Identifiers = Annotated[
+    tuple[str | int, ...],
+    Kind("list of texts or whole numbers", _lists(_IDENTIFIER), is_list=True),
+]
 Time = Annotated[str | float, Kind("time", _time)]
 """Text in the form of RFC 3339 (`Timestamp`'s), or seconds since 1970."""
 Share = Annotated[float, Kind("number from 0 to 1", _numbers(0, 1))]
 Seconds = Annotated[float, Kind("seconds, at least 0", _numbers(0))]
 Number = Annotated[float, Kind("number", _numbers())]
 Count = Annotated[int, Kind("whole number, at least 0", _count)]
-Urgency = Annotated[
-    Literal["", "low", "medium", "high", "urgent"],
-    Kind("low, medium, high or urgent", _URGENCY),
-]
-Severity = Annotated[
-    Literal["", "low", "medium", "high", "critical"],
-    Kind("low, medium, high or critical", _one_of("low", "medium", "high", "critical")),
-]
+_UrgencyWord = Literal["low", "medium", "high", "urgent"]
+_SeverityWord = Literal["low", "medium", "high", "critical"]
+_URGENCY = _one_of(*get_args(_UrgencyWord))
+Urgency = Annotated[_UrgencyWord | Literal[""], _URGENCY]
+Severity = Annotated[_SeverityWord | Literal[""], _one_of(*get_args(_SeverityWord))]
 Priority = Annotated[
-    Literal["", "low", "medium", "high", "urgent"] | int,
-    Kind("low, medium, high, urgent, or whole number", _priority),
+    _UrgencyWord | Literal[""] | int, Kind(f"{_URGENCY.words}, or whole number", _priority)
 ]
+"""A word, or a number that means more to those who give it than to us."""
 Object = Annotated[Mapping[str, object], _OBJECT]
 Objects = Annotated[
     tuple[Mapping[str, object], ...], Kind("list of objects", _lists(_OBJECT), is_list=True)

@@ -41,7 +41,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "time": TIMES | NUMBERS,
     "low, medium, high or urgent": URGENCY,
     "low, medium, high or critical": st.sampled_from(["", "low", "medium", "high", "critical"]),
-    "low, medium, high, urgent, or whole number": URGENCY | st.integers(),
+    "low, medium, high or urgent, or whole number": URGENCY | st.integers(),
     "object": OBJECTS,
     "list of texts": st.lists(TEXT, max_size=3),
     "list of texts or whole numbers": st.lists(IDENTIFIERS, max_size=3),
@@ -75,7 +75,7 @@ BAD: dict[str, list[tuple[object, str]]] = {
     ],
     "number from 0 to 1": [
         (-0.01, " is below 0"),
-        (2, " is above 1"),
+        (1.01, " is above 1"),
         (10**400, " is above 1"),
         (float("nan"), " is nan"),
         (True, " is true or false, not a number"),
@@ -110,7 +110,7 @@ BAD: dict[str, list[tuple[object, str]]] = {
         ("urgent", " is 'urgent', not low, medium, high or critical"),
         (False, " is true or false, not text"),
     ],
-    "low, medium, high, urgent, or whole number": [
+    "low, medium, high or urgent, or whole number": [
         ("asap", " is 'asap', not low, medium, high or urgent"),
         (1.5, " is a number, not a word or a whole number"),
         (True, " is true or false, not a word or a whole number"),
