@@ -21,6 +21,27 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 def add_node_options(parser: argparse.ArgumentParser) -> None:
     node = parser.add_argument_group("the node")
+    _add_place_options(node)
+    _add_peer_options(node)
+    node.add_argument(
+        "--param",
+        action="append",
+        type=parameter,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of GossipParams or HostConfig, as in mesh.d=8; repeatable",
+    )
+    node.add_argument("--trace", metavar="FILE", help="trace it: .json or .pb, maybe .gz")
+    node.add_argument("--record", metavar="FILE", help="record it for `gossipsub replay`")
+    node.add_argument(
+        "--status", type=_place, metavar="HOST:PORT", help="serve its status page there"
+    )
+    node.add_argument(
+        "--log-level", choices=LOG_LEVELS, default="warning", help="of the log on standard error"
+    )
+
+
+def _add_place_options(node: argparse._ArgumentGroup) -> None:
     node.add_argument(
         "--listen",
         action="append",
@@ -31,6 +52,17 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
     node.add_argument(
         "--key", metavar="FILE", help="its identity; made if there is none (default: a new one)"
     )
+    node.add_argument(
+        "--announce",
+        action="append",
+        type=_address,
+        default=[],
+        metavar="MULTIADDR",
+        help="tell peers this address instead of those it listens on; repeatable",
+    )
+
+
+def _add_peer_options(node: argparse._ArgumentGroup) -> None:
     node.add_argument(
         "-b",
         "--bootstrap",
@@ -48,33 +80,9 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
         metavar="MULTIADDR",
         help="a direct peer, always sent everything, ending in /p2p/PEER; repeatable",
     )
-    node.add_argument(
-        "--announce",
-        action="append",
-        type=_address,
-        default=[],
-        metavar="MULTIADDR",
-        help="tell peers this address instead of those it listens on; repeatable",
-    )
     node.add_argument("--peerstore", metavar="FILE", help="remember peers there between runs")
     node.add_argument(
         "--mdns", action="store_true", help="find peers on the local network and be found"
-    )
-    node.add_argument(
-        "--param",
-        action="append",
-        type=parameter,
-        default=[],
-        metavar="NAME=VALUE",
-        help="a field of GossipParams or HostConfig, as in mesh.d=8; repeatable",
-    )
-    node.add_argument("--trace", metavar="FILE", help="trace it: .json or .pb, maybe .gz")
-    node.add_argument("--record", metavar="FILE", help="record it for `gossipsub replay`")
-    node.add_argument(
-        "--status", type=_place, metavar="HOST:PORT", help="serve its status page there"
-    )
-    node.add_argument(
-        "--log-level", choices=LOG_LEVELS, default="warning", help="of the log on standard error"
     )
 
 
