@@ -57,7 +57,10 @@ TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
 CATCHES_ALL = {
     "gossipsub/cli.py": "the command line tells errors in a sentence",
     "gossipsub/chorus/handlers.py": "the user's handlers",
+    "gossipsub/chorus/journal.py": "the user's event log",
     "gossipsub/chorus/observers.py": "the user's observers",
+    "gossipsub/chorus/publishing.py": "the user's publishing hooks",
+    "gossipsub/chorus/redacting.py": "the user's redactor, whose failure blocks what was to leave",
     "gossipsub/transport/mdns.py": "the task that isolates one service of a stranger's",
     "gossipsub/transport/connection.py": "the task that isolates one peer",
     "gossipsub/transport/connections.py": "the task that isolates one handshake",

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gossipsub.chorus.dead_letters import DeadLetter
+    from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
-    from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
-    from gossipsub.chorus.handlers import Handler
+    from gossipsub.chorus.errors import (
+        EventLogFailed,
+        MalformedEnvelope,
+        RedactionFailed,
+        RefusalReason,
+    )
+    from gossipsub.chorus.gossip_publisher import GossipPublisher
+    from gossipsub.chorus.handlers import Handler, HandlerWrapper
+    from gossipsub.chorus.message_options import MessageOptions
     from gossipsub.chorus.message_type import MessageType
     from gossipsub.chorus.payloads.catalogue import check_payload, payload_of
     from gossipsub.chorus.payloads.context import (
@@ -60,7 +68,9 @@ if TYPE_CHECKING:
         SlurpEventAck,
         SlurpEventGenerated,
     )
+    from gossipsub.chorus.publishing import PublishingHook
     from gossipsub.chorus.pubsub import ChorusPubSub
+    from gossipsub.chorus.raw_topic import RawHandler
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
     from gossipsub.chorus.timestamp import Timestamp
 
@@ -68,6 +78,7 @@ _HOMES = {
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
+    "Check": "delivery",
     "ChorusPubSub": "pubsub",
     "ChorusStatistics": "statistics",
     "ContextRelevance": "payloads.context",
@@ -78,22 +89,31 @@ _HOMES = {
     "CoordinationRequest": "payloads.discussion",
     "DeadLetter": "dead_letters",
     "DeliverableReady": "payloads.roles",
+    "Delivery": "delivery",
     "DependencyAlert": "payloads.discussion",
     "Envelope": "envelope",
     "EnvelopeLimits": "envelope",
     "EscalationTrigger": "payloads.discussion",
+    "EventLogFailed": "errors",
     "ExpertiseRequest": "payloads.roles",
     "ExpertiseResponse": "payloads.roles",
     "FeedbackEvent": "payloads.context",
+    "GossipPublisher": "gossip_publisher",
     "Handler": "handlers",
+    "HandlerWrapper": "handlers",
     "MalformedEnvelope": "errors",
     "MentorshipRequest": "payloads.roles",
     "MentorshipResponse": "payloads.roles",
+    "MessageOptions": "message_options",
     "MessageType": "message_type",
     "MetaDiscussion": "payloads.discussion",
+    "Observer": "delivery",
     "Payload": "payloads.schema",
     "PayloadPolicy": "payloads.policy",
     "ProjectUpdate": "payloads.roles",
+    "PublishingHook": "publishing",
+    "RawHandler": "raw_topic",
+    "RedactionFailed": "errors",
     "RefusalReason": "errors",
     "RoleAnnouncement": "payloads.roles",
     "RoleCollaboration": "payloads.roles",
@@ -111,6 +131,7 @@ _HOMES = {
     "TopicStatistics": "statistics",
     "WorkAllocation": "payloads.roles",
     "check_payload": "payloads.catalogue",
+    "current_delivery": "delivery",
     "payload_of": "payloads.catalogue",
 }
 
@@ -118,6 +139,7 @@ __all__ = [
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
+    "Check",
     "ChorusPubSub",
     "ChorusStatistics",
     "ContextRelevance",
@@ -128,22 +150,31 @@ __all__ = [
     "CoordinationRequest",
     "DeadLetter",
     "DeliverableReady",
+    "Delivery",
     "DependencyAlert",
     "Envelope",
     "EnvelopeLimits",
     "EscalationTrigger",
+    "EventLogFailed",
     "ExpertiseRequest",
     "ExpertiseResponse",
     "FeedbackEvent",
+    "GossipPublisher",
     "Handler",
+    "HandlerWrapper",
     "MalformedEnvelope",
     "MentorshipRequest",
     "MentorshipResponse",
+    "MessageOptions",
     "MessageType",
     "MetaDiscussion",
+    "Observer",
     "Payload",
     "PayloadPolicy",
     "ProjectUpdate",
+    "PublishingHook",
+    "RawHandler",
+    "RedactionFailed",
     "RefusalReason",
     "RoleAnnouncement",
     "RoleCollaboration",
@@ -161,6 +192,7 @@ __all__ = [
     "TopicStatistics",
     "WorkAllocation",
     "check_payload",
+    "current_delivery",
     "payload_of",
 ]
 

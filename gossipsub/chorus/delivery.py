@@ -4,6 +4,7 @@ sent. The log, presence, and whatever else follows the conversation hear of each
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from gossipsub.chorus.envelope import Envelope
@@ -28,6 +29,15 @@ class Delivery:
     """This node's own, about to be sent."""
     is_caught_up: bool = False
     """Told by another node's log, after the fact: it may be old."""
+
+
+handled: ContextVar[Delivery | None] = ContextVar("gossipsub_chorus_delivery", default=None)
+
+
+def current_delivery() -> Delivery | None:
+    """In a handler, and in what it calls or awaits: the delivery it was called for. It has the
+    topic, the signed message, and whether this is old news. None elsewhere."""
+    return handled.get()
 
 
 Observer = Callable[[Delivery], None]

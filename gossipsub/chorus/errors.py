@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gossipsub.wire.errors import RemoteProtocolError
+from gossipsub.wire.errors import GossipSubError, RemoteProtocolError
 
 
 class RefusalReason(StrEnum):
@@ -56,3 +56,13 @@ class MalformedEnvelope(RemoteProtocolError):
     def __init__(self, reason: RefusalReason, detail: str) -> None:
         super().__init__(detail, fatal_to="message")
         self.reason = reason
+
+
+class RedactionFailed(GossipSubError):
+    """The redactor raised, or returned what is no payload: nothing was sent, since it might have
+    held what must not leave."""
+
+
+class EventLogFailed(GossipSubError):
+    """A message that was to be durable before it is sent is not: it was not sent. A log that
+    comes to itself may keep it all the same."""

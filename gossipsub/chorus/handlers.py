@@ -5,16 +5,23 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
+from gossipsub.chorus.delivery import Delivery, handled
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
+
+Said = TypeVar("Said")
 
 logger = logging.getLogger("gossipsub.chorus.handlers")
 
 Handler = Callable[[Envelope, PeerId], Awaitable[None] | None]
 """Takes a message and the peer that signed it. A plain function must be quick, a coroutine
 function may take its time: the next message of the topic waits for it, other topics do not."""
+
+HandlerWrapper = Callable[[Handler], Handler]
+"""Given a handler, returns what is called in its place, which as a rule calls it."""
 
 
 class Handlers:
@@ -42,17 +49,66 @@ class Handlers:
         return self._by_type.get(kind, self._other)
 
 
-async def call_handler(handler: Handler, envelope: Envelope, sender: PeerId) -> bool:
-    """Run the handler; False when it failed, which is logged and goes no further."""
+class HandlerCalls:
+    """How handlers are called: within what the application wraps around all of them."""
+
+    def __init__(self) -> None:
+        self._wrappers: list[HandlerWrapper] = []
+
+    def add(self, wrapper: HandlerWrapper) -> None:
+        if not callable(wrapper):
+            kind = type(wrapper).__name__
+            raise LocalProtocolError(f"a wrapper is a function, not of type {kind}")
+        self._wrappers.append(wrapper)
+
+    def remove(self, wrapper: HandlerWrapper) -> None:
+        """LocalProtocolError when it was not added."""
+        if wrapper not in self._wrappers:
+            raise LocalProtocolError("this wrapper was not added")
+        self._wrappers.remove(wrapper)
+
+    async def call(self, handler: Handler, delivery: Delivery) -> bool:
+        """Run the handler, with `current_delivery` set; False when it failed, which is logged and
+        goes no further."""
+        token = handled.set(delivery)
+        try:
+            envelope = delivery.envelope
+            run = self._wrapped(handler) if self._wrappers else handler
+            return await call_contained(run, envelope, delivery.sender, what=envelope.type)
+        finally:
+            handled.reset(token)
+
+    def _wrapped(self, handler: Handler) -> Handler:
+        wrappers = tuple(self._wrappers)
+
+        def run(envelope: Envelope, sender: PeerId) -> Awaitable[None] | None:
+            wrapped = handler
+            for wrapper in wrappers:
+                wrapped = wrapper(wrapped)
+            return wrapped(envelope, sender)
+
+        run.__qualname__ = _name(handler)
+        return run
+
+
+async def call_contained(
+    handler: Callable[[Said, PeerId], Awaitable[None] | None],
+    said: Said,
+    sender: PeerId,
+    *,
+    what: str,
+) -> bool:
+    """Run a function of the application; False when it failed, which is logged and goes no
+    further."""
     try:
-        outcome = handler(envelope, sender)
+        outcome = handler(said, sender)
         if inspect.isawaitable(outcome):
             await outcome
     except Exception:
-        logger.exception("a handler failed name=%s type=%s", _name(handler), envelope.type)
+        logger.exception("a handler failed name=%s type=%s", _name(handler), what)
         return False
     return True
 
 
-def _name(handler: Handler) -> str:
+def _name(handler: object) -> str:
     return getattr(handler, "__qualname__", repr(handler))

@@ -17,6 +17,9 @@ class Counters:
     handled: int = 0
     unhandled: int = 0
     handler_errors: int = 0
+    not_for_us: int = 0
+    bad_payloads: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,22 @@ class TopicStatistics:
     """Messages lost because the handlers were too slow and the buffer full."""
     waiting: int
     """Messages in the buffer now."""
+    not_for_us: int = 0
+    """Messages of others that were for other roles or other expertise."""
+    bad_payloads: int = 0
+    """Messages of others that were taken although their payload is not what their type promises
+    (`PayloadPolicy.WARN`)."""
+    repeated: int = 0
+    """Messages that this node had had already, another way or in an earlier life."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChorusStatistics:
     topics: Mapping[str, TopicStatistics]
+    """Of each topic that is joined now, and of those that were when it was closed."""
     refused: Mapping[RefusalReason, int]
     """Messages of others that were refused; the newest of them are in `dead_letters()`."""
+    log_failures: int = 0
+    """Events the event log did not take."""
+    redaction_failures: int = 0
+    """Publications that were not sent because the redactor failed."""

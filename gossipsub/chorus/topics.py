@@ -18,6 +18,8 @@ HMMM_TOPIC = "hmmm/meta-discussion/v1"
 CONTEXT_TOPIC = "CHORUS/context-feedback/v1"
 """Feedback for the context curator."""
 
+_ISSUE_PREFIX = "CHORUS/meta/issue/"
+
 
 def role_topic(role: str) -> str:
     """`CHORUS/roles/<role>/v1`, where agents of one role are reached."""
@@ -47,15 +49,25 @@ def task_topic(task_id: str) -> str:
 def issue_topic(issue_id: str | int) -> str:
     """`CHORUS/meta/issue/<issue_id>`, a room of HMMM with a schema of its own."""
     text = str(issue_id) if type(issue_id) is int else issue_id
-    return f"CHORUS/meta/issue/{_checked('issue id', text)}"
+    return f"{_ISSUE_PREFIX}{_checked('issue id', text)}"
 
 
-def _folded(what: str, identifier: str) -> str:
-    text = _checked(what, identifier).replace(" ", "_")
+def is_issue_topic(name: str) -> bool:
+    """True for what `issue_topic` makes: its messages are no envelopes."""
+    return isinstance(name, str) and name.startswith(_ISSUE_PREFIX)
+
+
+def fold(identifier: str) -> str:
+    """A role, field or supervisor as topics name it; any text has a form."""
+    text = identifier.replace(" ", "_")
     if text.isascii():
         return text.lower()
     # Go lower-cases character by character: no final sigma, and İ gives one i.
     return "".join("i" if character == "İ" else character.lower() for character in text)
+
+
+def _folded(what: str, identifier: str) -> str:
+    return fold(_checked(what, identifier))
 
 
 def _checked(what: str, identifier: object) -> str:

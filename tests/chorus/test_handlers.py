@@ -4,17 +4,22 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.envelope import Envelope
-from gossipsub.chorus.handlers import Handlers, call_handler
+from gossipsub.chorus.handlers import HandlerCalls, Handlers
 from gossipsub.chorus.message_type import MessageType
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.wire.errors import LocalProtocolError
+from gossipsub.wire.rpc import Message
 
 pytestmark = pytest.mark.anyio
 
 SENDER = PeerId(b"\x00\x01x")
 ENVELOPE = Envelope(MessageType.TASK_CLAIM, "f", Timestamp.from_unix_ns(0), {})
+SIGNED = SignedMessage(Message("t", b"", from_peer=SENDER, seqno=bytes(8), signature=b""))
+DELIVERY = Delivery(ENVELOPE, "t", SENDER, SIGNED, 0)
 
 
 def plain(envelope: Envelope, sender: PeerId) -> None:
@@ -37,14 +42,14 @@ async def failing_late(envelope: Envelope, sender: PeerId) -> None:
 
 @pytest.mark.parametrize("handler", [plain, slow])
 async def test_plain_and_async_handlers_are_run(handler: object) -> None:
-    assert await call_handler(handler, ENVELOPE, SENDER)  # type: ignore[arg-type]
+    assert await HandlerCalls().call(handler, DELIVERY)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("handler", [failing, failing_late])
 async def test_a_failure_is_logged_with_the_name_and_goes_no_further(
     handler: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not await call_handler(handler, ENVELOPE, SENDER)  # type: ignore[arg-type]
+    assert not await HandlerCalls().call(handler, DELIVERY)  # type: ignore[arg-type]
     (record,) = caplog.records
     name = handler.__name__  # type: ignore[attr-defined]
     assert record.getMessage() == f"a handler failed name={name} type=task_claim"
@@ -58,7 +63,7 @@ async def test_cancelling_a_handler_is_no_failure(caplog: pytest.LogCaptureFixtu
         await anyio.sleep_forever()
 
     with anyio.CancelScope() as scope:
-        await call_handler(endless, ENVELOPE, SENDER)
+        await HandlerCalls().call(endless, DELIVERY)
     assert scope.cancelled_caught
     assert caplog.records == []
 
