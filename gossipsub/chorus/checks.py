@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gossipsub.chorus.delivery import Check
 from gossipsub.chorus.envelope import Envelope
-from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
+from gossipsub.chorus.errors import MalformedEnvelope
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -36,15 +36,10 @@ class Checks:
             entry.check(envelope, message)
 
     def judge_caught_up(self, envelope: Envelope, message: ReceivedMessage) -> None:
-        """The same for old news, which come many at a time: no rate is too high for them."""
+        """The same for old news, without the checks that are for live messages only."""
         for entry in self._entries:
-            if entry.live_only:
-                continue
-            try:
+            if not entry.live_only:
                 entry.check(envelope, message)
-            except MalformedEnvelope as error:
-                if error.reason is not RefusalReason.RATE_LIMIT:
-                    raise
 
     def judge_own(self, envelope: Envelope, message: ReceivedMessage) -> None:
         """LocalProtocolError where one that is asked about own messages too refuses."""
@@ -55,6 +50,3 @@ class Checks:
                 entry.check(envelope, message)
             except MalformedEnvelope as error:
                 raise LocalProtocolError(f"refused as {error.reason}: {error}") from error
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)

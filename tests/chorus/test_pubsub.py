@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import anyio
 import pytest
 
-from gossipsub import Host, Topic
+from gossipsub import Host
 from gossipsub.chorus import (
     ChorusPubSub,
     Envelope,
@@ -21,78 +18,18 @@ from gossipsub.chorus.message_type import CONTEXT_TYPES, COORDINATION_TYPES, HMM
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
+from tests.chorus.agents import (
+    NOW,
+    NOW_TEXT,
+    PATIENCE,
+    Collector,
+    agent_and_outsider,
+    two_agents,
+)
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20.0
-NOW = 1735787045123456789
-NOW_TEXT = "2025-01-02T03:04:05.123456789Z"
 NOTHING = TopicStatistics(0, 0, 0, 0, 0, 0, 0)
-
-
-class Collector:
-    """A handler that keeps what it gets and can be waited for."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[Envelope, PeerId]] = []
-        self._changed = anyio.Event()
-
-    def __call__(self, envelope: Envelope, sender: PeerId) -> None:
-        self.got.append((envelope, sender))
-        self._changed.set()
-
-    async def wait(self, count: int = 1) -> list[tuple[Envelope, PeerId]]:
-        with anyio.fail_after(PATIENCE):
-            while len(self.got) < count:
-                self._changed = anyio.Event()
-                await self._changed.wait()
-        return self.got
-
-
-@asynccontextmanager
-async def two_agents(**options: Any) -> AsyncIterator[tuple[ChorusPubSub, ChorusPubSub]]:
-    async with (
-        Host() as a,
-        Host() as b,
-        ChorusPubSub(a, **options) as alice,
-        ChorusPubSub(b, **options) as bob,
-    ):
-        await a.connect(b.addresses[0])
-        await alice.wait_for_peers(1, timeout=PATIENCE)
-        await bob.wait_for_peers(1, timeout=PATIENCE)
-        yield alice, bob
-
-
-class Outsider:
-    """A host without CHORUS that publishes whatever it likes to the coordination topic."""
-
-    def __init__(self, host: Host, topic: Topic) -> None:
-        self.peer = host.peer_id
-        self.address = host.addresses[0]
-        self.publish = topic.publish
-        self.wait_for_peers = topic.wait_for_peers
-
-    def envelope(self, kind: str = "task_claim", **fields: Any) -> bytes:
-        return Envelope(kind, str(self.peer), Timestamp(NOW_TEXT), {}, **fields).encode()
-
-
-@asynccontextmanager
-async def agent_and_outsider(
-    *, relayed: bool = False, **options: Any
-) -> AsyncIterator[tuple[Host, ChorusPubSub, Outsider]]:
-    """With `relayed`, a third host without validators stands between the two."""
-    async with AsyncExitStack() as stack:
-        hosts = [await stack.enter_async_context(Host()) for _ in range(3 if relayed else 2)]
-        chorus = await stack.enter_async_context(ChorusPubSub(hosts[0], **options))
-        topics = []
-        for host, neighbour in zip(hosts[1:], hosts, strict=False):
-            topic = await host.join(COORDINATION_TOPIC)
-            await stack.enter_async_context(topic.subscribe())
-            await host.connect(neighbour.addresses[0])
-            topics.append(topic)
-        await topics[0].wait_for_peers(2 if relayed else 1, timeout=PATIENCE)
-        await topics[-1].wait_for_peers(1, timeout=PATIENCE)
-        yield hosts[0], chorus, Outsider(hosts[-1], topics[-1])
 
 
 # Publishing and handling

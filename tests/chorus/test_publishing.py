@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gossipsub import Host, ReceivedMessage
+from gossipsub.chorus import (
+    ChorusPubSub,
+    Delivery,
+    Envelope,
+    EventLogFailed,
+    MalformedEnvelope,
+    MessageOptions,
+    MessageType,
+    RefusalReason,
+)
+from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
+from gossipsub.crypto.keys import PrivateKey
+from gossipsub.wire.errors import LocalProtocolError
+from tests.chorus.agents import NOW, PATIENCE, Collector, ListLogger, StarRedactor, two_agents
+
+pytestmark = pytest.mark.anyio
+
+
+class Note:
+    """A payload that is none of the package's."""
+
+    def __init__(self, message_type: MessageType | str, **data: object) -> None:
+        self.message_type = message_type
+        self._data = data
+
+    def to_data(self) -> Mapping[str, object]:
+        return self._data
+
+
+async def test_options_travel_in_the_envelope() -> None:
+    async with two_agents(clock=lambda: NOW) as (alice, bob):
+        got = Collector()
+        bob.set_hmmm_message_handler(got)
+        bob.set_role(sees_everything=True)
+        await alice.publish_role_based_message(
+            MessageType.EXPERTISE_REQUEST,
+            {"question": "How to handle distributed transactions?"},
+            MessageOptions(
+                from_role="Junior Developer",
+                to_roles=("Senior Developer", "Architect"),
+                required_expertise=("distributed_systems",),
+                project_id="chorus",
+                priority="high",
+                thread_id="thread-abc",
+                hop_count=2,
+            ),
+        )
+        ((envelope, sender),) = await got.wait()
+        assert envelope == Envelope(
+            MessageType.EXPERTISE_REQUEST,
+            str(sender),
+            envelope.timestamp,
+            {"question": "How to handle distributed transactions?"},
+            2,
+            "Junior Developer",
+            ("Senior Developer", "Architect"),
+            ("distributed_systems",),
+            "chorus",
+            "high",
+            "thread-abc",
+        )
+        assert envelope.timestamp.unix_ns == NOW
+
+
+async def test_a_hop_count_above_the_limit_is_an_error() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^hop_count is a whole number from 0 to 16$"):
+            await chorus.publish_hmmm_message(
+                MessageType.META_DISCUSSION, {"message": "hi"}, MessageOptions(hop_count=17)
+            )
+        assert host.statistics().published == 0
+
+
+async def test_a_payload_object_goes_home_or_where_it_is_sent() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        seen: list[tuple[str, str, object]] = []
+        chorus.add_observer(lambda d: seen.append((d.topic, d.envelope.type, d.envelope.data)))
+        await chorus.join_task_topic("1")
+        claim = Note(MessageType.TASK_CLAIM, task_id="1")
+        await chorus.publish(claim)
+        await chorus.publish(Note(MessageType.META_DISCUSSION, message="hi"))
+        await chorus.publish(Note(MessageType.CONTEXT_USAGE, context_path="/x"))
+        await chorus.publish(claim, topic="CHORUS/tasks/1/v1")
+        await chorus.publish(Note("praise", of="bob"), topic=HMMM_TOPIC)
+        assert seen == [
+            (COORDINATION_TOPIC, "task_claim", {"task_id": "1"}),
+            (HMMM_TOPIC, "meta_discussion", {"message": "hi"}),
+            (CONTEXT_TOPIC, "context_usage", {"context_path": "/x"}),
+            ("CHORUS/tasks/1/v1", "task_claim", {"task_id": "1"}),
+            (HMMM_TOPIC, "praise", {"of": "bob"}),
+        ]
+        with pytest.raises(LocalProtocolError, match=r"^say to which topic: 'praise' has no home$"):
+            await chorus.publish(Note("praise"))
+        with pytest.raises(LocalProtocolError, match=r"^not joined: 'nowhere'$"):
+            await chorus.publish(claim, topic="nowhere")
+        assert len(seen) == 5
+
+
+async def test_slurp_messages_and_types_of_ones_own_reach_the_topic() -> None:
+    async with two_agents() as (alice, bob):
+        got = Collector()
+        bob.set_hmmm_message_handler(got)
+        event = {
+            "event_id": "evt-123",
+            "event_type": "deployment",
+            "discussion_id": "disc-456",
+            "consensus": True,
+        }
+        await alice.publish_slurp_event_generated(event)
+        await alice.publish_slurp_event_ack({"event_id": "evt-123"})
+        await alice.publish_slurp_context_update({"context_path": "/x"})
+        await alice.publish_extension(HMMM_TOPIC, "acknowledgement", {"delivery_ids": ["1"]})
+        heard = [(str(envelope.type), envelope.data) for envelope, _ in await got.wait(4)]
+        assert heard == [
+            ("slurp_event_generated", event),
+            ("slurp_event_ack", {"event_id": "evt-123"}),
+            ("slurp_context_update", {"context_path": "/x"}),
+            ("acknowledgement", {"delivery_ids": ["1"]}),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "described"), [("task_claim", "'task_claim'"), ("", "''"), (None, "NoneType")]
+)
+async def test_an_extension_is_none_of_the_31_types(kind: Any, described: str) -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=rf"^not a type of your own: {described}$"):
+            await chorus.publish_extension(HMMM_TOPIC, kind, {})
+
+
+async def test_a_role_based_message_is_of_a_role_type() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^not a role-based type: 'task_claim'$"):
+            await chorus.publish_role_based_message(MessageType.TASK_CLAIM, {"task_id": "1"})
+
+
+# Hooks and checks
+
+
+async def test_hooks_add_to_the_payload_before_it_is_redacted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def add(kind: MessageType | str, data: Mapping[str, object]) -> Mapping[str, object]:
+        return {**data, "trace": f"secret of {kind}"}
+
+    def fail(kind: MessageType | str, data: Mapping[str, object]) -> Mapping[str, object]:
+        raise ValueError("no")
+
+    async with Host() as host, ChorusPubSub(host, redactor=StarRedactor()) as chorus:
+        seen: list[object] = []
+        chorus.add_observer(lambda delivery: seen.append(delivery.envelope.data))
+        for hook in (fail, add):
+            chorus.add_publishing_hook(hook)
+        given = {"message": "hi"}
+        await chorus.publish_hmmm_message(MessageType.META_DISCUSSION, given)
+        chorus.remove_publishing_hook(add)
+        await chorus.publish_hmmm_message(MessageType.META_DISCUSSION, given)
+        with pytest.raises(LocalProtocolError, match=r"^this publishing hook was not added$"):
+            chorus.remove_publishing_hook(add)
+        with pytest.raises(LocalProtocolError, match=r"hook is a function, not of type int$"):
+            chorus.add_publishing_hook(3)  # type: ignore[arg-type]
+    assert seen == [{"message": "hi", "trace": "*** of meta_discussion"}, {"message": "hi"}]
+    assert given == {"message": "hi"}
+    errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    assert [error[:25] for error in errors] == ["a publishing hook failed "] * 2
+
+
+def no_secrets(envelope: Envelope, message: ReceivedMessage) -> None:
+    if b"secret" in message.data:
+        raise MalformedEnvelope(RefusalReason.FORBIDDEN, "no secrets here")
+
+
+async def test_a_check_may_refuse_what_others_say_and_what_this_agent_says() -> None:
+    async with two_agents() as (alice, bob):
+        got = Collector()
+        bob.set_hmmm_message_handler(got)
+        bob.add_check(no_secrets, own_too=True)
+        alice.add_check(no_secrets)
+        for text in ("secret", "known"):
+            await alice.publish_hmmm_message(MessageType.META_DISCUSSION, {"message": text})
+        assert [envelope.data for envelope, _ in await got.wait()] == [{"message": "known"}]
+        assert bob.statistics().refused == {RefusalReason.FORBIDDEN: 1}
+        with pytest.raises(LocalProtocolError, match=r"^refused as forbidden: no secrets here$"):
+            await bob.publish_hmmm_message(MessageType.META_DISCUSSION, {"message": "secret"})
+        assert bob.host.statistics().published == 0
+        with pytest.raises(LocalProtocolError, match=r"^a check is a function, not of type str$"):
+            bob.add_check("no_secrets")  # type: ignore[arg-type]
+
+
+# The log first
+
+
+class Witness(ListLogger):
+    """Notes what had been sent when it was flushed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.host: Host | None = None
+        self.sent_before: list[int] = []
+        self.fails = False
+
+    async def flush(self) -> None:
+        if self.fails:
+            raise OSError("disk full")
+        await super().flush()
+        assert self.host is not None
+        self.sent_before.append(self.host.statistics().published)
+
+
+async def test_with_log_first_the_message_is_durable_before_it_is_sent() -> None:
+    log = Witness()
+    async with Host() as host, ChorusPubSub(host, logger=log) as chorus:
+        log.host = host
+        await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="1"), log_first=True)
+        assert (log.flushed, log.sent_before) == (1, [0])
+        assert host.statistics().published == 1
+        await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="2"))
+        assert (log.flushed, len(log.entries)) == (1, 2)
+
+
+async def test_what_could_not_be_made_durable_is_not_sent_nor_told() -> None:
+    log = Witness()
+    log.fails = True
+    async with Host() as host, ChorusPubSub(host, logger=log) as chorus:
+        observed: list[Delivery] = []
+        chorus.add_observer(observed.append)
+        with pytest.raises(EventLogFailed, match=r"^the event log could not be flushed: disk full"):
+            await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="1"), log_first=True)
+        assert (host.statistics().published, observed) == (0, [])
+        assert chorus.statistics().log_failures == 1
+
+
+async def test_log_first_needs_a_log() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^log_first needs an event log"):
+            await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="1"), log_first=True)
+
+
+async def test_what_was_signed_in_an_earlier_life_can_be_sent_in_this_one() -> None:
+    key, log = PrivateKey.generate(), Witness()
+    async with Host(key=key) as host, ChorusPubSub(host, logger=log) as chorus:
+        log.fails = True
+        with pytest.raises(EventLogFailed):
+            await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="1"), log_first=True)
+    ((_, _, signed),) = log.entries
+    assert signed is not None
+    async with (
+        Host(key=key) as a,
+        Host() as b,
+        ChorusPubSub(a) as alice,
+        ChorusPubSub(b) as bob,
+    ):
+        got, own = Collector(), list[Delivery]()
+        bob.set_bzzz_message_handler(got)
+        alice.add_observer(own.append)
+        await a.connect(b.addresses[0])
+        await alice.wait_for_peers(1, timeout=PATIENCE)
+        for _ in range(2):
+            await alice.publish_signed(signed)
+        assert [envelope.data for envelope, _ in await got.wait()] == [{"task_id": "1"}]
+        assert [(delivery.signed, delivery.is_own) for delivery in own] == [(signed, True)]
+        with pytest.raises(LocalProtocolError, match=r"not bear this agent's own signature$"):
+            await bob.publish_signed(signed)
