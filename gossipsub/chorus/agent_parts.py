@@ -11,6 +11,7 @@ from gossipsub.chorus.envelope import EnvelopeLimits
 from gossipsub.chorus.errors import MalformedEnvelope
 from gossipsub.chorus.handlers import HandlerCalls
 from gossipsub.chorus.intake import Intake
+from gossipsub.chorus.payloads.policy import PayloadPolicy
 from gossipsub.chorus.routing import Routing
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.peer_id import PeerId
@@ -23,6 +24,7 @@ class AgentParts:
     limits: EnvelopeLimits
     clock: Callable[[], int]
     """Nanoseconds since 1970."""
+    payload_policy: PayloadPolicy
     dead_letters: DeadLetters
     checks: Checks
     intake: Intake

@@ -14,6 +14,7 @@ from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.chorus.handlers import Handlers
 from gossipsub.chorus.message_type import MessageType
+from gossipsub.chorus.payloads.policy import judge_payload
 from gossipsub.chorus.statistics import Counters
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -71,13 +72,15 @@ class EnvelopeTopic:
         return Verdict.ACCEPT
 
     def _decode(self, message: ReceivedMessage) -> Envelope:
-        """MalformedEnvelope where it is none, or is not its signer's."""
+        """MalformedEnvelope where it is none, is not its signer's, or its payload is refused."""
         envelope = Envelope.decode(message.data, self._agent.limits)
         if message.sender is None or envelope.from_peer != peer_text(message.sender):
             raise MalformedEnvelope(
                 RefusalReason.IMPERSONATION,
                 f"from is not the peer that signed it: {envelope.from_peer[:64]!r}",
             )
+        if not judge_payload(envelope, self._agent.payload_policy):
+            self.counters.bad_payloads += 1
         return envelope
 
     # -- what arrived ----------------------------------------------------------------------

@@ -44,8 +44,8 @@ class Publications:
 
     Every method takes `options` with the optional fields of the envelope, and returns what became
     of the message. All of them raise LocalProtocolError, and nothing was sent, where it is not
-    open, `data` cannot be encoded or is too large, or a check refuses; and RedactionFailed where
-    the redactor fails.
+    open, `data` cannot be encoded or is too large, or a check refuses; BadPayload, a ValueError,
+    where `data` is not what its type promises; and RedactionFailed where the redactor fails.
     """
 
     coordination_topic: str

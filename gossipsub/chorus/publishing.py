@@ -14,6 +14,7 @@ from gossipsub.chorus.joined_topic import JoinedTopic
 from gossipsub.chorus.journal import Journal
 from gossipsub.chorus.message_options import NO_OPTIONS, MessageOptions
 from gossipsub.chorus.message_type import MessageType
+from gossipsub.chorus.payloads.catalogue import check_payload
 from gossipsub.chorus.redacting import Redaction, copied
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.pubsub.message import PublishResult, ReceivedMessage
@@ -72,11 +73,13 @@ class Publishing:
     def _prepared(
         self, message_type: MessageType | str, data: Mapping[str, object] | None
     ) -> dict[str, object] | None:
-        """A copy of the payload with what hooks add; None stays None where they add nothing."""
-        if data is None and not self._hooks:
-            return None
+        """A copy of the payload, checked, with what hooks add; None stays None where they add
+        nothing."""
         if data is not None and not isinstance(data, Mapping):
             raise LocalProtocolError(f"data is a mapping, not of type {type(data).__name__}")
+        check_payload(message_type, data)
+        if data is None and not self._hooks:
+            return None
         depth = self._agent.limits.max_depth - 1
         payload: dict[str, object] = copied(data or {}, depth)
         for hook in tuple(self._hooks):

@@ -26,6 +26,7 @@ from gossipsub.chorus.log_mapping import (
 from gossipsub.chorus.membership import Membership
 from gossipsub.chorus.message_type import MessageType
 from gossipsub.chorus.observers import Observers
+from gossipsub.chorus.payloads.policy import PayloadPolicy
 from gossipsub.chorus.publications import Publications
 from gossipsub.chorus.publishing import Publishing, PublishingHook
 from gossipsub.chorus.raw_topic import RawHandler
@@ -59,10 +60,11 @@ class ChorusPubSub(Publications):
     joined then. Leaving stops the handlers, a running one too, and leaves all topics.
 
     `logger` keeps what is said, `redactor` takes secrets out of what leaves; both are objects of
-    the application or of this package. `buffer` is how many messages of a topic may wait for its
-    handlers (None: what the host's subscriptions keep); when full, the newest is lost and
-    counted. `dead_letter_buffer` is how many refused messages are kept, `max_dynamic_topics` how
-    many topics may be joined beside the static ones. `clock` gives nanoseconds since 1970 for
+    the application or of this package. `payload_policy` says what becomes of others' messages
+    whose payload is not what their type promises. `buffer` is how many messages of a topic may
+    wait for its handlers (None: what the host's subscriptions keep); when full, the newest is lost
+    and counted. `dead_letter_buffer` is how many refused messages are kept, `max_dynamic_topics`
+    how many topics may be joined beside the static ones. `clock` gives nanoseconds since 1970 for
     timestamps.
     """
 
@@ -75,6 +77,7 @@ class ChorusPubSub(Publications):
         *,
         logger: EventLogger | None = None,
         redactor: Redactor | None = None,
+        payload_policy: PayloadPolicy = PayloadPolicy.WARN,
         limits: EnvelopeLimits = DEFAULT_LIMITS,
         buffer: int | None = None,
         dead_letter_buffer: int = 256,
@@ -100,6 +103,7 @@ class ChorusPubSub(Publications):
             me=host.peer_id,
             limits=limits,
             clock=clock,
+            payload_policy=PayloadPolicy(payload_policy),
             dead_letters=DeadLetters(dead_letter_buffer),
             checks=Checks(),
             intake=Intake(self._journal, self._observers),

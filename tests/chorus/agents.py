@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -66,8 +67,13 @@ class Outsider:
         self.publish_signed = topic.publish_signed
         self.wait_for_peers = topic.wait_for_peers
 
-    def envelope(self, kind: str = "task_claim", **fields: Any) -> bytes:
-        return Envelope(kind, str(self.peer), Timestamp(NOW_TEXT), {}, **fields).encode()
+    def envelope(
+        self,
+        kind: str = "task_claim",
+        data: Mapping[str, object] = MappingProxyType({"task_id": "1"}),
+        **fields: Any,
+    ) -> bytes:
+        return Envelope(kind, str(self.peer), Timestamp(NOW_TEXT), data, **fields).encode()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from gossipsub import Host, ReceivedMessage
 from gossipsub.chorus import (
+    BadPayload,
     ChorusPubSub,
     Delivery,
     Envelope,
@@ -15,12 +16,21 @@ from gossipsub.chorus import (
     MalformedEnvelope,
     MessageOptions,
     MessageType,
+    PayloadPolicy,
     RefusalReason,
 )
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
-from tests.chorus.agents import NOW, PATIENCE, Collector, ListLogger, StarRedactor, two_agents
+from tests.chorus.agents import (
+    NOW,
+    PATIENCE,
+    Collector,
+    ListLogger,
+    StarRedactor,
+    agent_and_outsider,
+    two_agents,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +151,48 @@ async def test_a_role_based_message_is_of_a_role_type() -> None:
     async with Host() as host, ChorusPubSub(host) as chorus:
         with pytest.raises(LocalProtocolError, match=r"^not a role-based type: 'task_claim'$"):
             await chorus.publish_role_based_message(MessageType.TASK_CLAIM, {"task_id": "1"})
+
+
+# Payloads
+
+
+async def test_own_payloads_are_checked_whatever_the_policy_and_nothing_is_sent() -> None:
+    async with Host() as host, ChorusPubSub(host, payload_policy=PayloadPolicy.OFF) as chorus:
+        await chorus.join_task_topic("1")
+        for publish in (
+            chorus.publish_bzzz_message(MessageType.TASK_PROGRESS, {"task_id": "1", "progress": 2}),
+            chorus.publish_bzzz_message(MessageType.TASK_PROGRESS, None),
+            chorus.publish_to_dynamic_topic("CHORUS/tasks/1/v1", MessageType.TASK_PROGRESS, {}),
+            chorus.publish(Note(MessageType.TASK_PROGRESS, task_id=["1"])),
+        ):
+            with pytest.raises(BadPayload):
+                await publish
+        with pytest.raises(LocalProtocolError, match=r"^data is a mapping, not of type list$"):
+            await chorus.publish_bzzz_message(MessageType.TASK_PROGRESS, [])  # type: ignore[arg-type]
+        assert host.statistics().published == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "handled", "bad", "refused"),
+    [
+        (PayloadPolicy.WARN, 2, 1, 0),
+        (PayloadPolicy.STRICT, 1, 0, 1),
+        (PayloadPolicy.OFF, 2, 0, 0),
+    ],
+)
+async def test_bad_payloads_of_others_are_judged_by_the_policy(
+    policy: PayloadPolicy, handled: int, bad: int, refused: int
+) -> None:
+    async with agent_and_outsider(payload_policy=policy) as (_, chorus, outsider):
+        got = Collector()
+        chorus.set_bzzz_message_handler(got)
+        await outsider.publish(outsider.envelope("task_claim", {"task_id": None}))
+        await outsider.publish(outsider.envelope("task_claim", {"task_id": "1"}))
+        await got.wait(handled)
+        assert got.got[-1][0].data == {"task_id": "1"}
+        assert chorus.statistics().topics[COORDINATION_TOPIC].handled == handled
+        assert chorus.statistics().topics[COORDINATION_TOPIC].bad_payloads == bad
+        assert chorus.statistics().refused.get(RefusalReason.BAD_PAYLOAD, 0) == refused
 
 
 # Hooks and checks

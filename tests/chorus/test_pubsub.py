@@ -29,6 +29,19 @@ from tests.chorus.agents import (
 
 pytestmark = pytest.mark.anyio
 
+ENOUGH = {
+    "task_id": "1",
+    "reason": "stuck",
+    "question": "why?",
+    "status": "idle",
+    "topic": "testing",
+    "project_id": "p",
+    "deliverable": "report",
+    "context_path": "/x",
+    "relevance_score": 0.5,
+    "event_id": "e",
+}
+"""What the types need, together; each takes fields it does not know."""
 NOTHING = TopicStatistics(0, 0, 0, 0, 0, 0, 0)
 
 
@@ -56,11 +69,11 @@ async def test_every_message_type_travels_on_its_topic() -> None:
         bob.set_hmmm_message_handler(hmmm)
         bob.set_context_feedback_handler(context)
         for kind in COORDINATION_TYPES:
-            await alice.publish_bzzz_message(kind, {})
+            await alice.publish_bzzz_message(kind, ENOUGH)
         for kind in HMMM_TOPIC_TYPES:
-            await alice.publish_hmmm_message(kind, {})
+            await alice.publish_hmmm_message(kind, ENOUGH)
         for kind in CONTEXT_TYPES:
-            await alice.publish_context_feedback_message(kind, {})
+            await alice.publish_context_feedback_message(kind, ENOUGH)
         for collector, kinds in (
             (bzzz, COORDINATION_TYPES),
             (hmmm, HMMM_TOPIC_TYPES),
@@ -117,9 +130,11 @@ async def test_an_agents_own_messages_are_not_handed_to_its_handlers() -> None:
     async with two_agents() as (alice, bob):
         got = Collector()
         alice.set_bzzz_message_handler(got)
-        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, {"by": "alice"})
-        await bob.publish_bzzz_message(MessageType.TASK_CLAIM, {"by": "bob"})
-        assert [envelope.data for envelope, _ in await got.wait()] == [{"by": "bob"}]
+        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, {"task_id": "1", "by": "alice"})
+        await bob.publish_bzzz_message(MessageType.TASK_CLAIM, {"task_id": "1", "by": "bob"})
+        assert [envelope.data for envelope, _ in await got.wait()] == [
+            {"task_id": "1", "by": "bob"}
+        ]
         assert alice.statistics().topics[COORDINATION_TOPIC] == TopicStatistics(
             published=1, own=1, handled=1, unhandled=0, handler_errors=0, dropped=0, waiting=0
         )
@@ -128,10 +143,10 @@ async def test_an_agents_own_messages_are_not_handed_to_its_handlers() -> None:
 async def test_a_handler_of_a_type_goes_before_the_one_of_the_topic() -> None:
     async with two_agents() as (alice, bob):
         claims, others = Collector(), Collector()
-        bob.set_bzzz_message_handler(claims, MessageType.TASK_CLAIM)
+        bob.set_bzzz_message_handler(claims, MessageType.CAPABILITY_BCAST)
         bob.set_bzzz_message_handler(others)
-        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, None)
-        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {})
+        await alice.publish_bzzz_message(MessageType.CAPABILITY_BCAST, None)
+        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, ENOUGH)
         assert [envelope.type for envelope, _ in await others.wait()] == ["task_progress"]
         assert [envelope.data for envelope, _ in claims.got] == [None]
 
@@ -140,8 +155,8 @@ async def test_a_message_without_handler_is_counted() -> None:
     async with two_agents() as (alice, bob):
         claims = Collector()
         bob.set_bzzz_message_handler(claims, [MessageType.TASK_CLAIM])
-        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {})
-        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, {})
+        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, ENOUGH)
+        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, ENOUGH)
         await claims.wait()
         assert bob.statistics().topics[COORDINATION_TOPIC].unhandled == 1
 
@@ -179,11 +194,11 @@ async def test_a_handler_that_hangs_stops_its_own_topic_only_and_its_losses_are_
         bob.set_bzzz_message_handler(hanging)
         others = Collector()
         bob.set_hmmm_message_handler(others)
-        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {})
+        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, ENOUGH)
         with anyio.fail_after(PATIENCE):
             await entered.wait()
         for number in range(5):
-            await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {"number": number})
+            await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {"task_id": number})
         await alice.publish_hmmm_message(MessageType.META_DISCUSSION, {})
         await others.wait()
         assert bob.statistics().topics[COORDINATION_TOPIC] == TopicStatistics(
@@ -206,12 +221,12 @@ async def test_many_messages_that_had_to_wait_are_handed_over_in_order() -> None
         others = Collector()
         bob.set_hmmm_message_handler(others)
         for number in range(100):
-            await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {"number": number})
+            await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, {"task_id": number})
         await alice.publish_hmmm_message(MessageType.META_DISCUSSION, {})
         await others.wait()
         release.set()
         numbers = [envelope.data for envelope, _ in await got.wait(100)]
-        assert numbers == [{"number": number} for number in range(100)]
+        assert numbers == [{"task_id": number} for number in range(100)]
 
 
 # What others send
@@ -353,7 +368,7 @@ async def test_leaving_stops_a_running_handler_and_leaves_the_topics() -> None:
             bob.set_context_feedback_handler(endless)
             await a.connect(b.addresses[0])
             await alice.wait_for_peers(1, timeout=PATIENCE)
-            await alice.publish_context_feedback_message(MessageType.CONTEXT_USAGE, {})
+            await alice.publish_context_feedback_message(MessageType.CONTEXT_USAGE, ENOUGH)
             with anyio.fail_after(PATIENCE):
                 await entered.wait()
         assert ended.is_set()
@@ -381,15 +396,15 @@ async def test_it_is_of_no_use_before_it_is_opened_and_after_it_was_closed() -> 
         chorus = ChorusPubSub(host)
         message = r"^open it first: async with ChorusPubSub\(host\) as chorus$"
         with pytest.raises(LocalProtocolError, match=message):
-            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, {})
+            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, ENOUGH)
         with pytest.raises(LocalProtocolError, match=message):
             chorus.set_hmmm_message_handler(None)
         with pytest.raises(LocalProtocolError, match=message):
             await chorus.wait_for_peers(1, timeout=1)
         async with chorus:
-            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, {})
+            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, ENOUGH)
         with pytest.raises(LocalProtocolError, match=message):
-            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, {})
+            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, ENOUGH)
         assert chorus.statistics().topics[COORDINATION_TOPIC].published == 1
         with pytest.raises(LocalProtocolError, match=r"^it is opened once; make another$"):
             await chorus.__aenter__()
