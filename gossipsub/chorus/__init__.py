@@ -10,69 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossipsub.chorus.dead_letters import DeadLetter
-    from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
-    from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
-    from gossipsub.chorus.errors import (
-        EventLogFailed,
-        MalformedEnvelope,
-        RedactionFailed,
-        RefusalReason,
-    )
-    from gossipsub.chorus.gossip_publisher import GossipPublisher
-    from gossipsub.chorus.handlers import Handler, HandlerWrapper
-    from gossipsub.chorus.message_options import MessageOptions
-    from gossipsub.chorus.message_type import MessageType
-    from gossipsub.chorus.payloads.catalogue import check_payload, payload_of
-    from gossipsub.chorus.payloads.context import (
-        ContextRelevance,
-        ContextRequest,
-        ContextResponse,
-        ContextUsage,
-        FeedbackEvent,
-    )
-    from gossipsub.chorus.payloads.coordination import (
-        AvailabilityBroadcast,
-        CapabilityBroadcast,
-        TaskAnnouncement,
-        TaskClaim,
-        TaskComplete,
-        TaskProgress,
-    )
-    from gossipsub.chorus.payloads.discussion import (
-        CoordinationComplete,
-        CoordinationRequest,
-        DependencyAlert,
-        EscalationTrigger,
-        MetaDiscussion,
-        TaskHelpRequest,
-        TaskHelpResponse,
-    )
-    from gossipsub.chorus.payloads.kinds import BadPayload
-    from gossipsub.chorus.payloads.policy import PayloadPolicy
-    from gossipsub.chorus.payloads.roles import (
-        DeliverableReady,
-        ExpertiseRequest,
-        ExpertiseResponse,
-        MentorshipRequest,
-        MentorshipResponse,
-        ProjectUpdate,
-        RoleAnnouncement,
-        RoleCollaboration,
-        StatusUpdate,
-        WorkAllocation,
-    )
-    from gossipsub.chorus.payloads.schema import Payload
-    from gossipsub.chorus.payloads.slurp import (
-        SlurpContextUpdate,
-        SlurpEventAck,
-        SlurpEventGenerated,
-    )
-    from gossipsub.chorus.publishing import PublishingHook
-    from gossipsub.chorus.pubsub import ChorusPubSub
-    from gossipsub.chorus.raw_topic import RawHandler
-    from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
-    from gossipsub.chorus.timestamp import Timestamp
+    from gossipsub.chorus.dead_letters import (DeadLetter)
+    from gossipsub.chorus.delivery import (Check, Delivery, Observer, current_delivery)
+    from gossipsub.chorus.envelope import (Envelope, EnvelopeLimits)
+    from gossipsub.chorus.errors import (EventLogFailed, MalformedEnvelope, RedactionFailed, RefusalReason)
+    from gossipsub.chorus.event_log.chain import (LogHead)
+    from gossipsub.chorus.event_log.entry import (LogEntry)
+    from gossipsub.chorus.event_log.errors import (CorruptLog, EventLogError)
+    from gossipsub.chorus.event_log.event_log import (EventLog, LogDurability)
+    from gossipsub.chorus.event_log.export import (verify_export)
+    from gossipsub.chorus.event_log.logger import (EventLogger)
+    from gossipsub.chorus.event_log.memory import (MemoryEventLog)
+    from gossipsub.chorus.event_log.reader import (EventLogReader)
+    from gossipsub.chorus.event_log.retention import (LogRetention)
+    from gossipsub.chorus.event_log.verification import (LogVerification)
+    from gossipsub.chorus.gossip_publisher import (GossipPublisher)
+    from gossipsub.chorus.handlers import (Handler, HandlerWrapper)
+    from gossipsub.chorus.message_options import (MessageOptions)
+    from gossipsub.chorus.message_type import (MessageType)
+    from gossipsub.chorus.payloads.catalogue import (check_payload, payload_of)
+    from gossipsub.chorus.payloads.context import (ContextRelevance, ContextRequest, ContextResponse, ContextUsage, FeedbackEvent)
+    from gossipsub.chorus.payloads.coordination import (AvailabilityBroadcast, CapabilityBroadcast, TaskAnnouncement, TaskClaim, TaskComplete, TaskProgress)
+    from gossipsub.chorus.payloads.discussion import (CoordinationComplete, CoordinationRequest, DependencyAlert, EscalationTrigger, MetaDiscussion, TaskHelpRequest, TaskHelpResponse)
+    from gossipsub.chorus.payloads.kinds import (BadPayload)
+    from gossipsub.chorus.payloads.policy import (PayloadPolicy)
+    from gossipsub.chorus.payloads.roles import (DeliverableReady, ExpertiseRequest, ExpertiseResponse, MentorshipRequest, MentorshipResponse, ProjectUpdate, RoleAnnouncement, RoleCollaboration, StatusUpdate, WorkAllocation)
+    from gossipsub.chorus.payloads.schema import (Payload)
+    from gossipsub.chorus.payloads.slurp import (SlurpContextUpdate, SlurpEventAck, SlurpEventGenerated)
+    from gossipsub.chorus.publishing import (PublishingHook)
+    from gossipsub.chorus.pubsub import (ChorusPubSub)
+    from gossipsub.chorus.raw_topic import (RawHandler)
+    from gossipsub.chorus.statistics import (ChorusStatistics, TopicStatistics)
+    from gossipsub.chorus.timestamp import (Timestamp)
 
 _HOMES = {
     "AvailabilityBroadcast": "payloads.coordination",
@@ -87,6 +56,7 @@ _HOMES = {
     "ContextUsage": "payloads.context",
     "CoordinationComplete": "payloads.discussion",
     "CoordinationRequest": "payloads.discussion",
+    "CorruptLog": "event_log.errors",
     "DeadLetter": "dead_letters",
     "DeliverableReady": "payloads.roles",
     "Delivery": "delivery",
@@ -94,14 +64,24 @@ _HOMES = {
     "Envelope": "envelope",
     "EnvelopeLimits": "envelope",
     "EscalationTrigger": "payloads.discussion",
+    "EventLog": "event_log.event_log",
+    "EventLogError": "event_log.errors",
     "EventLogFailed": "errors",
+    "EventLogReader": "event_log.reader",
+    "EventLogger": "event_log.logger",
     "ExpertiseRequest": "payloads.roles",
     "ExpertiseResponse": "payloads.roles",
     "FeedbackEvent": "payloads.context",
     "GossipPublisher": "gossip_publisher",
     "Handler": "handlers",
     "HandlerWrapper": "handlers",
+    "LogDurability": "event_log.event_log",
+    "LogEntry": "event_log.entry",
+    "LogHead": "event_log.chain",
+    "LogRetention": "event_log.retention",
+    "LogVerification": "event_log.verification",
     "MalformedEnvelope": "errors",
+    "MemoryEventLog": "event_log.memory",
     "MentorshipRequest": "payloads.roles",
     "MentorshipResponse": "payloads.roles",
     "MessageOptions": "message_options",
@@ -133,6 +113,7 @@ _HOMES = {
     "check_payload": "payloads.catalogue",
     "current_delivery": "delivery",
     "payload_of": "payloads.catalogue",
+    "verify_export": "event_log.export",
 }
 
 __all__ = [
@@ -148,6 +129,7 @@ __all__ = [
     "ContextUsage",
     "CoordinationComplete",
     "CoordinationRequest",
+    "CorruptLog",
     "DeadLetter",
     "DeliverableReady",
     "Delivery",
@@ -155,14 +137,24 @@ __all__ = [
     "Envelope",
     "EnvelopeLimits",
     "EscalationTrigger",
+    "EventLog",
+    "EventLogError",
     "EventLogFailed",
+    "EventLogReader",
+    "EventLogger",
     "ExpertiseRequest",
     "ExpertiseResponse",
     "FeedbackEvent",
     "GossipPublisher",
     "Handler",
     "HandlerWrapper",
+    "LogDurability",
+    "LogEntry",
+    "LogHead",
+    "LogRetention",
+    "LogVerification",
     "MalformedEnvelope",
+    "MemoryEventLog",
     "MentorshipRequest",
     "MentorshipResponse",
     "MessageOptions",
@@ -194,6 +186,7 @@ __all__ = [
     "check_payload",
     "current_delivery",
     "payload_of",
+    "verify_export",
 ]
 
 

@@ -16,21 +16,6 @@ from gossipsub.wire.errors import LocalProtocolError
 logger = logging.getLogger("gossipsub.chorus.journal")
 
 
-class EventLogger(Protocol):
-    """What keeps events, whatever it is made of."""
-
-    def append(
-        self, log_type: str, data: Mapping[str, object], *, signed: SignedMessage | None = None
-    ) -> None:
-        """Take an event to be kept. Quick: without input and output in the caller's task."""
-
-    async def flush(self) -> None:
-        """Return when all that was appended is durable."""
-
-    def statistics(self) -> Mapping[str, object]:
-        """What it holds, in numbers."""
-
-
 class Journal:
     """Writes deliveries into the application's event log, if it has one."""
 
