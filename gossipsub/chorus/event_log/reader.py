@@ -195,7 +195,6 @@ class EventLogReader:
         off behind one of its heads from one that ended there.
         """
         async with self._snapshot() as connection:
-            await _in_thread(lambda: verify_tables(connection))
             public_key, index, last_hash = await _in_thread(lambda: start_of(connection))
             check = ChainCheck(
                 public_key, index=index, hash=last_hash, signatures=signatures, anchor=anchor
@@ -205,7 +204,9 @@ class EventLogReader:
                 count = _CHECKED_AT_ONCE[signatures]
                 while await _in_thread(lambda: _check_some(check, rows, count)) == count:
                     await anyio.lowlevel.checkpoint()
-            return check.finish()
+            proved = check.finish()
+            await _in_thread(lambda: verify_tables(connection))
+            return proved
 
     def export(self, *, after_index: int = 0) -> AsyncIterator[bytes]:
         """The log as JSON lines (docs/chorus-log.md has their format), from the group of the entry
@@ -282,6 +283,8 @@ async def _in_thread(ask: Callable[[], T]) -> T:
     try:
         return await anyio.to_thread.run_sync(ask)
     except sqlite3.OperationalError as error:
+        if "decode" in str(error):  # a text that is no UTF-8
+            raise CorruptLog(0, f"a field has the wrong type: {error}") from error
         raise EventLogError(f"the event log cannot be read: {error}") from error
     except sqlite3.DatabaseError as error:
         raise CorruptLog(0, f"not a database that can be read: {error}") from error

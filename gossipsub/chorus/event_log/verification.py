@@ -164,7 +164,8 @@ def read_identity(connection: sqlite3.Connection) -> tuple[bytes, PublicKey, byt
     """The log's id, its node's key, and `prev_hash` of the first entry; CorruptLog where the
     database is no log of ours."""
     require_tables(connection)
-    rows = connection.execute("SELECT format, log_id, public_key FROM log").fetchall()
+    with BytesTexts(connection):
+        rows = connection.execute("SELECT format, log_id, public_key FROM log").fetchall()
     if len(rows) != 1:
         raise CorruptLog(0, "the log does not say whose it is")
     number, log_id, encoded = rows[0]
@@ -183,7 +184,8 @@ def start_of(connection: sqlite3.Connection) -> tuple[PublicKey, int, bytes]:
     """The node's key, and index and hash of the entry before the first: the last that was pruned,
     where its node says so."""
     _, public_key, genesis = read_identity(connection)
-    rows = connection.execute("SELECT idx, hash, signature FROM pruned").fetchall()
+    with BytesTexts(connection):
+        rows = connection.execute("SELECT idx, hash, signature FROM pruned").fetchall()
     if not rows:
         return public_key, 0, genesis
     index, last_hash, signature = rows[0]
@@ -263,10 +265,11 @@ class BytesTexts:
         self._connection = connection
 
     def __enter__(self) -> None:
+        self._before = self._connection.text_factory
         self._connection.text_factory = bytes
 
     def __exit__(self, *_: object) -> None:
-        self._connection.text_factory = str
+        self._connection.text_factory = self._before
 
 
 def _require_none(connection: sqlite3.Connection, query: str, reason: str) -> None:
