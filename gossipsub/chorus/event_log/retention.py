@@ -39,5 +39,5 @@ class LogRetention:
         if self.max_age is not None:
             through = max(through, store.index_before(now - int(self.max_age * 1e9)))
         if self.max_bytes is not None and store.used_bytes() > self.max_bytes:
-            through = max(through, store.pruned_through + max(1, count // _SLACK))
+            through = max(through, store.group_end(store.pruned_through + 1 + count // _SLACK))
         return store.prune(through) if through > store.pruned_through else 0

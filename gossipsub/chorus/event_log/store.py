@@ -164,6 +164,14 @@ class Store:
             self._count(log_type, -count)
         return pruned
 
+    def group_end(self, index: int) -> int:
+        """Index of the last entry of the group that has this one; 0 if there is none."""
+        found = self._connection.execute(
+            "SELECT idx FROM entries WHERE idx >= ? AND signature IS NOT NULL ORDER BY idx LIMIT 1",
+            (index,),
+        ).fetchone()
+        return found[0] if found else 0
+
     def index_before(self, time: int) -> int:
         """Index of the last entry logged before `time` (0 if none), by halving."""
         return index_before(self._connection, time)

@@ -71,6 +71,8 @@ class Writer:
         self._retention = retention
         self._waiting: deque[tuple[int, Draft]] = deque()
         self._waiting_bytes = 0
+        self._under_way = 0
+        """Entries of the group that is being written."""
         self._unreported = 0
         self._appended = 0
         """Tickets given: one for each draft, lost ones too."""
@@ -87,7 +89,8 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """Entries that are not durable yet."""
+        return len(self._waiting) + self._under_way
 
     def append(self, draft: Draft) -> bool:
         """Queue it; False where it is lost."""
@@ -157,6 +160,7 @@ class Writer:
                 with self._changed:
                     self._done = max(self._done, through)
                     self._unreported -= reported
+                    self._under_way = 0
                     self._changed.notify_all()
         finally:
             try:
@@ -184,6 +188,7 @@ class Writer:
                 size += len(draft.data) + (len(draft.signed) if draft.signed else 0)
                 group.append(draft)
             self._waiting_bytes -= size
+            self._under_way = len(group)
             if self._waiting:
                 return group, through, 0
             # What was lost came after all that waited then.
