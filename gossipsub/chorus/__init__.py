@@ -10,38 +10,79 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossipsub.chorus.dead_letters import (DeadLetter)
-    from gossipsub.chorus.delivery import (Check, Delivery, Observer, current_delivery)
-    from gossipsub.chorus.envelope import (Envelope, EnvelopeLimits)
-    from gossipsub.chorus.errors import (EventLogFailed, MalformedEnvelope, RedactionFailed, RefusalReason)
-    from gossipsub.chorus.event_log.chain import (LogHead)
-    from gossipsub.chorus.event_log.entry import (LogEntry)
-    from gossipsub.chorus.event_log.errors import (CorruptLog, EventLogError)
-    from gossipsub.chorus.event_log.event_log import (EventLog, LogDurability)
-    from gossipsub.chorus.event_log.export import (verify_export)
-    from gossipsub.chorus.event_log.logger import (EventLogger)
-    from gossipsub.chorus.event_log.memory import (MemoryEventLog)
-    from gossipsub.chorus.event_log.reader import (EventLogReader)
-    from gossipsub.chorus.event_log.retention import (LogRetention)
-    from gossipsub.chorus.event_log.verification import (LogVerification)
-    from gossipsub.chorus.gossip_publisher import (GossipPublisher)
-    from gossipsub.chorus.handlers import (Handler, HandlerWrapper)
-    from gossipsub.chorus.message_options import (MessageOptions)
-    from gossipsub.chorus.message_type import (MessageType)
-    from gossipsub.chorus.payloads.catalogue import (check_payload, payload_of)
-    from gossipsub.chorus.payloads.context import (ContextRelevance, ContextRequest, ContextResponse, ContextUsage, FeedbackEvent)
-    from gossipsub.chorus.payloads.coordination import (AvailabilityBroadcast, CapabilityBroadcast, TaskAnnouncement, TaskClaim, TaskComplete, TaskProgress)
-    from gossipsub.chorus.payloads.discussion import (CoordinationComplete, CoordinationRequest, DependencyAlert, EscalationTrigger, MetaDiscussion, TaskHelpRequest, TaskHelpResponse)
-    from gossipsub.chorus.payloads.kinds import (BadPayload)
-    from gossipsub.chorus.payloads.policy import (PayloadPolicy)
-    from gossipsub.chorus.payloads.roles import (DeliverableReady, ExpertiseRequest, ExpertiseResponse, MentorshipRequest, MentorshipResponse, ProjectUpdate, RoleAnnouncement, RoleCollaboration, StatusUpdate, WorkAllocation)
-    from gossipsub.chorus.payloads.schema import (Payload)
-    from gossipsub.chorus.payloads.slurp import (SlurpContextUpdate, SlurpEventAck, SlurpEventGenerated)
-    from gossipsub.chorus.publishing import (PublishingHook)
-    from gossipsub.chorus.pubsub import (ChorusPubSub)
-    from gossipsub.chorus.raw_topic import (RawHandler)
-    from gossipsub.chorus.statistics import (ChorusStatistics, TopicStatistics)
-    from gossipsub.chorus.timestamp import (Timestamp)
+    from gossipsub.chorus.dead_letters import DeadLetter
+    from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
+    from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
+    from gossipsub.chorus.errors import (
+        EventLogFailed,
+        MalformedEnvelope,
+        RedactionFailed,
+        RefusalReason,
+    )
+    from gossipsub.chorus.event_log.chain import LogHead
+    from gossipsub.chorus.event_log.entry import LogEntry
+    from gossipsub.chorus.event_log.errors import CorruptLog, EventLogError
+    from gossipsub.chorus.event_log.event_log import EventLog, LogDurability
+    from gossipsub.chorus.event_log.export import verify_export
+    from gossipsub.chorus.event_log.logger import EventLogger
+    from gossipsub.chorus.event_log.memory import MemoryEventLog
+    from gossipsub.chorus.event_log.reader import EventLogReader
+    from gossipsub.chorus.event_log.retention import LogRetention
+    from gossipsub.chorus.event_log.verification import LogVerification
+    from gossipsub.chorus.gossip_publisher import GossipPublisher
+    from gossipsub.chorus.handlers import Handler, HandlerWrapper
+    from gossipsub.chorus.message_options import MessageOptions
+    from gossipsub.chorus.message_type import MessageType
+    from gossipsub.chorus.payloads.catalogue import check_payload, payload_of
+    from gossipsub.chorus.payloads.context import (
+        ContextRelevance,
+        ContextRequest,
+        ContextResponse,
+        ContextUsage,
+        FeedbackEvent,
+    )
+    from gossipsub.chorus.payloads.coordination import (
+        AvailabilityBroadcast,
+        CapabilityBroadcast,
+        TaskAnnouncement,
+        TaskClaim,
+        TaskComplete,
+        TaskProgress,
+    )
+    from gossipsub.chorus.payloads.discussion import (
+        CoordinationComplete,
+        CoordinationRequest,
+        DependencyAlert,
+        EscalationTrigger,
+        MetaDiscussion,
+        TaskHelpRequest,
+        TaskHelpResponse,
+    )
+    from gossipsub.chorus.payloads.kinds import BadPayload
+    from gossipsub.chorus.payloads.policy import PayloadPolicy
+    from gossipsub.chorus.payloads.roles import (
+        DeliverableReady,
+        ExpertiseRequest,
+        ExpertiseResponse,
+        MentorshipRequest,
+        MentorshipResponse,
+        ProjectUpdate,
+        RoleAnnouncement,
+        RoleCollaboration,
+        StatusUpdate,
+        WorkAllocation,
+    )
+    from gossipsub.chorus.payloads.schema import Payload
+    from gossipsub.chorus.payloads.slurp import (
+        SlurpContextUpdate,
+        SlurpEventAck,
+        SlurpEventGenerated,
+    )
+    from gossipsub.chorus.publishing import PublishingHook
+    from gossipsub.chorus.pubsub import ChorusPubSub
+    from gossipsub.chorus.raw_topic import RawHandler
+    from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
+    from gossipsub.chorus.timestamp import Timestamp
 
 _HOMES = {
     "AvailabilityBroadcast": "payloads.coordination",

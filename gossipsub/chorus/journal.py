@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.errors import EventLogFailed
+from gossipsub.chorus.event_log.logger import EventLogger
 from gossipsub.chorus.log_mapping import log_data, log_type
-from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.wire.errors import LocalProtocolError
 
 logger = logging.getLogger("gossipsub.chorus.journal")

@@ -15,9 +15,10 @@ from gossipsub.chorus.checks import Checks
 from gossipsub.chorus.dead_letters import DeadLetter, DeadLetters
 from gossipsub.chorus.delivery import Check, Delivery, Observer
 from gossipsub.chorus.envelope import DEFAULT_LIMITS, Envelope, EnvelopeLimits
+from gossipsub.chorus.event_log.logger import EventLogger
 from gossipsub.chorus.handlers import Handler, HandlerCalls, HandlerWrapper
 from gossipsub.chorus.intake import Intake
-from gossipsub.chorus.journal import EventLogger, Journal
+from gossipsub.chorus.journal import Journal
 from gossipsub.chorus.log_mapping import (
     CONTEXT_LOG_TOPIC,
     COORDINATION_LOG_TOPIC,

@@ -102,6 +102,7 @@ class LogEntry:
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
+        """The entry that a row of the database holds."""
         return cls(*row)
 
 
