@@ -34,6 +34,8 @@ type request struct {
 	Received *int64          `json:"received"`
 	Group    string          `json:"group_b64"`
 	Parts    int             `json:"parts"`
+	Message  json.RawMessage `json:"message"`
+	Offset   int             `json:"offset_seconds"`
 
 	line []byte
 }
@@ -42,21 +44,22 @@ type request struct {
 type command func(n *node, r *request) (fields, error)
 
 var commands = map[string]command{
-	"disconnect":   (*node).cmdDisconnect,
-	"subscribe":    (*node).cmdSubscribe,
-	"unsubscribe":  (*node).cmdUnsubscribe,
-	"publish":      (*node).cmdPublish,
-	"publish_stop": (*node).cmdPublishStop,
-	"progress":     (*node).cmdProgress,
-	"peers":        (*node).cmdPeers,
-	"mesh":         (*node).cmdMesh,
-	"topic_peers":  (*node).cmdTopicPeers,
-	"scores":       (*node).cmdScores,
-	"app_score":    (*node).cmdAppScore,
-	"validator":    (*node).cmdValidator,
-	"partial_add":  (*node).cmdPartialAdd,
-	"stats":        (*node).cmdStats,
-	"reset_stats":  (*node).cmdResetStats,
+	"chorus_publish": (*node).cmdChorusPublish,
+	"disconnect":     (*node).cmdDisconnect,
+	"subscribe":      (*node).cmdSubscribe,
+	"unsubscribe":    (*node).cmdUnsubscribe,
+	"publish":        (*node).cmdPublish,
+	"publish_stop":   (*node).cmdPublishStop,
+	"progress":       (*node).cmdProgress,
+	"peers":          (*node).cmdPeers,
+	"mesh":           (*node).cmdMesh,
+	"topic_peers":    (*node).cmdTopicPeers,
+	"scores":         (*node).cmdScores,
+	"app_score":      (*node).cmdAppScore,
+	"validator":      (*node).cmdValidator,
+	"partial_add":    (*node).cmdPartialAdd,
+	"stats":          (*node).cmdStats,
+	"reset_stats":    (*node).cmdResetStats,
 }
 
 // runCommands returns on `exit` and at the end of the input.

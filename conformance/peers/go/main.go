@@ -34,6 +34,7 @@ type flags struct {
 	partial       string
 	testExtension bool
 	mdns          bool
+	chorus        bool
 }
 
 func main() {
@@ -88,6 +89,7 @@ func parseFlags(args []string) (*flags, error) {
 	set.StringVar(&f.partial, "partial", "off", "partial messages: off, support or request")
 	set.BoolVar(&f.testExtension, "test-extension", false, "announce the test extension")
 	set.BoolVar(&f.mdns, "mdns", false, "find peers on the local network, and be found")
+	set.BoolVar(&f.chorus, "chorus", false, "tell what messages say as CHORUS envelopes")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			set.SetOutput(os.Stderr)

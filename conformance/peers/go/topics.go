@@ -97,13 +97,17 @@ func (n *node) deliver(sub *pubsub.Subscription) {
 			due = n.stats.delivered(string(message.From), message.Data)
 		}
 		if !n.flags.quiet {
-			n.out.send(fields{
+			event := fields{
 				"event":         "message",
 				"topic":         message.GetTopic(),
 				"from":          author(message),
 				"received_from": message.ReceivedFrom.String(),
 				"data_b64":      base64.StdEncoding.EncodeToString(message.Data),
-			})
+			}
+			if n.flags.chorus {
+				event["chorus"] = understood(message.Data)
+			}
+			n.out.send(event)
 		}
 		if due > 0 {
 			n.out.send(fields{"event": "progress", "received": due})
