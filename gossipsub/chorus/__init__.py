@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gossipsub.chorus.access import AccessDecision, AccessRules
+    from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule
     from gossipsub.chorus.dead_letters import DeadLetter
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
@@ -80,11 +82,17 @@ if TYPE_CHECKING:
     )
     from gossipsub.chorus.publishing import PublishingHook
     from gossipsub.chorus.pubsub import ChorusPubSub
+    from gossipsub.chorus.rate_limits import RateLimit, RateLimits
     from gossipsub.chorus.raw_topic import RawHandler
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
     from gossipsub.chorus.timestamp import Timestamp
 
 _HOMES = {
+    "Access": "access_rule",
+    "AccessDecision": "access",
+    "AccessGroup": "access_rule",
+    "AccessRule": "access_rule",
+    "AccessRules": "access",
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
@@ -133,6 +141,8 @@ _HOMES = {
     "PayloadPolicy": "payloads.policy",
     "ProjectUpdate": "payloads.roles",
     "PublishingHook": "publishing",
+    "RateLimit": "rate_limits",
+    "RateLimits": "rate_limits",
     "RawHandler": "raw_topic",
     "RedactionFailed": "errors",
     "RefusalReason": "errors",
@@ -158,6 +168,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Access",
+    "AccessDecision",
+    "AccessGroup",
+    "AccessRule",
+    "AccessRules",
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
@@ -206,6 +221,8 @@ __all__ = [
     "PayloadPolicy",
     "ProjectUpdate",
     "PublishingHook",
+    "RateLimit",
+    "RateLimits",
     "RawHandler",
     "RedactionFailed",
     "RefusalReason",
