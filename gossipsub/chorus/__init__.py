@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gossipsub.chorus.access import AccessDecision, AccessRules
     from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule
-    from gossipsub.chorus.dead_letters import DeadLetter
+    from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
     from gossipsub.chorus.errors import (
@@ -107,6 +107,7 @@ _HOMES = {
     "CoordinationRequest": "payloads.discussion",
     "CorruptLog": "event_log.errors",
     "DeadLetter": "dead_letters",
+    "DeadLetterHandler": "dead_letters",
     "DeliverableReady": "payloads.roles",
     "Delivery": "delivery",
     "DependencyAlert": "payloads.discussion",
@@ -187,6 +188,7 @@ __all__ = [
     "CoordinationRequest",
     "CorruptLog",
     "DeadLetter",
+    "DeadLetterHandler",
     "DeliverableReady",
     "Delivery",
     "DependencyAlert",

@@ -10,11 +10,13 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from gossipsub.arguments import peer_id_of
 from gossipsub.chorus.agent_parts import AgentParts
 from gossipsub.chorus.checks import Checks
-from gossipsub.chorus.dead_letters import DeadLetter, DeadLetters
+from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler, DeadLetters
 from gossipsub.chorus.delivery import Check, Delivery, Observer
 from gossipsub.chorus.envelope import DEFAULT_LIMITS, Envelope, EnvelopeLimits
+from gossipsub.chorus.errors import RefusalReason
 from gossipsub.chorus.event_log.logger import EventLogger
 from gossipsub.chorus.handlers import Handler, HandlerCalls, HandlerWrapper
 from gossipsub.chorus.intake import Intake
@@ -45,6 +47,7 @@ from gossipsub.chorus.topics import (
     role_topic,
     task_topic,
 )
+from gossipsub.crypto.peer_id import PeerId
 from gossipsub.host import Host
 from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.wire.errors import LocalProtocolError
@@ -350,10 +353,24 @@ class ChorusPubSub(Publications):
         return ChorusStatistics(
             MappingProxyType(topics),
             self._agent.dead_letters.counts(),
+            refused_by_agent=self._agent.dead_letters.counts_by_agent(),
             log_failures=self._journal.failures,
             redaction_failures=self._redaction.failures,
         )
 
-    def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The newest messages that were refused, oldest first, with the reasons."""
-        return self._agent.dead_letters.letters()
+    def dead_letters(
+        self,
+        *,
+        reason: RefusalReason | None = None,
+        topic: str | None = None,
+        sender: PeerId | str | None = None,
+    ) -> tuple[DeadLetter, ...]:
+        """The newest messages that were refused, oldest first, with the reasons: all, or those
+        with this reason, topic and signer."""
+        agent = None if sender is None else peer_id_of(sender)
+        return self._agent.dead_letters.letters(reason=reason, topic=topic, sender=agent)
+
+    def set_dead_letter_handler(self, handler: DeadLetterHandler | None) -> None:
+        """Tell `handler` of each message that is refused from now on; it replaces the one there
+        was, None removes it. It must be quick."""
+        self._agent.dead_letters.set_handler(handler)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gossipsub.chorus.errors import RefusalReason
+from gossipsub.crypto.peer_id import PeerId
 
 
 @dataclass(slots=True)
@@ -53,6 +54,8 @@ class ChorusStatistics:
     """Of each topic that is joined now, and of those that were when it was closed."""
     refused: Mapping[RefusalReason, int]
     """Messages of others that were refused; the newest of them are in `dead_letters()`."""
+    refused_by_agent: Mapping[PeerId, Mapping[RefusalReason, int]] = field(default_factory=dict)
+    """The same by who signed them, for up to 1,024 agents: those with most."""
     log_failures: int = 0
     """Events the event log did not take."""
     redaction_failures: int = 0
