@@ -7,18 +7,26 @@ never those it claims in `from_role`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from gossipsub.arguments import peer_id_of
 from gossipsub.chorus.access_file import arguments_of, read_file
-from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule, agent_ids, role_key
+from gossipsub.chorus.access_rule import (
+    Access,
+    AccessGroup,
+    AccessRule,
+    agent_ids,
+    role_key,
+    texts,
+)
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.chorus.name_patterns import NamePatterns
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.router.effects import Verdict
 from gossipsub.wire.errors import LocalProtocolError
 
 
@@ -115,6 +123,26 @@ class AccessRules:
         decision = self._policy.decide(agent, message.topic, envelope.type, envelope.from_role)
         if not decision.is_allowed:
             raise MalformedEnvelope(RefusalReason.FORBIDDEN, decision.reason)
+
+    def raw_validator(self, topics: Iterable[str]) -> Callable[[ReceivedMessage], Verdict]:
+        """For `host.add_default_validator`: holds everybody to the rules in raw topics, which
+        checks do not reach (`*` stands for any text).
+
+        Raw messages are of no type, so rules that name types are not about them. What is denied is
+        REJECTed when its author hands it over, this agent's own with an error to whoever
+        publishes, and IGNOREd when a neighbour relays it.
+        """
+        patterns = NamePatterns(texts("topics", topics))
+
+        def judge(message: ReceivedMessage) -> Verdict:
+            agent, topic = message.sender, message.topic
+            if not patterns.match(topic):
+                return Verdict.ACCEPT
+            if agent is not None and self._policy.decide(agent, topic, "", "").is_allowed:
+                return Verdict.ACCEPT
+            return Verdict.REJECT if message.received_from == agent else Verdict.IGNORE
+
+        return judge
 
     # -- changing --------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.router.effects import Verdict
 from gossipsub.wire.errors import LocalProtocolError
 
 ANN, BEN, CAT = (PrivateKey.from_seed(bytes([n]) * 32).public_key.peer_id() for n in range(3))
@@ -156,6 +157,30 @@ def test_a_message_without_author_is_refused() -> None:
     rules = AccessRules(default=ALLOW)
     with pytest.raises(MalformedEnvelope, match=r"^the message has no author$"):
         rules.check(Envelope("x", "", NOW, {}), ReceivedMessage("t", b"", None, ANN, b"", None))
+
+
+def raw(agent: PeerId | None, topic: str, via: PeerId) -> ReceivedMessage:
+    return ReceivedMessage(topic, b"anything", agent, via, b"id", bytes(8))
+
+
+def test_raw_topics_are_held_to_rules_without_types() -> None:
+    rules = AccessRules(
+        [
+            AccessRule(access=ALLOW, types=["task_*"]),
+            AccessRule(access=ALLOW, agents=[ANN], topics=["issues/*"]),
+        ],
+        default=DENY,
+    )
+    judge = rules.raw_validator(["issues/*", "notes"])
+    assert judge(raw(ANN, "issues/1", ANN)) is Verdict.ACCEPT
+    assert judge(raw(ANN, "issues/1", BEN)) is Verdict.ACCEPT
+    assert judge(raw(BEN, "issues/1", BEN)) is Verdict.REJECT
+    assert judge(raw(BEN, "issues/1", CAT)) is Verdict.IGNORE
+    assert judge(raw(None, "issues/1", CAT)) is Verdict.IGNORE
+    assert judge(raw(ANN, "notes", ANN)) is Verdict.REJECT
+    assert judge(raw(BEN, "other", BEN)) is Verdict.ACCEPT
+    rules.replace(AccessRules(default=ALLOW))
+    assert judge(raw(BEN, "issues/1", BEN)) is Verdict.ACCEPT
 
 
 # Changes
