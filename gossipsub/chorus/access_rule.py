@@ -12,6 +12,8 @@ from gossipsub.chorus.topics import role_topic
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
 
+MAX_ROLE_CHARACTERS = 256
+
 
 class Access(StrEnum):
     """What a rule says to those it is about."""
@@ -72,7 +74,13 @@ class AccessGroup:
 
 
 def role_key(role: str) -> str:
-    """The form in which roles are compared: what stands in the name of the role's topic."""
+    """The form in which roles are compared: what stands in the name of the role's topic.
+
+    LocalProtocolError for what can be no role, which is also a text above 256 characters: looking
+    at what strangers claim must cost little.
+    """
+    if isinstance(role, str) and len(role) > MAX_ROLE_CHARACTERS:
+        raise LocalProtocolError(f"a role has at most {MAX_ROLE_CHARACTERS} characters")
     return role_topic(role).split("/")[2]
 
 

@@ -121,10 +121,15 @@ def test_claimed_roles_can_be_required_to_be_granted() -> None:
     )
     rules.check(*said(ANN, from_role="senior_developer"))
     rules.check(*said(BEN))
-    for agent, role in ((BEN, "Senior Developer"), (ANN, "lead"), (ANN, "a/b")):
+    for agent, role in (
+        (BEN, "Senior Developer"),
+        (ANN, "lead"),
+        (ANN, "a/b"),
+        (ANN, "x" * 200_000),
+    ):
         with pytest.raises(MalformedEnvelope) as raised:
             rules.check(*said(agent, from_role=role))
-        assert str(raised.value) == f"denied, its role is not granted: {role!r}"
+        assert str(raised.value) == f"denied, its role is not granted: {role[:64]!r}"
 
 
 def test_roles_are_compared_as_topics_are_named() -> None:
@@ -255,6 +260,7 @@ LEADS = AccessRule(access=ALLOW, roles=["lead"], name="leads")
         ),
         ({"default": ALLOW, "roles": {"a b": [], "A_B": []}}, "roles has 'A_B' twice"),
         ({"default": ALLOW, "roles": {"a/b": []}}, "the role may not hold '/': 'a/b'"),
+        ({"default": ALLOW, "roles": {"x" * 257: []}}, "a role has at most 256 characters"),
         ({"default": ALLOW, "roles": {"a": "b"}}, "roles['a'] is a list: 'b'"),
         ({"default": ALLOW, "rules": [{"access": "allow"}]}, "not an AccessRule: "),
         ({"default": ALLOW, "groups": {"g": ["x"]}}, "not an AccessGroup: ['x']"),

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
-from gossipsub import GossipParams, Host, PeerScoreParams, Topic, TopicScoreParams
+from gossipsub import (
+    GossipParams,
+    Host,
+    LocalProtocolError,
+    PeerScoreParams,
+    Topic,
+    TopicScoreParams,
+)
 from gossipsub.chorus import (
     Access,
     AccessRule,
@@ -18,6 +25,8 @@ from gossipsub.chorus import (
     ChorusPubSub,
     DeadLetter,
     Envelope,
+    MessageType,
+    PayloadPolicy,
     RateLimit,
     RateLimits,
     RefusalReason,
@@ -55,11 +64,11 @@ class Case:
 
 
 def envelope(author: str, kind: str = "task_claim", hop_count: int = 0) -> bytes:
-    return Envelope(kind, author, NOW, {}, hop_count=hop_count).encode()
+    return Envelope(kind, author, NOW, {"task_id": "t-1"}, hop_count=hop_count).encode()
 
 
 def with_data(author: str, data: bytes) -> bytes:
-    return envelope(author).replace(b"{}", data)
+    return envelope(author).replace(b'{"task_id":"t-1"}', data)
 
 
 NESTED = b"[" * 100_000 + b"]" * 100_000
@@ -91,6 +100,11 @@ CASES = {
         RefusalReason.MISSING_FIELD,
         blames_author=True,
     ),
+    "a payload that is not of its type": Case(
+        lambda author, agent: with_data(author, b'{"task_id":[]}'),
+        RefusalReason.BAD_PAYLOAD,
+        blames_author=True,
+    ),
     "no JSON": Case(
         lambda author, agent: b"\x00\xff", RefusalReason.NOT_JSON, blames_author=True
     ),
@@ -100,7 +114,7 @@ CASES = {
         blames_author=True,
     ),
     "above the rate": Case(
-        lambda author, agent: envelope(author, "status_update"), RefusalReason.RATE_LIMIT
+        lambda author, agent: envelope(author, "task_progress"), RefusalReason.RATE_LIMIT
     ),
     # The last: a neighbour that is blamed leaves the mesh, and what it relays comes by gossip.
     "impersonation": Case(
@@ -151,7 +165,9 @@ class Scene:
 async def scene(between: str) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
         host = await stack.enter_async_context(Host(params=GossipParams(score=SCORE)))
-        chorus = await stack.enter_async_context(ChorusPubSub(host))
+        chorus = await stack.enter_async_context(
+            ChorusPubSub(host, payload_policy=PayloadPolicy.STRICT)
+        )
         outsider = await stack.enter_async_context(Host())
         topic = await outsider.join(TOPIC)
         await stack.enter_async_context(topic.subscribe())
@@ -193,11 +209,12 @@ async def test_what_is_refused_has_a_dead_letter_and_blames_whom_it_should(betwe
         the.chorus.add_check(
             AccessRules(
                 [AccessRule(access=Access.DENY, types=["work_allocation"])], default=Access.ALLOW
-            ).check
+            ).check,
+            own_too=True,
         )
         slow = RateLimit(messages_per_second=1e-9, burst=1)
-        the.chorus.add_check(RateLimits(types={"status_update": slow}).check)
-        assert await the.says(envelope(str(the.author), "status_update")) == "status_update"
+        the.chorus.add_check(RateLimits(types={"task_progress": slow}).check, live_only=True)
+        assert await the.says(envelope(str(the.author), "task_progress")) == "task_progress"
 
         blamed, found = 0, dict[RefusalReason, int]()
         for name, case in CASES.items():
@@ -213,6 +230,10 @@ async def test_what_is_refused_has_a_dead_letter_and_blames_whom_it_should(betwe
             assert letter == the.chorus.dead_letters()[-1]
 
         assert the.chorus.statistics().refused_by_agent == {the.author: found}
+        for reason, count in found.items():
+            author = str(the.author)
+            assert len(the.chorus.dead_letters(reason=reason, topic=TOPIC, sender=author)) == count
+        assert the.chorus.dead_letters(sender=the.host.peer_id) == ()
         refusals = the.host.statistics().rejections
         assert refusals.get("validation failed", 0) == blamed
         assert refusals["validation ignored"] == len(CASES) - blamed
@@ -228,6 +249,24 @@ async def test_the_score_of_the_neighbour_tells_what_it_was_blamed_for(between: 
             assert told[2].endswith(f"P4 in {TOPIC}: validation failed, 2 times")
         else:
             assert told == ["score +0.00"]
+
+
+async def test_what_the_rules_deny_this_agent_is_an_error_and_is_not_sent() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        rules = AccessRules([AccessRule(access=Access.DENY, name="silence")], default=Access.ALLOW)
+        chorus.add_check(rules.check, own_too=True)
+        host.add_default_validator(rules.raw_validator(["room"]))
+        await chorus.join_raw_topic("room")
+        with pytest.raises(LocalProtocolError) as raised:
+            await chorus.publish_hmmm_message(MessageType.META_DISCUSSION, {})
+        assert str(raised.value) == "refused as forbidden: denied by rule 1 'silence'"
+        with pytest.raises(LocalProtocolError):
+            await chorus.publish_raw("room", b"{}")
+        assert host.statistics().published == 0
+        rules.replace(AccessRules(default=Access.ALLOW))
+        await chorus.publish_hmmm_message(MessageType.META_DISCUSSION, {})
+        await chorus.publish_raw("room", b"{}")
+        assert host.statistics().published == 2
 
 
 async def test_an_unknown_type_is_delivered_and_blames_nobody(between: str) -> None:
