@@ -36,10 +36,9 @@ class EnvelopeTopic:
     """The content of a topic that carries envelopes; a `JoinedTopic` brings it its messages.
 
     `judge` lets through envelopes whose `from` is the peer that signed them. The rest is kept
-    among the dead letters, and judged thus: REJECT for an impersonation; for other malformed
-    messages REJECT when their author hands them over, and IGNORE when a neighbour relays them,
-    since agents without validators relay whatever is signed; IGNORE when only a limit of this
-    node was passed.
+    among the dead letters, and judged thus: REJECT when their author hands them over, IGNORE when
+    a neighbour relays them, since agents without validators relay whatever is signed; IGNORE when
+    only a limit of this node was passed.
     """
 
     def __init__(self, name: str, agent: AgentParts) -> None:
@@ -193,8 +192,5 @@ def _as_received(signed: SignedMessage) -> ReceivedMessage:
 
 
 def _verdict(message: ReceivedMessage, reason: RefusalReason) -> Verdict:
-    if reason.is_local:
-        return Verdict.IGNORE
-    if reason is RefusalReason.IMPERSONATION or message.received_from == message.sender:
-        return Verdict.REJECT
-    return Verdict.IGNORE
+    is_from_author = message.received_from == message.sender
+    return Verdict.REJECT if is_from_author and not reason.is_local else Verdict.IGNORE

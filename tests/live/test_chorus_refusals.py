@@ -59,8 +59,6 @@ class Case:
     reason: RefusalReason
     blames_author: bool = False
     """It is REJECTed when its author hands it over."""
-    blames_all: bool = False
-    """It is REJECTed whoever hands it over."""
 
 
 def envelope(author: str, kind: str = "task_claim", hop_count: int = 0) -> bytes:
@@ -121,7 +119,6 @@ CASES = {
         lambda author, agent: envelope(agent),
         RefusalReason.IMPERSONATION,
         blames_author=True,
-        blames_all=True,
     ),
 }  # fmt: skip
 
@@ -220,7 +217,7 @@ async def test_what_is_refused_has_a_dead_letter_and_blames_whom_it_should(betwe
         for name, case in CASES.items():
             letter = await the.says(case.message(str(the.author), str(the.host.peer_id)))
             found[case.reason] = found.get(case.reason, 0) + 1
-            blamed += case.blames_author if between == "nobody" else case.blames_all
+            blamed += case.blames_author and between == "nobody"
             assert isinstance(letter, DeadLetter), name
             assert (name, letter.reason) == (name, case.reason)
             assert (letter.sender, letter.received_from) == (the.author, the.neighbour)
