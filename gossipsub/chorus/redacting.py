@@ -10,6 +10,8 @@ from gossipsub.chorus.errors import RedactionFailed
 from gossipsub.chorus.go_json import finish, write_value
 from gossipsub.wire.errors import LocalProtocolError
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
 SOURCE = "pubsub"
 """The label `source`."""
 
@@ -101,15 +103,20 @@ class Redaction:
 def copied(value: Any, depth: int) -> Any:
     """A deep copy of what JSON can hold, with lists for tuples; other things are left as they are.
     LocalProtocolError where it is nested deeper than `depth`."""
-    if isinstance(value, Mapping):
-        if not depth:
-            raise LocalProtocolError("nested too deep, or within itself")
-        return {name: copied(item, depth - 1) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        if not depth:
-            raise LocalProtocolError("nested too deep, or within itself")
-        return [copied(item, depth - 1) for item in value]
-    return value
+    # The plain types first: asking whether something is a Mapping costs as much as the rest.
+    if type(value) in _PLAIN:
+        return value
+    is_mapping = isinstance(value, (dict, Mapping))
+    if not is_mapping and not isinstance(value, (list, tuple)):
+        return value
+    if not depth:
+        raise LocalProtocolError("nested too deep, or within itself")
+    if is_mapping:
+        return {
+            name: item if type(item) in _PLAIN else copied(item, depth - 1)
+            for name, item in value.items()
+        }
+    return [item if type(item) in _PLAIN else copied(item, depth - 1) for item in value]
 
 
 def _read(payload: bytes) -> tuple[Any, bool]:
