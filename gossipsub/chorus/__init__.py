@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gossipsub.chorus.access import AccessDecision, AccessRules
     from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule
+    from gossipsub.chorus.agent_card import AgentCard
+    from gossipsub.chorus.agent_table import Agent, ChangeKind, PresenceChange
     from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
         SlurpEventAck,
         SlurpEventGenerated,
     )
+    from gossipsub.chorus.presence import Presence
     from gossipsub.chorus.publishing import PublishingHook
     from gossipsub.chorus.pubsub import ChorusPubSub
     from gossipsub.chorus.rate_limits import RateLimit, RateLimits
@@ -93,9 +96,12 @@ _HOMES = {
     "AccessGroup": "access_rule",
     "AccessRule": "access_rule",
     "AccessRules": "access",
+    "Agent": "agent_table",
+    "AgentCard": "agent_card",
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
+    "ChangeKind": "agent_table",
     "Check": "delivery",
     "ChorusPubSub": "pubsub",
     "ChorusStatistics": "statistics",
@@ -140,6 +146,8 @@ _HOMES = {
     "Observer": "delivery",
     "Payload": "payloads.schema",
     "PayloadPolicy": "payloads.policy",
+    "Presence": "presence",
+    "PresenceChange": "agent_table",
     "ProjectUpdate": "payloads.roles",
     "PublishingHook": "publishing",
     "RateLimit": "rate_limits",
@@ -174,9 +182,12 @@ __all__ = [
     "AccessGroup",
     "AccessRule",
     "AccessRules",
+    "Agent",
+    "AgentCard",
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
+    "ChangeKind",
     "Check",
     "ChorusPubSub",
     "ChorusStatistics",
@@ -221,6 +232,8 @@ __all__ = [
     "Observer",
     "Payload",
     "PayloadPolicy",
+    "Presence",
+    "PresenceChange",
     "ProjectUpdate",
     "PublishingHook",
     "RateLimit",

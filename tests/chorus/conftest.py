@@ -7,13 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gossipsub.conformance
+from gossipsub.chorus import ChorusPubSub
+from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
+from gossipsub.testing.mesh import Mesh
 
 FOLDER = Path(gossipsub.conformance.__file__).resolve().parent / "vectors" / "chorus_envelope"
 OLDEST_GO = (1, 22)
@@ -53,3 +57,25 @@ def run_go() -> Callable[..., str]:
             pytest.fail(reason)
         pytest.skip(reason)
     return lambda *arguments, stdin="": run("run", "-buildvcs=false", ".", *arguments, stdin=stdin)
+
+
+@pytest.fixture
+def fleet(
+    gossipsub_mesh: Callable[..., Awaitable[Mesh]],
+) -> Callable[..., AbstractAsyncContextManager[tuple[Mesh, list[ChorusPubSub]]]]:
+    """`async with fleet(3) as (mesh, agents):` agents who hear each other in the static topics."""
+
+    @asynccontextmanager
+    async def open_fleet(
+        count: int, **options: Any
+    ) -> AsyncIterator[tuple[Mesh, list[ChorusPubSub]]]:
+        mesh = await gossipsub_mesh(count)
+        async with AsyncExitStack() as stack:
+            agents = [
+                await stack.enter_async_context(ChorusPubSub(host, **options)) for host in mesh
+            ]
+            for topic in (COORDINATION_TOPIC, HMMM_TOPIC, CONTEXT_TOPIC):
+                await mesh.wait_until_grafted(topic)
+            yield mesh, agents
+
+    return open_fleet
