@@ -89,6 +89,8 @@ if TYPE_CHECKING:
     from gossipsub.chorus.raw_topic import RawHandler
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
     from gossipsub.chorus.timestamp import Timestamp
+    from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
+    from gossipsub.chorus.tracing import Span, Tracing
 
 _HOMES = {
     "Access": "access_rule",
@@ -160,6 +162,7 @@ _HOMES = {
     "SlurpContextUpdate": "payloads.slurp",
     "SlurpEventAck": "payloads.slurp",
     "SlurpEventGenerated": "payloads.slurp",
+    "Span": "tracing",
     "StatusUpdate": "payloads.roles",
     "TaskAnnouncement": "payloads.coordination",
     "TaskClaim": "payloads.coordination",
@@ -169,10 +172,14 @@ _HOMES = {
     "TaskProgress": "payloads.coordination",
     "Timestamp": "timestamp",
     "TopicStatistics": "statistics",
+    "TraceContext": "trace_context",
+    "Tracing": "tracing",
     "WorkAllocation": "payloads.roles",
     "check_payload": "payloads.catalogue",
     "current_delivery": "delivery",
+    "current_trace": "trace_context",
     "payload_of": "payloads.catalogue",
+    "use_trace": "trace_context",
     "verify_export": "event_log.export",
 }
 
@@ -246,6 +253,7 @@ __all__ = [
     "SlurpContextUpdate",
     "SlurpEventAck",
     "SlurpEventGenerated",
+    "Span",
     "StatusUpdate",
     "TaskAnnouncement",
     "TaskClaim",
@@ -255,10 +263,14 @@ __all__ = [
     "TaskProgress",
     "Timestamp",
     "TopicStatistics",
+    "TraceContext",
+    "Tracing",
     "WorkAllocation",
     "check_payload",
     "current_delivery",
+    "current_trace",
     "payload_of",
+    "use_trace",
     "verify_export",
 ]
 
