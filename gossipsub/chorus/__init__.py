@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule
     from gossipsub.chorus.agent_card import AgentCard
     from gossipsub.chorus.agent_table import Agent, ChangeKind, PresenceChange
+    from gossipsub.chorus.answers import Answer, Answers
     from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
@@ -87,6 +88,9 @@ if TYPE_CHECKING:
     from gossipsub.chorus.pubsub import ChorusPubSub
     from gossipsub.chorus.rate_limits import RateLimit, RateLimits
     from gossipsub.chorus.raw_topic import RawHandler
+    from gossipsub.chorus.request_types import RequestCounters
+    from gossipsub.chorus.requests import Requests
+    from gossipsub.chorus.serving import Server
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
     from gossipsub.chorus.timestamp import Timestamp
     from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
@@ -100,6 +104,8 @@ _HOMES = {
     "AccessRules": "access",
     "Agent": "agent_table",
     "AgentCard": "agent_card",
+    "Answer": "answers",
+    "Answers": "answers",
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
@@ -157,8 +163,11 @@ _HOMES = {
     "RawHandler": "raw_topic",
     "RedactionFailed": "errors",
     "RefusalReason": "errors",
+    "RequestCounters": "request_types",
+    "Requests": "requests",
     "RoleAnnouncement": "payloads.roles",
     "RoleCollaboration": "payloads.roles",
+    "Server": "serving",
     "SlurpContextUpdate": "payloads.slurp",
     "SlurpEventAck": "payloads.slurp",
     "SlurpEventGenerated": "payloads.slurp",
@@ -191,6 +200,8 @@ __all__ = [
     "AccessRules",
     "Agent",
     "AgentCard",
+    "Answer",
+    "Answers",
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
@@ -248,8 +259,11 @@ __all__ = [
     "RawHandler",
     "RedactionFailed",
     "RefusalReason",
+    "RequestCounters",
+    "Requests",
     "RoleAnnouncement",
     "RoleCollaboration",
+    "Server",
     "SlurpContextUpdate",
     "SlurpEventAck",
     "SlurpEventGenerated",
