@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gossipsub.chorus.access import AccessDecision, AccessRules
     from gossipsub.chorus.access_rule import Access, AccessGroup, AccessRule
+    from gossipsub.chorus.acknowledged import AcknowledgedPublisher, AcknowledgedStatistics
+    from gossipsub.chorus.acknowledgements import Acknowledgements
     from gossipsub.chorus.agent_card import AgentCard
     from gossipsub.chorus.agent_table import Agent, ChangeKind, PresenceChange
     from gossipsub.chorus.answers import Answer, Answers
@@ -102,6 +104,9 @@ _HOMES = {
     "AccessGroup": "access_rule",
     "AccessRule": "access_rule",
     "AccessRules": "access",
+    "AcknowledgedPublisher": "acknowledged",
+    "AcknowledgedStatistics": "acknowledged",
+    "Acknowledgements": "acknowledgements",
     "Agent": "agent_table",
     "AgentCard": "agent_card",
     "Answer": "answers",
@@ -198,6 +203,9 @@ __all__ = [
     "AccessGroup",
     "AccessRule",
     "AccessRules",
+    "AcknowledgedPublisher",
+    "AcknowledgedStatistics",
+    "Acknowledgements",
     "Agent",
     "AgentCard",
     "Answer",
