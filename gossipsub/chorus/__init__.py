@@ -26,6 +26,13 @@ if TYPE_CHECKING:
         RedactionFailed,
         RefusalReason,
     )
+    from gossipsub.chorus.escalation import (
+        Escalation,
+        EscalationCounters,
+        EscalationDesk,
+        Person,
+        ThreadLimits,
+    )
     from gossipsub.chorus.event_log.chain import LogHead
     from gossipsub.chorus.event_log.entry import LogEntry
     from gossipsub.chorus.event_log.errors import CorruptLog, EventLogError
@@ -132,6 +139,9 @@ _HOMES = {
     "DependencyAlert": "payloads.discussion",
     "Envelope": "envelope",
     "EnvelopeLimits": "envelope",
+    "Escalation": "escalation",
+    "EscalationCounters": "escalation",
+    "EscalationDesk": "escalation",
     "EscalationTrigger": "payloads.discussion",
     "EventLog": "event_log.event_log",
     "EventLogError": "event_log.errors",
@@ -159,6 +169,7 @@ _HOMES = {
     "Observer": "delivery",
     "Payload": "payloads.schema",
     "PayloadPolicy": "payloads.policy",
+    "Person": "escalation",
     "Presence": "presence",
     "PresenceChange": "agent_table",
     "ProjectUpdate": "payloads.roles",
@@ -184,6 +195,7 @@ _HOMES = {
     "TaskHelpRequest": "payloads.discussion",
     "TaskHelpResponse": "payloads.discussion",
     "TaskProgress": "payloads.coordination",
+    "ThreadLimits": "escalation",
     "Timestamp": "timestamp",
     "TopicStatistics": "statistics",
     "TraceContext": "trace_context",
@@ -231,6 +243,9 @@ __all__ = [
     "DependencyAlert",
     "Envelope",
     "EnvelopeLimits",
+    "Escalation",
+    "EscalationCounters",
+    "EscalationDesk",
     "EscalationTrigger",
     "EventLog",
     "EventLogError",
@@ -258,6 +273,7 @@ __all__ = [
     "Observer",
     "Payload",
     "PayloadPolicy",
+    "Person",
     "Presence",
     "PresenceChange",
     "ProjectUpdate",
@@ -283,6 +299,7 @@ __all__ = [
     "TaskHelpRequest",
     "TaskHelpResponse",
     "TaskProgress",
+    "ThreadLimits",
     "Timestamp",
     "TopicStatistics",
     "TraceContext",
