@@ -33,6 +33,8 @@ MAX_RAISING = 64
 """Conversations that wait to be escalated; further ones are tried at their next message."""
 RAISE_WITHIN = 2.0
 """Seconds: desks wait at random, so that one of them raises what all have noticed."""
+CATCH_UP_GRACE = 10.0
+"""Seconds in which the conclusion of an old conversation may be caught up as well."""
 HISTORY_THREADS = 256
 HISTORY_BYTES = 4 << 20
 
@@ -87,6 +89,8 @@ class EscalationCounters:
     """Further triggers of a conversation, soon after one."""
     left_out: int = 0
     """Triggers that found too many waiting."""
+    settled: int = 0
+    """Triggers whose conversation had come to a conclusion when it was their turn."""
     failed: int = 0
     """Times asking failed or took too long, or what came of it could not be published."""
     raised: int = 0
@@ -99,7 +103,8 @@ class EscalationDesk:
     Every EscalationTrigger for this agent is handed to `person`, this node's own too, and missed
     ones that are caught up: `at_once` at a time and `per_minute` in any minute; 64 may wait, 8 of
     one agent. Further triggers of a conversation within `repeat_after` seconds are counted, and
-    not handed. What `person` returns within `decision_timeout` seconds is published where the
+    not handed, and neither are those whose conversation has a CoordinationComplete by then. What
+    `person` returns within `decision_timeout` seconds is published where the
     trigger came from, in its conversation; so is `receipt`, before the person is asked.
     `thread_messages` is how much of a conversation the person is shown.
 
@@ -233,7 +238,13 @@ class EscalationDesk:
     async def _work(self) -> None:
         while True:
             delivery = await self._line.next()
+            if delivery.is_caught_up:
+                await anyio.sleep(CATCH_UP_GRACE)
             envelope = delivery.envelope
+            said_at = envelope.timestamp.unix_ns
+            if self._history.is_concluded(envelope.thread_id, after=said_at):
+                self._counters.settled += 1
+                continue
             options = MessageOptions(thread_id=envelope.thread_id, project_id=envelope.project_id)
             if self._receipt is not None:
                 await self._publish(_answering(self._receipt, envelope), options, delivery.topic)

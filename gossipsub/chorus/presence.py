@@ -134,6 +134,11 @@ class Presence:
         wanted = fold(expertise)
         return tuple(a for a in self.agents() if wanted in map(fold, a.card.expertise))
 
+    @property
+    def left_out(self) -> int:
+        """Messages of agents that are not known, for `max_agents` are."""
+        return self._table.left_out
+
     @contextmanager
     def changes(self, buffer: int = 256) -> Iterator[MemoryObjectReceiveStream[PresenceChange]]:
         """From now on, who joined, told something new, or is gone.

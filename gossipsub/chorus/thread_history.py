@@ -48,8 +48,9 @@ class ThreadHistory:
         self._bound = threads
         self._max_bytes = max_bytes
         self._bytes = 0
-        # In the order of their newest messages.
+        # In the order of their newest messages, and of their conclusions.
         self._threads: dict[str, Thread] = {}
+        self._concluded: dict[str, int] = {}
 
     def note(self, delivery: Delivery, *, now: float) -> Thread | None:
         """Keep a message; its thread, or None where it belongs to none or ends it."""
@@ -60,6 +61,7 @@ class ThreadHistory:
         if delivery.envelope.type == MessageType.COORDINATION_COMPLETE:
             if thread is not None:
                 self._empty(thread)
+            self._conclude(thread_id, delivery.envelope.timestamp.unix_ns)
             return None
         if thread is None:
             if len(self._threads) == self._bound:
@@ -81,6 +83,17 @@ class ThreadHistory:
 
     def find(self, thread_id: str) -> Thread | None:
         return self._threads.get(thread_id)
+
+    def is_concluded(self, thread_id: str, *, after: int) -> bool:
+        """Whether a CoordinationComplete from that time or later was noted; nanoseconds since
+        1970, by the clocks of those who wrote. Of the newest threads alone."""
+        return self._concluded.get(thread_id, after - 1) >= after
+
+    def _conclude(self, thread_id: str, at: int) -> None:
+        newest = max(at, self._concluded.pop(thread_id, at))
+        if len(self._concluded) == self._bound:
+            del self._concluded[next(iter(self._concluded))]
+        self._concluded[thread_id] = newest
 
     def _drop_oldest(self, thread: Thread) -> None:
         self._bytes -= len(thread.kept.popleft().data)

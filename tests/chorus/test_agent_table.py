@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossipsub.chorus import AgentCard, ChangeKind, Envelope, MessageType, PresenceChange, Timestamp
 from gossipsub.chorus.agent_table import Agent, AgentTable
@@ -143,3 +145,40 @@ def test_a_crowd_of_strangers_pushes_nobody_out() -> None:
     assert [agent.peer for agent in agents.agents()] == [BOB, EVE]
     with pytest.raises(LocalProtocolError, match="at least 1 agent"):
         table(bound=0)
+
+
+events = st.lists(
+    st.tuples(
+        st.integers(0, 5),  # the agent
+        st.integers(0, 30),  # when it said it
+        st.sampled_from(["news", "ready", "offline", "nothing"]),
+        st.integers(0, 40),  # seconds that pass
+    ),
+    max_size=60,
+)
+
+
+@given(events)
+def test_whatever_is_said_in_whatever_order_the_changes_tell_who_is_there(
+    said_by: list[tuple[int, int, str, int]],
+) -> None:
+    agents, now, there = table(bound=3), 0.0, {}
+    for number, at, what, pause in said_by:
+        peer = PeerId(bytes((0, 1, number)))
+        changes = []
+        if what != "nothing":
+            envelope = said(at) if what == "news" else said(at, AVAILABLE, status=what)
+            changes = [change for change in (agents.hear(peer, envelope, now=now),) if change]
+        now += pause
+        for change in [*changes, *agents.expire(now=now)]:
+            if change.kind is ChangeKind.GONE:
+                del there[change.agent.peer]
+            else:
+                assert (change.kind is ChangeKind.JOINED) is (change.agent.peer not in there)
+                there[change.agent.peer] = change.agent
+        found = agents.agents()
+        assert len(found) <= 3
+        assert {agent.peer for agent in found} == set(there)
+        assert [agent.last_seen for agent in found] == sorted(agent.last_seen for agent in found)
+        assert all(now - 100 < agent.last_seen <= now for agent in found)
+        assert agents.next_expiry(now=now) > now

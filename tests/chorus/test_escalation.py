@@ -153,6 +153,26 @@ async def test_own_escalations_reach_the_person_too_and_those_for_others_do_not(
         assert [each.sender for _, each in person.asked] == [b.host.peer_id, a.host.peer_id]
 
 
+async def test_what_was_missed_is_handed_over_unless_it_is_settled(fleet: Fleet) -> None:
+    person = Person()
+    async with fleet(2) as (mesh, (a, b)), desk(b, person) as at_desk:
+        said: list[Delivery] = []
+        a.add_observer(said.append)
+        mesh.partition(mesh[:1], mesh[1:])
+        mesh.network.cut(mesh.machine_of(mesh[0]))
+        await escalate(a, thread="open")
+        await escalate(a, thread="settled")
+        await a.publish(CoordinationComplete(), MessageOptions(thread_id="settled"))
+        await anyio.sleep(1)
+        for delivery in said:
+            assert b.catch_up(delivery.signed)
+            await anyio.sleep(1)
+        await anyio.sleep(20)
+        ((_, escalation),) = person.asked
+        assert (escalation.envelope.thread_id, escalation.is_caught_up) == ("open", True)
+        assert at_desk.statistics() == EscalationCounters(handed=1, settled=1)
+
+
 async def test_a_person_that_fails_or_takes_too_long_ends_nothing(
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -194,6 +194,19 @@ async def test_who_is_silent_for_too_long_is_gone_at_that_time(fleet: Fleet) -> 
         assert [change.kind for change in changes] == [ChangeKind.JOINED, ChangeKind.GONE]
 
 
+async def test_what_is_told_afterwards_makes_nobody_seen(fleet: Fleet) -> None:
+    async with fleet(2) as (mesh, (a, b)), presence(b, max_agents=1) as bob:
+        said: list[Delivery] = []
+        a.add_observer(said.append)
+        mesh.partition(mesh[:1], mesh[1:])
+        mesh.network.cut(mesh.machine_of(mesh[0]))
+        async with presence(a):
+            await anyio.sleep(1)
+        assert len(said) == 4
+        assert [b.catch_up(delivery.signed) for delivery in said] == [True] * 4
+        assert bob.agents() == ()
+
+
 async def test_a_reader_of_changes_that_is_too_slow_loses_the_newest(fleet: Fleet) -> None:
     async with fleet(3) as (mesh, (a, b, c)):
         with ExitStack() as readers:

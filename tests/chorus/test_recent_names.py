@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossipsub.chorus.recent_names import RecentNames, read_name
 from gossipsub.crypto.peer_id import PeerId
@@ -47,3 +49,15 @@ def test_what_cannot_be_a_name_is_none() -> None:
     ]  # fmt: skip
     with pytest.raises(LocalProtocolError, match="at least 1 name"):
         RecentNames(0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4))), st.integers(1, 40))
+def test_its_size_is_bounded_and_right_whatever_is_named(
+    named: list[tuple[int, int]], bound: int
+) -> None:
+    names: RecentNames[int] = RecentNames(bound)
+    for at, (number, name) in enumerate(named):
+        names.add(agent(number), str(name), at)
+        assert names.find(agent(number), str(name)) == at
+        found = [names.find(agent(other), str(each)) for other in range(13) for each in range(5)]
+        assert len(names) == len([value for value in found if value is not None]) <= bound

@@ -62,6 +62,19 @@ def test_a_thread_ends_with_its_conclusion() -> None:
     assert threads.note(said("new", "", MessageType.COORDINATION_COMPLETE), now=1) is None
 
 
+def test_conclusions_are_remembered_with_their_times() -> None:
+    threads = history(threads=2)
+    for thread in ("a", "b", "c"):
+        threads.note(said(thread, "", MessageType.COORDINATION_COMPLETE), now=0)  # said at 0
+    assert [threads.is_concluded(thread, after=0) for thread in "abcd"] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not threads.is_concluded("c", after=1)
+
+
 def test_when_it_is_full_the_quietest_threads_are_forgotten() -> None:
     threads = history(threads=2)
     for thread in ("a", "b", "a", "c"):
