@@ -161,6 +161,7 @@ async def test_many_messages_take_one_acknowledgement(fleet: Fleet) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(50):
                 tasks.start_soon(publish)
+                await anyio.sleep(0.002)
         assert all(result.is_complete for result in results)
         assert len({result.delivery_id for result in results}) == 50
         assert receiver.statistics().acknowledgements_sent <= 3
@@ -182,22 +183,42 @@ async def test_agents_of_other_roles_and_those_without_it_do_not_acknowledge(
         assert result.acknowledged_by == (mesh[1].peer_id,)
 
 
-async def test_an_acknowledgement_that_is_none_does_no_harm(fleet: Fleet) -> None:
-    async with (
-        fleet(2) as (_mesh, (a, b)),
-        AcknowledgedPublisher(a) as publisher,
-    ):
+async def test_an_acknowledgement_that_is_none_does_no_harm(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fleet(3) as (mesh, (a, b, _c)), AcknowledgedPublisher(a) as publisher:
 
         async def answer(envelope: Envelope, sender: PeerId) -> None:
-            for ids in (None, 5, "x", [], [5, "", "x" * 65, {}], ["unknown"]):
+            ours = (envelope.data or {})["delivery_id"]
+            for ids in (None, 5, "x", [], [5, "", "x" * 65, {}], ["unknown"], [ours]):
                 await b.publish_extension(
                     b.coordination_topic, "acknowledgement", {"delivery_ids": ids}
                 )
             await b.publish_extension(b.coordination_topic, "acknowledgement", None)
 
         b.set_bzzz_message_handler(answer)
-        result = await publisher.publish(TASK, expect=1, timeout=1)
-        assert not result.is_complete
+        # From one that was not expected.
+        result = await publisher.publish(TASK, expect=[mesh[2].peer_id], timeout=1)
+        assert (result.acknowledged_by, result.is_complete) == ((), False)
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_what_is_told_afterwards_is_handled_once_and_not_acknowledged(fleet: Fleet) -> None:
+    async with (
+        fleet(2) as (mesh, (a, b)),
+        AcknowledgedPublisher(a) as publisher,
+        AcknowledgedPublisher(b) as receiver,
+    ):
+        said: list[Delivery] = []
+        got: list[Envelope] = []
+        a.add_observer(said.append)
+        b.set_bzzz_message_handler(collector(got))
+        lose(mesh)
+        await publisher.publish(TASK, expect=1, timeout=1, attempts=2)
+        assert [b.catch_up(delivery.signed) for delivery in said] == [True, True]
+        await anyio.sleep(1)
+        assert len(got) == 1
+        assert receiver.statistics().acknowledgements_sent == 0
 
 
 async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:

@@ -28,6 +28,7 @@ from gossipsub.chorus import (
     TaskHelpRequest,
     TaskHelpResponse,
 )
+from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.topics import project_topic
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.testing.mesh import Mesh
@@ -229,6 +230,22 @@ async def _reconnect(mesh: Mesh, after: float) -> None:
     await anyio.sleep(after)
     mesh.heal()
     await mesh[0].connect(mesh[1].addresses[0])
+
+
+async def test_what_is_told_afterwards_is_not_served_and_nobody_answers_himself(
+    fleet: Fleet,
+) -> None:
+    async with fleet(2) as (mesh, (a, b)), Requests(a) as asking, Requests(b) as serving:
+        said: list[Delivery] = []
+        a.add_observer(said.append)
+        asking.serve(EXPERTISE, says("to myself"))
+        serving.serve(EXPERTISE, says("too late"))
+        lose(mesh)
+        assert await asking.ask(QUESTION, deadline=2) == []
+        assert b.catch_up(said[0].signed)
+        await anyio.sleep(2)
+        assert serving.statistics() == RequestCounters()
+        assert asking.statistics() == RequestCounters(asked=1)
 
 
 async def test_what_goes_wrong_in_a_server_is_counted_and_ends_nothing(
