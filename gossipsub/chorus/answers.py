@@ -116,6 +116,7 @@ class Answers:
         return self._waiting.popleft()
 
     def has_answer_of(self, agent: PeerId) -> bool:
+        """Whether it has answered already."""
         return agent in self._answered
 
     def take(self, envelope: Envelope, payload: Payload, sender: PeerId) -> bool:

@@ -102,10 +102,12 @@ class TraceContext:
 
     @property
     def is_sampled(self) -> bool:
+        """Whether whoever began the trace may have recorded it."""
         return bool(self.flags & SAMPLED)
 
     @property
     def traceparent(self) -> str:
+        """As version 00 writes it."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
     @property
