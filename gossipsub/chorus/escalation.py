@@ -24,6 +24,7 @@ from gossipsub.chorus.payloads import EscalationTrigger, Payload
 from gossipsub.chorus.pubsub import ChorusPubSub
 from gossipsub.chorus.recent_names import read_name
 from gossipsub.chorus.thread_history import Thread, ThreadHistory
+from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError
 
@@ -249,27 +250,29 @@ class EscalationDesk:
             if self._receipt is not None:
                 await self._publish(_answering(self._receipt, envelope), options, delivery.topic)
             self._counters.handed += 1
-            decision = await self._ask(delivery)
+            decision, trace = await self._ask(delivery)
             if decision is not None:
-                done = await self._publish(_answering(decision, envelope), options, delivery.topic)
-                self._counters.decided += done
+                with use_trace(trace):
+                    answer = _answering(decision, envelope)
+                    self._counters.decided += await self._publish(answer, options, delivery.topic)
 
-    async def _ask(self, delivery: Delivery) -> Payload | None:
+    async def _ask(self, delivery: Delivery) -> tuple[Payload | None, TraceContext | None]:
+        """The decision, and the trace that it belongs to."""
         envelope, sender = delivery.envelope, delivery.sender
         said = await self._said_in(envelope.thread_id)
         escalation = Escalation(envelope, sender, delivery.topic, said, delivery.is_caught_up)
-        decisions: list[Payload | None] = []
+        decisions: list[tuple[Payload | None, TraceContext | None]] = []
 
         async def ask(envelope: Envelope, sender: PeerId) -> None:
             decision = await self._person(escalation)
             if decision is not None:
                 _require_decision(decision)
-            decisions.append(decision)
+            decisions.append((decision, current_trace()))
 
         with anyio.move_on_after(self._decision_timeout):
             await self._chorus.call_handler(ask, delivery)
         self._counters.failed += not decisions
-        return decisions[0] if decisions else None
+        return decisions[0] if decisions else (None, None)
 
     async def _said_in(self, thread_id: str) -> tuple[Envelope, ...]:
         thread = self._history.find(thread_id)

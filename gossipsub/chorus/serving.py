@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,6 +18,7 @@ from gossipsub.chorus.payloads import Payload
 from gossipsub.chorus.pubsub import ChorusPubSub
 from gossipsub.chorus.recent_names import RecentNames
 from gossipsub.chorus.request_types import RESPONSES, RequestCounters
+from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError
 
@@ -34,11 +35,13 @@ Server = Callable[[Envelope, PeerId], Awaitable[Payload | None]]
 
 @dataclass(slots=True)
 class _Served:
-    """A request; its answer, once there is one; and how often it was asked again."""
+    """A request; its answer, once there is one, and the trace that belongs to; and how often it
+    was asked again."""
 
     delivery: Delivery
     answer: Payload | None = None
-    repetitions: int = field(default=0)
+    trace: TraceContext | None = None
+    repetitions: int = 0
 
 
 class Serving:
@@ -112,21 +115,23 @@ class Serving:
         with queue:
             async for served in queue:
                 if served.answer is None:
-                    served.answer = await self._ask_server(served.delivery)
+                    served.answer = await self._ask_server(served)
                 if served.answer is not None:
-                    await self._reply(served.delivery, served.answer)
+                    with use_trace(served.trace):
+                        await self._reply(served.delivery, served.answer)
 
-    async def _ask_server(self, delivery: Delivery) -> Payload | None:
-        envelope, sender = delivery.envelope, delivery.sender
+    async def _ask_server(self, served: _Served) -> Payload | None:
+        envelope, sender = served.delivery.envelope, served.delivery.sender
         server = self._servers.get(envelope.type)
         answers: list[Payload | None] = []
 
         async def serve(envelope: Envelope, sender: PeerId) -> None:
+            served.trace = current_trace()
             if server is not None:
                 answers.append(await server(envelope, sender))
 
         with anyio.move_on_after(self._timeout):
-            await self._chorus.call_handler(serve, delivery)
+            await self._chorus.call_handler(serve, served.delivery)
         if not answers:
             self._counters.failed += 1
             logger.debug("no answer type=%s sender=%s", envelope.type, sender)

@@ -8,7 +8,15 @@ import pytest
 
 from gossipsub.chorus import (
     Envelope,
+    Escalation,
+    EscalationDesk,
+    EscalationTrigger,
+    ExpertiseRequest,
+    ExpertiseResponse,
     MessageType,
+    MetaDiscussion,
+    Payload,
+    Requests,
     Span,
     TraceContext,
     Tracing,
@@ -86,6 +94,34 @@ async def test_a_failing_handlers_span_says_so_and_does_not_stay(fleet: Fleet) -
         await anyio.sleep(1)
         assert [span.failed for span in spans] == [True]
         assert after == [None]
+
+
+async def test_answers_and_decisions_belong_to_the_trace_of_the_question(fleet: Fleet) -> None:
+    async def answer(envelope: Envelope, sender: PeerId) -> Payload:
+        return ExpertiseResponse(answer="yes")
+
+    async def decide(escalation: Escalation) -> Payload:
+        return MetaDiscussion(message="go on")
+
+    async with (
+        fleet(2) as (_mesh, (a, b)),
+        Tracing(a),
+        Tracing(b),
+        Requests(a) as asking,
+        Requests(b) as serving,
+        EscalationDesk(b, decide),
+    ):
+        said: list[Envelope] = []
+        b.add_observer(lambda delivery: said.append(delivery.envelope))
+        serving.serve(MessageType.EXPERTISE_REQUEST, answer)
+        with use_trace(TRACE):
+            await asking.ask_one(ExpertiseRequest(question="why"))
+            await a.publish(EscalationTrigger(reason="help"))
+        await anyio.sleep(1)
+        found = [TraceContext.from_data(envelope.data) for envelope in said]
+        assert [context and context.trace_id for context in found] == [TRACE.trace_id] * 4
+        assert found[0] == found[2] == TRACE
+        assert len({context and context.span_id for context in found}) == 3
 
 
 async def test_it_is_opened_once(fleet: Fleet) -> None:
