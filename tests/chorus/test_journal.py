@@ -2,14 +2,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import anyio
 import pytest
 
-from gossipsub import SignedMessage
-from gossipsub.chorus import EventLogFailed, MessageType
+from gossipsub import Host, SignedMessage
+from gossipsub.chorus import (
+    ChorusPubSub,
+    Delivery,
+    EventLog,
+    EventLogFailed,
+    MessageType,
+    TaskComplete,
+)
 from gossipsub.chorus.journal import Journal
 from gossipsub.chorus.topics import COORDINATION_TOPIC, HMMM_TOPIC
+from gossipsub.crypto.keys import PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
 from tests.chorus.agents import PATIENCE, Collector, ListLogger, two_agents
 
@@ -111,3 +120,25 @@ async def test_a_message_in_the_log_of_an_earlier_life_is_not_heard_again() -> N
         assert bob.statistics().topics[COORDINATION_TOPIC].repeated == 1
         assert len(observed) == len(log.entries) == len(got.got) == 1
         assert bob.statistics().topics[HMMM_TOPIC].repeated == 0
+
+
+async def test_a_log_on_disk_knows_after_a_restart_what_was_said_before(tmp_path: Path) -> None:
+    key, path = PrivateKey.generate(), tmp_path / "events.db"
+    told = list[Delivery]()
+    async with (
+        EventLog.open(path, key=key) as log,
+        Host(key=key) as host,
+        ChorusPubSub(host, logger=log) as chorus,
+    ):
+        chorus.add_observer(told.append)
+        await chorus.publish(TaskComplete(task_id="1", result="success"), log_first=True)
+    async with EventLog.open(path, key=key) as log, Host(key=key) as host:
+        signed = await log.signed_message(told[0].signed.origin)
+        assert signed == told[0].signed
+        async with ChorusPubSub(host, logger=log) as chorus:
+            chorus.add_observer(told.append)
+            assert not chorus.catch_up(signed)
+            await chorus.publish_signed(signed)
+            assert host.statistics().published == 1
+        assert len(told) == 1
+        assert log.statistics()["total_entries"] == 1
