@@ -50,19 +50,15 @@ class Journal:
             return False
 
     async def flush(self) -> None:
-        """EventLogFailed where the log could not make durable what was appended."""
-        event_logger = self.require_logger()
+        """EventLogFailed where the log could not make durable what was appended;
+        LocalProtocolError where there is none."""
+        if self.event_logger is None:
+            raise LocalProtocolError("log_first needs an event log: ChorusPubSub(host, logger=…)")
         try:
-            await event_logger.flush()
+            await self.event_logger.flush()
         except Exception as error:
             self._failed("flush")
             raise EventLogFailed(f"the event log could not be flushed: {error}") from error
-
-    def require_logger(self) -> EventLogger:
-        """LocalProtocolError where there is no event log."""
-        if self.event_logger is None:
-            raise LocalProtocolError("log_first needs an event log: ChorusPubSub(host, logger=…)")
-        return self.event_logger
 
     def _failed(self, what: str) -> None:
         self.failures += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import anyio
 from anyio.abc import TaskGroup
 
 from gossipsub.chorus.agent_parts import AgentParts
@@ -36,7 +35,6 @@ class Membership:
         self._max_dynamic = max_dynamic
         self._topics: dict[str, JoinedTopic] = {}
         self._static: tuple[str, ...] = ()
-        self._joining = anyio.Lock(fast_acquire=True)
         self._is_closed = False
 
     @property
@@ -67,34 +65,31 @@ class Membership:
         LocalProtocolError: a static topic, more than the limit, a name that is none, or a topic
         that the application has joined itself.
         """
-        async with self._joining:
-            self._require_open()
-            new = [name for name in dict.fromkeys(names) if self._is_new(name)]
-            self._require_room(len(new))
-            joined: list[JoinedTopic] = []
-            try:
-                for name in new:
-                    joined.append(await self._open(self._content(name)))
-                self._require_open()
-            except BaseException:
-                self._leave(joined, stop_handlers=True)
-                raise
+        self._require_open()
+        new = [name for name in dict.fromkeys(names) if self._is_new(name)]
+        self._require_room(len(new))
+        joined: list[JoinedTopic] = []
+        try:
+            for name in new:
+                joined.append(await self._open(self._content(name)))
+        except BaseException:
+            self._leave(joined, stop_handlers=True)
+            raise
 
     async def join_raw(self, name: str) -> RawTopic:
         """Join a dynamic topic, or turn one that is joined, for messages with a schema of their
         own; errors as in `join`."""
-        async with self._joining:
-            self._require_open()
-            content = RawTopic(name, self._agent)
-            if self._is_new(name):
-                self._require_room(1)
-                await self._open(content)
-                return content
-            topic = self._topics[name]
-            if isinstance(topic.content, RawTopic):
-                return topic.content
-            topic.become_raw(content)
+        self._require_open()
+        content = RawTopic(name, self._agent)
+        if self._is_new(name):
+            self._require_room(1)
+            await self._open(content)
             return content
+        topic = self._topics[name]
+        if isinstance(topic.content, RawTopic):
+            return topic.content
+        topic.become_raw(content)
+        return content
 
     def leave(self, name: str) -> None:
         """Nothing happens where it is not joined. A running handler is left to end.

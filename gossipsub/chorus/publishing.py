@@ -60,8 +60,6 @@ class Publishing:
         log_first: bool = False,
     ) -> PublishResult:
         """Check, copy, add what hooks add, redact, encode, sign, log, tell, send."""
-        if log_first:
-            self._journal.require_logger()
         payload = self._redacted(topic.name, message_type, self._prepared(message_type, data))
         envelope = self._envelope(message_type, payload, options or NO_OPTIONS)
         encoded = envelope.encode(self._agent.limits)

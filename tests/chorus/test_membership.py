@@ -143,11 +143,15 @@ async def test_a_topic_that_is_not_joined_is_an_error_at_once() -> None:
         assert host.statistics().published == 0
 
 
-async def test_a_handler_may_leave_its_own_topic_and_goes_on_to_its_end() -> None:
-    got = Collector()
+async def test_a_handler_may_leave_its_own_topic_goes_on_to_its_end_and_gets_no_more() -> None:
+    got, calls = Collector(), list[Envelope]()
     async with two_agents() as (alice, bob):
 
         async def leave(envelope: Envelope, sender: PeerId) -> None:
+            calls.append(envelope)
+            with anyio.fail_after(PATIENCE):
+                while bob.statistics().topics[PROJECT].waiting < 2:
+                    await anyio.sleep(0.005)
             bob.leave_dynamic_topic(PROJECT)
             await anyio.lowlevel.checkpoint()
             await bob.publish_hmmm_message(MessageType.META_DISCUSSION, {"message": "done"})
@@ -160,6 +164,7 @@ async def test_a_handler_may_leave_its_own_topic_and_goes_on_to_its_end() -> Non
         for _ in range(3):
             await alice.publish_to_dynamic_topic(PROJECT, "finished", {})
         assert [envelope.data for envelope, _ in await got.wait()] == [{"message": "done"}]
+        assert len(calls) == 1
         assert PROJECT not in bob.statistics().topics
         (await bob.host.join(PROJECT)).close()
 
