@@ -10,7 +10,7 @@ from typing import Any
 
 from gossipsub.chorus.errors import MalformedEnvelope
 from gossipsub.chorus.event_log.chain import FORMAT, LOG_ID_BYTES, LogHead, genesis_hash
-from gossipsub.chorus.event_log.entry import MAX_DATA_BYTES, LogEntry, encode_data
+from gossipsub.chorus.event_log.entry import MAX_DATA_BYTES, MAX_DEPTH, LogEntry, encode_data
 from gossipsub.chorus.event_log.errors import CorruptLog, EventLogError
 from gossipsub.chorus.event_log.schema import COLUMNS
 from gossipsub.chorus.event_log.verification import (
@@ -19,12 +19,19 @@ from gossipsub.chorus.event_log.verification import (
     read_identity,
     start_of,
 )
+from gossipsub.chorus.go_json import read_value
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.keys import PublicKey
 from gossipsub.wire.errors import RemoteProtocolError
 
 _PAGE_ENTRIES = 64
 EXPORT_NAME = "gossipsub-chorus-log"
+_FIELDS = frozenset(
+    (
+        "index", "timestamp", "author", "type", "hash", "prev_hash", "sent_at", "data", "origin",
+        "signed", "signature", "message_type", "topic", "project_id", "thread_id",
+    )
+)  # fmt: skip
 MAX_LINE_BYTES = 16 << 20
 """A line takes the data as it is and the message in base64."""
 
@@ -153,16 +160,30 @@ def _fields(line: bytes | str, index: int) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise CorruptLog(index, f"a line of more than {MAX_LINE_BYTES} bytes")
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        json.loads(line, object_pairs_hook=_object)
+        fields = read_value(
+            line.encode() if isinstance(line, str) else line, max_depth=MAX_DEPTH + 1
+        )
+    except (ValueError, RecursionError, MalformedEnvelope) as error:
         raise CorruptLog(index, f"not a line of JSON: {str(error)[:80]}") from error
     if not isinstance(fields, dict):
         raise CorruptLog(index, "not an object")
     return fields
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuses a repeated name: readers would differ on which of the two counts."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name is there twice")
+    return fields
+
+
 def _row(fields: Mapping[str, Any], index: int) -> tuple[Any, ...]:
     """The entry as the database would have it, with texts in UTF-8."""
+    for field in fields:
+        if field not in _FIELDS:
+            raise CorruptLog(index, f"an unknown field: {field[:32]!r}")
     try:
         data = encode_data(fields["data"])
         if len(data) > MAX_DATA_BYTES:
@@ -193,7 +214,11 @@ def _int(value: object) -> int:
 
 
 def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text, validate=True)
+    if text is None:
+        return None
+    if not text:
+        raise ValueError("nothing where bytes should be")
+    return b64decode(text, validate=True)
 
 
 def _base64(data: bytes) -> str:
