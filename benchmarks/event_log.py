@@ -21,7 +21,8 @@ from typing import Any
 import anyio
 
 from gossipsub.benchmarks.measurement import environment
-from gossipsub.chorus import Envelope, EventLog, LogDurability, MessageType, Timestamp
+from gossipsub.chorus import Delivery, Envelope, EventLog, LogDurability, MessageType, Timestamp
+from gossipsub.chorus.log_mapping import log_data
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -105,21 +106,9 @@ def _messages(count: int, size: int) -> list[Said]:
             from_peer=bytes(key.public_key.peer_id()),
             seqno=number.to_bytes(8, "big"),
         )
-        data: dict[str, object] = {
-            "message_type": str(envelope.type),
-            "from_peer": agent,
-            "from_short": agent[-8:],
-            "timestamp": envelope.timestamp.text,
-            "data": fields,
-            "topic": "CHORUS",
-            "from_role": "developer",
-            "to_roles": [],
-            "required_expertise": [],
-            "project_id": envelope.project_id,
-            "priority": "",
-            "thread_id": envelope.thread_id,
-        }
-        said.append((data, SignedMessage(sign_message(message, key))))
+        signed = SignedMessage(sign_message(message, key))
+        delivery = Delivery(envelope, message.topic, signed.sender, signed, 0)
+        said.append((log_data(delivery, "CHORUS"), signed))
     return said
 
 

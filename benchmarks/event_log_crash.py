@@ -74,7 +74,7 @@ def kill_often(
     """Kill a writer of the log at `path` so often; what was found afterwards, in numbers."""
     rng = Random(seed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["gossipsub.chorus.event_log.event_log"])
     complaints: list[str] = []
     lost = 0
     entries, first = 0, 1

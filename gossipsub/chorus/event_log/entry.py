@@ -210,11 +210,21 @@ def name(value: object) -> str:
 
 
 def _sent_at(text: object, now: int) -> int:
-    if isinstance(text, str):
-        try:
-            sent_at = Timestamp(text).unix_ns
-        except MalformedEnvelope:
-            return now
-        # Agents may claim any year up to 9999; the column has 64 bits.
-        return min(max(sent_at, _FIRST_NS), _LAST_NS)
-    return now
+    if not isinstance(text, str):
+        return now
+    digits = text[20:-1]
+    try:
+        if text[19:20] == "." and text[-1] == "Z" and digits.isascii() and digits.isdigit():
+            sent_at = _unix_ns(f"{text[:19]}Z") + int(digits[:9].ljust(9, "0"))
+        else:
+            sent_at = _unix_ns(text)
+    except MalformedEnvelope:
+        return now
+    # Agents may claim any year up to 9999; the column has 64 bits.
+    return min(max(sent_at, _FIRST_NS), _LAST_NS)
+
+
+@lru_cache(maxsize=64)
+def _unix_ns(text: str) -> int:
+    """Reading one costs 3 us, and in a busy second many begin alike."""
+    return Timestamp(text).unix_ns

@@ -260,7 +260,10 @@ def newest_head(connection: sqlite3.Connection) -> LogHead | None:
 
 def index_before(connection: sqlite3.Connection, time: int) -> int:
     """Index of the last entry logged before `time` (0 if none): times never run backwards."""
-    first, last = connection.execute("SELECT min(idx), max(idx) FROM entries").fetchone()
+    # Two questions: SQLite answers either from the tree's edge, and both in one by a scan.
+    first, last = connection.execute(
+        "SELECT (SELECT min(idx) FROM entries), (SELECT max(idx) FROM entries)"
+    ).fetchone()
     if first is None:
         return 0
     low, high = first - 1, last
