@@ -15,13 +15,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from gossipsub.benchmarks.measurement import environment
-from gossipsub.chorus import Delivery, Envelope, EventLog, LogDurability, MessageType, Timestamp
+from gossipsub.chorus import (
+    Delivery,
+    Envelope,
+    EventLog,
+    EventLogReader,
+    LogDurability,
+    MessageType,
+    Timestamp,
+)
 from gossipsub.chorus.log_mapping import log_data
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message
@@ -30,9 +39,6 @@ from gossipsub.wire.rpc import Message
 
 AGENTS = 12
 THREADS = 300
-AIM_APPEND_US = 15.0
-AIM_VERIFIED = 100_000
-"""Entries a second, hashes alone."""
 _AT_ONCE = 256
 """Appended before the loop has a turn, as the most that one wake-up brings."""
 
@@ -53,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         for busy in (False, True)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        result |= anyio.run(_look_into, Path(folder) / "log", flags)
+        result |= anyio.run(_look_into, Path(folder), flags)
     print(json.dumps(result)) if flags.json else _print(result)
     return 0
 
@@ -69,7 +75,9 @@ def _print(result: dict[str, Any]) -> None:
         figures = f"{case['loop_us']:9.1f} {case['cpu_us']:9.1f} {case['wall_us']:9.1f}"
         print(f"{name:16}{figures} {case['group']:12.0f}")
     print(f"{result['entries']} entries: {result['bytes_per_entry']:.0f} B each on disk")
-    print(f"verified a second: {result['verified']:.0f} with hashes and tables,", end=" ")
+    print("verified in a second of CPU:", end=" ")
+    print(f"{result['hashes']:.0f} with hashes and the newest head,", end=" ")
+    print(f"{result['verified']:.0f} with indexes too,", end=" ")
     print(f"{result['signatures']:.0f} with every author's signature")
     print(f"opened in {result['open_s'] * 1e3:.0f} ms")
     for name, seconds in result["queries_s"].items():
@@ -153,57 +161,76 @@ async def _append(
     }
 
 
-async def _look_into(path: Path, flags: argparse.Namespace) -> dict[str, Any]:
+async def _look_into(folder: Path, flags: argparse.Namespace) -> dict[str, Any]:
+    """Verification in CPU seconds, everything else by the wall's clock."""
     key = PrivateKey.from_node_number(1)
-    some = _messages(min(flags.entries, 10_000), flags.size)
-    async with EventLog.open(path, key=key) as log:
-        for number in range(flags.entries):
-            data, signed = some[number % len(some)]
-            # Each message once; the rest are entries like them that came in none.
-            log.append("task_progress", data, signed=signed if number < len(some) else None)
-            if not number % 4096:
-                await log.flush()
-        await log.flush()
+    path, genuine = folder / "log", folder / "genuine"
+    said = _messages(min(flags.entries, 5_000), flags.size)
+    await _fill(genuine, key, said, len(said))
+    await _fill(path, key, said, flags.entries)
     opened = await _seconds(lambda: _open(path, key))
-    async with EventLog.open(path, key=key) as log:
-        hashes = await _seconds(lambda: log.verify(signatures=False))
-        everything = await _seconds(log.verify)
+    tail = await _seconds(lambda: _open(path, key, check_entries=1), time.process_time)
+    whole = await _seconds(lambda: _open(path, key, check_entries=flags.entries), time.process_time)
+    async with EventLog.read(path) as log:
+        with_tables = await _seconds(lambda: log.verify(signatures=False), time.process_time)
         queries = {
             "newest 64 of a thread": await _seconds(
                 lambda: _ask(log, thread_id="thread-7", newest_first=True, limit=64)
             ),
             "64 of a project and an author": await _seconds(
-                lambda: _ask(log, project_id="project-3", author=str(some[3][1].sender), limit=64)
+                lambda: _ask(log, project_id="project-3", author=str(said[3][1].sender), limit=64)
             ),
             "a name that nobody has": await _seconds(lambda: _ask(log, project_id="none")),
-            "the last 64 by time": await _seconds(lambda: _ask(log, since=0, limit=64)),
+            "the first 64 since a time": await _seconds(lambda: _ask(log, since=0, limit=64)),
             "a message by its origin": await _seconds(
-                lambda: log.signed_message(some[5][1].origin)
+                lambda: log.signed_message(said[5][1].origin)
             ),
         }
+    async with EventLog.read(genuine) as log:
+        everything = await _seconds(log.verify, time.process_time)
     return {
         "bytes_per_entry": path.stat().st_size / flags.entries,
-        "verified": flags.entries / hashes,
-        "signatures": len(some) / (everything - hashes),
+        "hashes": flags.entries / (whole - tail),
+        "verified": flags.entries / with_tables,
+        "signatures": len(said) / everything,
         "open_s": opened,
         "queries_s": queries,
     }
 
 
-async def _open(path: Path, key: PrivateKey) -> None:
-    async with EventLog.open(path, key=key):
+async def _fill(path: Path, key: PrivateKey, said: list[Said], entries: int) -> None:
+    """The messages again and again under other numbers, which makes their signatures wrong."""
+    async with EventLog.open(path, key=key, durability=LogDurability.NORMAL) as log:
+        for number in range(entries):
+            data, signed = said[number % len(said)]
+            if number >= len(said):
+                signed = SignedMessage(replace(signed.wire, seqno=number.to_bytes(8, "big")))
+            log.append("task_progress", data, signed=signed)
+            if not number % 2048:
+                await log.flush()
+        await log.flush()
+
+
+async def _open(path: Path, key: PrivateKey, **options: Any) -> None:
+    async with EventLog.open(path, key=key, **options):
         pass
 
 
-async def _ask(log: EventLog, **query: Any) -> None:
+async def _ask(log: EventLogReader, **query: Any) -> None:
     async for _ in log.entries(**query):
         pass
 
 
-async def _seconds(ask: Callable[[], Awaitable[object]]) -> float:
-    started = time.perf_counter()
-    await ask()
-    return time.perf_counter() - started
+async def _seconds(
+    ask: Callable[[], Awaitable[object]], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """The least of three."""
+    times = []
+    for _ in range(3):
+        started = clock()
+        await ask()
+        times.append(clock() - started)
+    return min(times)
 
 
 if __name__ == "__main__":
