@@ -127,7 +127,7 @@ async def test_messages_older_than_the_recent_ones_are_known_and_left_out_too(
         assert not log.contains(b"nobody")
 
 
-@pytest.mark.parametrize("catalogue_every", [7, 1024])
+@pytest.mark.parametrize("catalogue_every", [1, 8, 1024])
 async def test_queries_find_what_they_ask_for_in_either_order(
     tmp_path: Path,
     node: Any,

@@ -205,6 +205,31 @@ async def test_an_export_of_the_end_proves_the_end(
         verify_export([json.dumps(another), *lines[1:]])
 
 
+def signed_lines(*drafts: Any) -> list[bytes]:
+    """A log of these entries as its node would sign it."""
+    chain = Chain(0, genesis_hash(bytes(16), KEY.public_key.encode()), 0, 0)
+    lines = [first_line(bytes(16), KEY.public_key, index=0, hash=chain.hash)]
+    for each in drafts:
+        chain.timestamp = 0
+        row = chain.extend(each)
+        lines.append(entry_line(LogEntry.of_row((*row[:-1], chain.sign(KEY).signature))))
+    return lines
+
+
+def test_what_a_node_signed_and_cannot_be_is_found(alice: Any, bob: Any) -> None:
+    _, signed = alice.say({})
+    told = draft("x", {}, signed, node="", now=START)
+    assert verify_export(signed_lines(told, told._replace(timestamp=START + 1))).entries == 2
+    with pytest.raises(CorruptLog, match="logged before the entry before it"):
+        verify_export(signed_lines(told, told._replace(timestamp=START - 1)))
+    for lie in ({"author": bob.name}, {"origin": bytes(46)}):
+        lines = signed_lines(told, told._replace(**lie))
+        assert verify_export(lines, signatures=False).entries == 2
+        with pytest.raises(CorruptLog, match="the message is not its author's") as caught:
+            verify_export(lines)
+        assert caught.value.index == 2
+
+
 def test_a_head_says_what_it_signs() -> None:
     assert head_statement(7, 3, bytes(32)) == (
         b"gossipsub-chorus-log:head:1:" + bytes(7) + b"\7" + bytes(7) + b"\3" + bytes(32)

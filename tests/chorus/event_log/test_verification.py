@@ -234,6 +234,27 @@ async def test_an_author_who_did_not_say_it_is_found_though_the_node_signed(
     assert caught.value.index == 2
 
 
+async def test_an_index_that_hides_entries_is_found(written: Path) -> None:
+    connection = sqlite3.connect(written, isolation_level=None)
+    execute = connection.execute
+    row = execute("SELECT * FROM sqlite_master WHERE name = 'by_type'").fetchone()
+    execute("UPDATE catalogue SET type = 'hidden' WHERE idx = 2")
+    execute("PRAGMA writable_schema = ON")
+    execute("DELETE FROM sqlite_master WHERE name = 'by_type'")
+    connection.close()
+    connection = sqlite3.connect(written, isolation_level=None)
+    execute = connection.execute
+    execute("UPDATE catalogue SET type = 'task_progress' WHERE idx = 2")  # not in the index
+    execute("PRAGMA writable_schema = ON")
+    execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    connection.close()
+    async with EventLog.read(written) as log:
+        found = [entry.index async for entry in log.entries(type="task_progress", limit=2)]
+        assert found == [1, 3]
+        with pytest.raises(CorruptLog, match="the database is damaged"):
+            await log.verify()
+
+
 async def test_a_pruned_log_verifies_from_where_its_node_says_it_begins(
     tmp_path: Path, alice: Any, append_messages: Append
 ) -> None:
