@@ -206,7 +206,7 @@ class EventLog(EventLogReader):
         """Whether the log has the message, or has taken it and not written it yet.
 
         The newest 16,384 are known without the disk, and while there are no more, all others; an
-        older one is looked up in the file's index (some 10 us, if the system has it in memory).
+        older one is looked up in the file's index (5 us, if the system has it in memory).
         """
         if origin in self._recent:
             return True

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from gossipsub import Host
 from gossipsub.chorus import (
+    ChorusPubSub,
     CorruptLog,
     EventLog,
     EventLogError,
@@ -19,6 +22,7 @@ from gossipsub.chorus import (
     LogDurability,
     LogRetention,
     MessageType,
+    TaskAnnouncement,
     verify_export,
 )
 from gossipsub.crypto.keys import KeyType, PrivateKey
@@ -433,3 +437,32 @@ async def test_it_works_in_virtual_time(
         append_messages(log, alice, 3)
         await log.flush()
         assert await indexes(log) == [1, 2, 3]
+
+
+async def test_chorus_logs_what_both_agents_said_and_sends_after_it_is_durable(
+    tmp_path: Path, node: Any, alice: Any
+) -> None:
+    async with (
+        Host(key=node.key) as a,
+        Host(key=alice.key) as b,
+        EventLog.open(tmp_path / "log", key=node.key) as log,
+        ChorusPubSub(a, logger=log) as one,
+        ChorusPubSub(b) as other,
+    ):
+        await a.connect(b.addresses[0])
+        await one.wait_for_peers(1, timeout=20)
+        await other.wait_for_peers(1, timeout=20)
+        await one.publish(TaskAnnouncement(task_id="task-1", description="d"), log_first=True)
+        assert await indexes(log, type="task_announced") == [1]
+        await other.publish_bzzz_message(
+            MessageType.TASK_CLAIM, {"task_id": "task-1", "agent_id": alice.name}
+        )
+        with anyio.fail_after(20):
+            while log.statistics()["total_entries"] != 2:
+                await anyio.sleep(0.01)
+        told = [delivery async for delivery in log.replay()]
+        assert [(str(each.sender), each.envelope.type) for each in told] == [
+            (node.name, "task_announcement"),
+            (alice.name, "task_claim"),
+        ]
+        assert (await log.verify()).messages == 2
