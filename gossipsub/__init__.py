@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from gossipsub.router.score.snapshot import PeerScoreSnapshot
     from gossipsub.snapshot import HostSnapshot
     from gossipsub.statistics import HostStatistics
+    from gossipsub.streams.errors import ProtocolNotSupported, StreamReset
+    from gossipsub.streams.peer_stream import PeerStream
+    from gossipsub.streams.stream_service import StreamFunction
     from gossipsub.transport.address import Address, AddressError
     from gossipsub.transport.connections import DialError
     from gossipsub.transport.gate import ConnectionGate, IpGate
@@ -103,8 +106,10 @@ _HOMES = {
     "PeerScoreParams": "router.score.params",
     "PeerScoreSnapshot": "router.score.snapshot",
     "PeerScoreThresholds": "router.score.params",
+    "PeerStream": "streams.peer_stream",
     "PingFailed": "transport.ping_service",
     "PrivateKey": "crypto.keys",
+    "ProtocolNotSupported": "streams.errors",
     "PublicKey": "crypto.keys",
     "PublishResult": "pubsub.message",
     "ReceivedMessage": "pubsub.message",
@@ -115,6 +120,8 @@ _HOMES = {
     "SeenStrategy": "router.params",
     "SignaturePolicy": "router.policy",
     "SignedMessage": "pubsub.signed_message",
+    "StreamFunction": "streams.stream_service",
+    "StreamReset": "streams.errors",
     "Subscription": "pubsub.subscription",
     "SubscriptionFilter": "router.admission.subscription_filter",
     "SubscriptionOverflow": "pubsub.inbox",
@@ -169,8 +176,10 @@ __all__ = [
     "PeerScoreParams",
     "PeerScoreSnapshot",
     "PeerScoreThresholds",
+    "PeerStream",
     "PingFailed",
     "PrivateKey",
+    "ProtocolNotSupported",
     "PublicKey",
     "PublishResult",
     "ReceivedMessage",
@@ -181,6 +190,8 @@ __all__ = [
     "SeenStrategy",
     "SignaturePolicy",
     "SignedMessage",
+    "StreamFunction",
+    "StreamReset",
     "Subscription",
     "SubscriptionFilter",
     "SubscriptionOverflow",

@@ -32,8 +32,8 @@ from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.settings import HostSettings
 from gossipsub.snapshot import HostSnapshot, take_snapshot
 from gossipsub.statistics import HostStatistics
-from gossipsub.transport.address import AddressError
-from gossipsub.transport.connections import DialError
+from gossipsub.streams.peer_stream import PeerStream
+from gossipsub.streams.stream_service import StreamFunction
 from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
@@ -201,12 +201,7 @@ class Host:
 
     async def disconnect(self, peer: PeerId | str) -> None:
         """Close every connection to the peer; harmless when there is none."""
-        node = self._running()
-        peer = peer_id_of(peer)
-        node.connections.close_peer(peer, "closed by the application")
-        with anyio.move_on_after(self._settings.config.close_timeout):
-            while peer in node.connections.by_peer:
-                await anyio.sleep(0.005)
+        await self._running().disconnect(peer_id_of(peer), "closed by the application")
 
     def add_direct_peer(self, address: str) -> PeerId:
         """Make a peer a direct one, as `direct_peers` does at the start, and dial it; returns its
@@ -216,11 +211,7 @@ class Host:
         """
         node = self._running()
         (parsed,) = peer_addresses("direct peer's", [address])
-        if parsed.peer is None or parsed.peer == self.peer_id:
-            raise AddressError(f"a host is no direct peer of itself: {address}")
-        node.contacts.keeping.add_direct([parsed])
-        node.pubsub.add_direct_peer(parsed.peer)
-        return parsed.peer
+        return node.add_direct_peer(parsed)
 
     def remove_direct_peer(self, peer: PeerId | str) -> None:
         """Make it an ordinary peer again; harmless when it is one. Connections stay."""
@@ -283,11 +274,7 @@ class Host:
         """Seconds of one round trip. PingFailed without an echo, DialError if not connected,
         LocalProtocolError while another ping to the peer is under way."""
         node = self._running()
-        peer = peer_id_of(peer)
-        connection = node.connections.get(peer)
-        if connection is None:
-            raise DialError(f"not connected: {peer}")
-        return await node.ping.ping(connection, timeout=timeout)
+        return await node.ping.ping(node.connection_to(peer_id_of(peer)), timeout=timeout)
 
     def scores(self) -> dict[PeerId, PeerScoreSnapshot]:
         """Scores with all that goes into them, also of peers that left in debt; empty while
@@ -300,6 +287,35 @@ class Host:
         where the peer is not known or `params` has no `score`."""
         node = self._running()
         return node.pubsub.router.explain_score(peer_id_of(peer))
+
+    # -- streams ---------------------------------------------------------------------------
+
+    async def open_stream(
+        self, peer: PeerId | str, protocol: str | Iterable[str], *, timeout: float = 10.0
+    ) -> PeerStream:
+        """A stream for a protocol of the application's, or the first of several that the peer
+        speaks; the peer is dialled if need be. ProtocolNotSupported where it speaks none, DialError
+        or StreamReset where it went wrong, TimeoutError after `timeout` seconds."""
+        node = self._running()
+        with anyio.fail_after(timeout):
+            reached = await self.connect(peer_id_of(peer))
+            return await node.streams.open(node.connection_to(reached), protocol)
+
+    def set_stream_handler(
+        self,
+        protocol: str,
+        handler: StreamFunction | None,
+        *,
+        max_streams: int = 256,
+        max_streams_per_peer: int = 8,
+    ) -> None:
+        """Have `handler` serve the streams that peers open for a protocol, each in a task of its
+        own, and reset those beyond these numbers; None removes it, what is open goes on.
+        LocalProtocolError: there is a handler already, or none to remove, or the host speaks it.
+        """
+        self._running().streams.set_handler(
+            protocol, handler, max_streams=max_streams, max_streams_per_peer=max_streams_per_peer
+        )
 
     # -- topics ----------------------------------------------------------------------------
 

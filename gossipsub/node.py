@@ -20,10 +20,11 @@ from gossipsub.pubsub.standings import standings
 from gossipsub.router.effects import TopicPeer
 from gossipsub.settings import HostSettings
 from gossipsub.statistics import HostStatistics
+from gossipsub.streams.stream_service import StreamService
 from gossipsub.timers import Timers
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connection import Connection, HandlerFactory
-from gossipsub.transport.connections import Connections
+from gossipsub.transport.connections import Connections, DialError
 from gossipsub.transport.contacts import Contacts
 from gossipsub.transport.identify_service import IdentifyService, PeerDetails
 from gossipsub.transport.network import NetworkListener
@@ -69,6 +70,7 @@ class Node:
         if settings.discovery is not None:
             self.pubsub.use_discovery(settings.discovery, self.contacts.dialing, self.announced)
         self.ping = PingService()
+        self.streams = StreamService(self._protocols)
         self._identify = IdentifyService(self._describe, self._peer_identified)
         self._serve_protocols()
 
@@ -85,7 +87,7 @@ class Node:
                 stack.push_async_callback(listener.aclose)
                 listeners.append(listener)
         tasks = await stack.enter_async_context(anyio.create_task_group())
-        node.tasks = node.connections.tasks = tasks
+        node.tasks = node.connections.tasks = node.streams.tasks = tasks
         tasks.start_soon(node.timers.run)
         for listener in listeners:
             tasks.start_soon(node.connections.listen, listener)
@@ -101,6 +103,28 @@ class Node:
         self.connections.close_all()
         with anyio.move_on_after(self.settings.config.close_timeout):
             while len(self.connections):
+                await anyio.sleep(0.005)
+
+    def connection_to(self, peer: PeerId) -> Connection:
+        """DialError where there is none, or it is about to end."""
+        connection = self.connections.get(peer)
+        if connection is None:
+            raise DialError(f"not connected: {peer}")
+        return connection
+
+    def add_direct_peer(self, address: Address) -> PeerId:
+        """As `Host.add_direct_peer`; the address names the peer."""
+        if address.peer is None or address.peer == self.settings.me:
+            raise AddressError(f"a host is no direct peer of itself: {address}")
+        self.contacts.keeping.add_direct([address])
+        self.pubsub.add_direct_peer(address.peer)
+        return address.peer
+
+    async def disconnect(self, peer: PeerId, reason: str) -> None:
+        """Close every connection to the peer, and wait for that until `close_timeout`."""
+        self.connections.close_peer(peer, reason)
+        with anyio.move_on_after(self.settings.config.close_timeout):
+            while peer in self.connections.by_peer:
                 await anyio.sleep(0.005)
 
     def addresses(self) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ CATCHES_ALL = {
     "gossipsub/tracing/trace_writer.py": "the user's trace sinks and message id function",
     "gossipsub/pubsub/partial.py": "the user's handlers of partial messages",
     "gossipsub/status/server.py": "the task that isolates one request",
+    "gossipsub/streams/stream_service.py": "the user's stream handlers",
     "gossipsub/threads/loop_thread.py": "whatever ends a host's thread, for the one that opened it",
     "gossipsub/timers.py": "the task that isolates one timer's callback",
     "gossipsub/pubsub/validation/registered.py": "the user's validators",

@@ -162,6 +162,8 @@ class MultistreamDialer(_Negotiation):
         self._proposals = [_encode_proposal(protocol) for protocol in protocols]
         self._protocols = tuple(protocols)
         self._current = 0
+        self.is_refused = False
+        """Whether the listener speaks none of them, and said so."""
         super().__init__(_HEADER_LINE + self._proposals[0] + early_data)
 
     def _handle_line(self, line: str) -> None:
@@ -171,6 +173,7 @@ class MultistreamDialer(_Negotiation):
         elif line != NOT_AVAILABLE:
             raise RemoteProtocolError(f"{line[:64]!r} in answer to {proposed!r}")
         elif self._current + 1 == len(self._protocols):
+            self.is_refused = True
             raise RemoteProtocolError(f"peer speaks none of {self._names()}")
         else:
             self._current += 1

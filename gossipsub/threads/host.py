@@ -24,7 +24,9 @@ from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.snapshot import HostSnapshot
 from gossipsub.statistics import HostStatistics
+from gossipsub.streams.stream_service import StreamFunction
 from gossipsub.threads.loop_thread import LoopThread
+from gossipsub.threads.peer_stream import BlockingStreamFunction, PeerStream, serve_in_threads
 from gossipsub.threads.readers import OverloadEvents, PeerEvents
 from gossipsub.threads.topic import Topic
 from gossipsub.threads.validating import DefaultValidators, in_worker_thread
@@ -171,6 +173,35 @@ class Host:
     def explain_score(self, peer: PeerId | str) -> ScoreExplanation | None:
         """What a peer's score is made of, and what its latest misdeeds cost."""
         return self._loop.call(self._host.explain_score, peer)
+
+    # -- streams ---------------------------------------------------------------------------
+
+    def open_stream(
+        self, peer: PeerId | str, protocol: str | Iterable[str], *, timeout: float = 10.0
+    ) -> PeerStream:
+        """A stream to the peer for a protocol of the application's."""
+        open_stream = partial(self._host.open_stream, peer, protocol, timeout=timeout)
+        return PeerStream(self._loop, self._loop.call(open_stream))
+
+    def set_stream_handler(
+        self,
+        protocol: str,
+        handler: BlockingStreamFunction | None,
+        *,
+        max_streams: int = 256,
+        max_streams_per_peer: int = 8,
+    ) -> None:
+        """Have `handler` serve the streams that peers open for a protocol, each in a thread of its
+        own; None removes it."""
+        serve: StreamFunction | None = None
+        if handler is not None:
+            serve = serve_in_threads(self._loop, handler, max_streams)
+        set_handler = partial(
+            self._host.set_stream_handler,
+            max_streams=max_streams,
+            max_streams_per_peer=max_streams_per_peer,
+        )
+        self._loop.call(set_handler, protocol, serve)
 
     # -- topics ----------------------------------------------------------------------------
 

@@ -116,8 +116,9 @@ class Connection:
         protocols: Sequence[str],
         factory: HandlerFactory,
         failed: Callable[[], None],
-    ) -> None:
-        """Open a stream and agree on the first protocol the peer has.
+    ) -> Stream | None:
+        """Open a stream and agree on the first protocol the peer has; None where there can be no
+        stream now.
 
         `failed` is called once if that does not come about; otherwise `factory` makes the handler.
         """
@@ -127,10 +128,11 @@ class Connection:
             stream_id = self.session.open_stream()
         except LocalProtocolError:
             failed()
-            return
+            return None
         stream = Stream(self, stream_id, opened_by_us=True)
         self.streams[stream_id] = stream
         stream.handler = NegotiatingOutbound(stream, protocols, factory, failed)
+        return stream
 
     def feed(self, stream: Stream, data: bytes) -> None:
         """Hand received bytes to the stream's handler, and credit back where it is automatic."""

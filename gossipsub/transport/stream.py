@@ -26,6 +26,9 @@ class StreamHandler:
     ends_with_receipt = False
     """True: when the connection closes, the stream ends first, and the goodbye waits until the
     peer ends its side too, as it does when it has read all."""
+    waits_patiently = False
+    """True: the stream may wait for ever for the peer's credit, and for the peer's end after ours;
+    whoever holds it has deadlines."""
 
     def received(self, data: bytes) -> None: ...
 
@@ -156,7 +159,7 @@ class Stream:
         return self.handler.ends_with_receipt and self.write_closed and not self.read_closed
 
     def _wait_for_credit(self) -> None:
-        if self._stall is None:
+        if self._stall is None and not self.handler.waits_patiently:
             seconds = self.connection.config.stalled_stream_timeout
             self._stall = self._reset_after(seconds, "the peer grants no credit")
 
@@ -164,7 +167,7 @@ class Stream:
         """We are done; a peer that never closes its side must not keep the stream."""
         if self.read_closed:
             self.connection.drop_if_done(self)
-        elif self._stall is None:
+        elif self._stall is None and not self.handler.waits_patiently:
             seconds = self.connection.config.stalled_stream_timeout
             self._stall = self._reset_after(seconds, "the peer does not close its side")
 
@@ -224,6 +227,11 @@ class NegotiatingOutbound(StreamHandler):
         self._dialer = MultistreamDialer(protocols)
         stream.write(self._dialer.data_to_send())
         stream.set_deadline(stream.connection.config.negotiation_timeout, "negotiation")
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the peer speaks none of the protocols, and said so."""
+        return self._dialer.is_refused
 
     def received(self, data: bytes) -> None:
         stream = self._stream

@@ -46,7 +46,9 @@ def public(kind: type) -> dict[str, object]:
 # -- the same names
 
 
-@pytest.mark.parametrize("name", ["Host", "Topic", "Subscription", "PeerEvents", "OverloadEvents"])
+@pytest.mark.parametrize(
+    "name", ["Host", "Topic", "Subscription", "PeerEvents", "OverloadEvents", "PeerStream"]
+)
 def test_there_is_everything_that_the_asynchronous_class_has(name):
     here, there = public(getattr(threads, name)), public(getattr(gossipsub, name))
     assert set(there) - OF_THE_NODE <= set(here)

@@ -1,0 +1,1 @@
+"""Streams of the application's own protocols over a host's connections."""
