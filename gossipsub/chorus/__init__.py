@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from gossipsub.chorus.agent_card import AgentCard
     from gossipsub.chorus.agent_table import Agent, ChangeKind, PresenceChange
     from gossipsub.chorus.answers import Answer, Answers
+    from gossipsub.chorus.catch_up.catch_up import CatchUp
+    from gossipsub.chorus.catch_up.limits import CatchUpLimits
+    from gossipsub.chorus.catch_up.message_log import MessageLog
+    from gossipsub.chorus.catch_up.neighbours import CatchUpOutcome
+    from gossipsub.chorus.catch_up.statistics import CatchUpStatistics
     from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
@@ -121,6 +126,10 @@ _HOMES = {
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
+    "CatchUp": "catch_up.catch_up",
+    "CatchUpLimits": "catch_up.limits",
+    "CatchUpOutcome": "catch_up.neighbours",
+    "CatchUpStatistics": "catch_up.statistics",
     "ChangeKind": "agent_table",
     "Check": "delivery",
     "ChorusPubSub": "pubsub",
@@ -163,6 +172,7 @@ _HOMES = {
     "MemoryEventLog": "event_log.memory",
     "MentorshipRequest": "payloads.roles",
     "MentorshipResponse": "payloads.roles",
+    "MessageLog": "catch_up.message_log",
     "MessageOptions": "message_options",
     "MessageType": "message_type",
     "MetaDiscussion": "payloads.discussion",
@@ -225,6 +235,10 @@ __all__ = [
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
+    "CatchUp",
+    "CatchUpLimits",
+    "CatchUpOutcome",
+    "CatchUpStatistics",
     "ChangeKind",
     "Check",
     "ChorusPubSub",
@@ -267,6 +281,7 @@ __all__ = [
     "MemoryEventLog",
     "MentorshipRequest",
     "MentorshipResponse",
+    "MessageLog",
     "MessageOptions",
     "MessageType",
     "MetaDiscussion",

@@ -337,6 +337,10 @@ class ChorusPubSub(Publications):
         """
         return self._membership.catch_up(signed)
 
+    def is_known(self, origin: bytes) -> bool:
+        """Whether a message was taken before, as far as this agent or its event log remembers."""
+        return self._agent.intake.is_known(origin)
+
     # -- looking at it ---------------------------------------------------------------------
 
     async def wait_for_peers(self, count: int, *, timeout: float, topic: str | None = None) -> None:
