@@ -61,6 +61,7 @@ CATCHES_ALL = {
     "gossipsub/chorus/handlers.py": "the user's handlers",
     "gossipsub/chorus/journal.py": "the user's event log",
     "gossipsub/chorus/observers.py": "the user's observers",
+    "gossipsub/chorus/tasks/runner.py": "the user's work, and those told of it",
     "gossipsub/chorus/publishing.py": "the user's publishing hooks",
     "gossipsub/chorus/redacting.py": "the user's redactor, whose failure blocks what was to leave",
     "gossipsub/transport/mdns.py": "the task that isolates one service of a stranger's",

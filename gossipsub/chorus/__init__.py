@@ -106,6 +106,8 @@ if TYPE_CHECKING:
     from gossipsub.chorus.requests import Requests
     from gossipsub.chorus.serving import Server
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
+    from gossipsub.chorus.tasks.runner import TaskRunner, Work
+    from gossipsub.chorus.tasks.task import Task, TaskFailed, TaskOutcome, TaskParams, TaskResult
     from gossipsub.chorus.timestamp import Timestamp
     from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
     from gossipsub.chorus.tracing import Span, Tracing
@@ -199,17 +201,24 @@ _HOMES = {
     "SlurpEventGenerated": "payloads.slurp",
     "Span": "tracing",
     "StatusUpdate": "payloads.roles",
+    "Task": "tasks.task",
     "TaskAnnouncement": "payloads.coordination",
     "TaskClaim": "payloads.coordination",
     "TaskComplete": "payloads.coordination",
+    "TaskFailed": "tasks.task",
     "TaskHelpRequest": "payloads.discussion",
     "TaskHelpResponse": "payloads.discussion",
+    "TaskOutcome": "tasks.task",
+    "TaskParams": "tasks.task",
     "TaskProgress": "payloads.coordination",
+    "TaskResult": "tasks.task",
+    "TaskRunner": "tasks.runner",
     "ThreadLimits": "escalation",
     "Timestamp": "timestamp",
     "TopicStatistics": "statistics",
     "TraceContext": "trace_context",
     "Tracing": "tracing",
+    "Work": "tasks.runner",
     "WorkAllocation": "payloads.roles",
     "check_payload": "payloads.catalogue",
     "current_delivery": "delivery",
@@ -308,17 +317,24 @@ __all__ = [
     "SlurpEventGenerated",
     "Span",
     "StatusUpdate",
+    "Task",
     "TaskAnnouncement",
     "TaskClaim",
     "TaskComplete",
+    "TaskFailed",
     "TaskHelpRequest",
     "TaskHelpResponse",
+    "TaskOutcome",
+    "TaskParams",
     "TaskProgress",
+    "TaskResult",
+    "TaskRunner",
     "ThreadLimits",
     "Timestamp",
     "TopicStatistics",
     "TraceContext",
     "Tracing",
+    "Work",
     "WorkAllocation",
     "check_payload",
     "current_delivery",
