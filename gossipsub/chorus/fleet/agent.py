@@ -16,6 +16,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from gossipsub.chorus.catch_up.catch_up import CatchUp
+from gossipsub.chorus.catch_up.limits import CatchUpLimits
 from gossipsub.chorus.event_log.event_log import EventLog
 from gossipsub.chorus.fleet.index import index_file, list_files, merge, write_index
 from gossipsub.chorus.pubsub import ChorusPubSub
@@ -44,6 +46,7 @@ class AgentSettings:
     """Where an announcer writes the index of its files."""
     capacity: int = 2
     lease: float = 6.0
+    catch_up_interval: float = 5.0
     pace: float = 0.0
     """Seconds that each file takes at least."""
 
@@ -65,6 +68,7 @@ async def run_agent(settings: AgentSettings, told: int, held: int) -> None:
         ) as host,
         EventLog.open(state / "events.db", key=state / "node.key") as log,
         ChorusPubSub(host, logger=log) as chorus,
+        CatchUp(chorus, limits=CatchUpLimits(interval=settings.catch_up_interval)),
         TaskRunner(
             chorus,
             carry_out=agent.carry_out,
