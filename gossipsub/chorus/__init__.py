@@ -102,6 +102,11 @@ if TYPE_CHECKING:
     from gossipsub.chorus.pubsub import ChorusPubSub
     from gossipsub.chorus.rate_limits import RateLimit, RateLimits
     from gossipsub.chorus.raw_topic import RawHandler
+    from gossipsub.chorus.redaction.audit_file import AuditFile
+    from gossipsub.chorus.redaction.finding import RedactionFinding, RedactionRecord
+    from gossipsub.chorus.redaction.redactor import Redactor
+    from gossipsub.chorus.redaction.rule import RedactionCategory, RedactionRule, RedactionSeverity
+    from gossipsub.chorus.redaction.sentinel import RedactionStatistics, Sentinel
     from gossipsub.chorus.request_types import RequestCounters
     from gossipsub.chorus.requests import Requests
     from gossipsub.chorus.serving import Server
@@ -125,6 +130,7 @@ _HOMES = {
     "AgentCard": "agent_card",
     "Answer": "answers",
     "Answers": "answers",
+    "AuditFile": "redaction.audit_file",
     "AvailabilityBroadcast": "payloads.coordination",
     "BadPayload": "payloads.kinds",
     "CapabilityBroadcast": "payloads.coordination",
@@ -189,12 +195,20 @@ _HOMES = {
     "RateLimit": "rate_limits",
     "RateLimits": "rate_limits",
     "RawHandler": "raw_topic",
+    "RedactionCategory": "redaction.rule",
     "RedactionFailed": "errors",
+    "RedactionFinding": "redaction.finding",
+    "RedactionRecord": "redaction.finding",
+    "RedactionRule": "redaction.rule",
+    "RedactionSeverity": "redaction.rule",
+    "RedactionStatistics": "redaction.sentinel",
+    "Redactor": "redaction.redactor",
     "RefusalReason": "errors",
     "RequestCounters": "request_types",
     "Requests": "requests",
     "RoleAnnouncement": "payloads.roles",
     "RoleCollaboration": "payloads.roles",
+    "Sentinel": "redaction.sentinel",
     "Server": "serving",
     "SlurpContextUpdate": "payloads.slurp",
     "SlurpEventAck": "payloads.slurp",
@@ -241,6 +255,7 @@ __all__ = [
     "AgentCard",
     "Answer",
     "Answers",
+    "AuditFile",
     "AvailabilityBroadcast",
     "BadPayload",
     "CapabilityBroadcast",
@@ -305,12 +320,20 @@ __all__ = [
     "RateLimit",
     "RateLimits",
     "RawHandler",
+    "RedactionCategory",
     "RedactionFailed",
+    "RedactionFinding",
+    "RedactionRecord",
+    "RedactionRule",
+    "RedactionSeverity",
+    "RedactionStatistics",
+    "Redactor",
     "RefusalReason",
     "RequestCounters",
     "Requests",
     "RoleAnnouncement",
     "RoleCollaboration",
+    "Sentinel",
     "Server",
     "SlurpContextUpdate",
     "SlurpEventAck",

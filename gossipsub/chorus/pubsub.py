@@ -33,7 +33,8 @@ from gossipsub.chorus.payloads.policy import PayloadPolicy
 from gossipsub.chorus.publications import Publications
 from gossipsub.chorus.publishing import Publishing, PublishingHook
 from gossipsub.chorus.raw_topic import RawHandler
-from gossipsub.chorus.redacting import Redaction, Redactor
+from gossipsub.chorus.redacting import Redaction
+from gossipsub.chorus.redaction.redactor import Redactor
 from gossipsub.chorus.routing import Routing
 from gossipsub.chorus.statistics import ChorusStatistics
 from gossipsub.chorus.topics import (

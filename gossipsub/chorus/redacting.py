@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from gossipsub.chorus.errors import RedactionFailed
 from gossipsub.chorus.go_json import finish, write_value
+from gossipsub.chorus.redaction.redactor import Redactor
 from gossipsub.wire.errors import LocalProtocolError
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 SOURCE = "pubsub"
 """The label `source`."""
-
-
-class Redactor(Protocol):
-    """What takes secrets out of payloads, whatever it is made of."""
-
-    def redact_map_with_labels(
-        self, payload: dict[str, object], labels: Mapping[str, str]
-    ) -> dict[str, object]:
-        """What may leave of `payload`, which is a deep copy and may be changed."""
-
-    def redact_text_with_labels(self, text: str, labels: Mapping[str, str]) -> str:
-        """What may leave of `text`."""
 
 
 class Redaction:
