@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields as fields_of
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.message_type import MessageType
+from gossipsub.chorus.payloads.catalogue import PAYLOADS
 from gossipsub.chorus.sentences import MAX_CHARACTERS, sentence
 from gossipsub.chorus.timestamp import Timestamp
 
@@ -33,20 +35,28 @@ TOLD = [
     (
         MessageType.TASK_COMPLETE,
         {"task_id": "task-123", "result": "success", "output": "Service deployed"},
-        "completed task-123: success, Service deployed",
+        "task-123 is complete: success, Service deployed",
     ),
     (MessageType.CAPABILITY_BROADCAST, {"capabilities": ["count"]}, "can do count"),
-    (MessageType.AVAILABILITY_BROADCAST, {"status": "busy", "capacity": 2}, "is busy, capacity 2"),
+    (
+        MessageType.AVAILABILITY_BROADCAST,
+        {"status": "busy", "current_tasks": 2},
+        "is busy, with 2 tasks",
+    ),
     (MessageType.META_DISCUSSION, {"message": "Let us begin"}, "Let us begin"),
     (
         MessageType.TASK_HELP_REQUEST,
         {"task_id": "t", "help_needed": "Go concurrency", "urgency": "medium"},
         "needs help with t: Go concurrency, urgency medium",
     ),
-    (MessageType.TASK_HELP_RESPONSE, {"task_id": "t", "offer": "me"}, "offers help with t: me"),
-    (MessageType.COORDINATION_REQUEST, {"reason": "API"}, "asks to coordinate: API"),
-    (MessageType.COORDINATION_COMPLETE, {"outcome": "v2"}, "coordination is complete: v2"),
-    (MessageType.DEPENDENCY_ALERT, {"task_id": "a", "depends_on": "b"}, "a depends on b"),
+    (
+        MessageType.TASK_HELP_RESPONSE,
+        {"task_id": "t", "message": "I can", "solution": "a lock"},
+        "offers help with t: a lock",
+    ),
+    (MessageType.COORDINATION_REQUEST, {"subject": "API"}, "asks to coordinate: API"),
+    (MessageType.COORDINATION_COMPLETE, {"summary": "v2"}, "coordination is complete: v2"),
+    (MessageType.DEPENDENCY_ALERT, {"task_id": "a", "depends_on": ["b"]}, "a depends on b"),
     (
         MessageType.ESCALATION_TRIGGER,
         {"reason": "stuck", "severity": "high"},
@@ -63,7 +73,7 @@ TOLD = [
     (MessageType.WORK_ALLOCATION, {"task_id": "t", "agent_id": "p"}, "gives t to p"),
     (MessageType.ROLE_COLLABORATION, {"message": "join in"}, "collaborates: join in"),
     (MessageType.MENTORSHIP_REQUEST, {"topic": "yamux"}, "seeks a mentor for yamux"),
-    (MessageType.MENTORSHIP_RESPONSE, {"answer": "read"}, "teaches: read"),
+    (MessageType.MENTORSHIP_RESPONSE, {"guidance": "read"}, "teaches: read"),
     (
         MessageType.PROJECT_UPDATE,
         {"project_id": "p", "phase": "testing", "completion": 0.75, "blockers": []},
@@ -109,15 +119,71 @@ TOLD = [
 ]
 
 
+OTHERS: list[tuple[MessageType, dict[str, Any], str]] = [
+    (MessageType.TASK_PROGRESS, {"task_id": "t", "status": "working", "progress": 0},
+     "works on t: 0%"),
+    (MessageType.CAPABILITY_BROADCAST, {"capabilities": []}, "is there"),
+    (MessageType.AVAILABILITY_BROADCAST, {"status": "ready", "current_tasks": 0}, "is ready"),
+    (MessageType.AVAILABILITY_BROADCAST, {"status": "working", "current_tasks": 1},
+     "is working, with 1 task"),
+    (MessageType.TASK_PROGRESS, {"task_id": "t", "status": "done", "progress": 1.0}, "has done t"),
+    (MessageType.TASK_PROGRESS, {"task_id": "t", "status": "failed", "error": "no disk"},
+     "failed at t, no disk"),
+    (MessageType.TASK_COMPLETE, {"task_id": "t", "result": "failed", "error": "no disk"},
+     "t is over: failed, no disk"),
+    (MessageType.TASK_COMPLETE, {"task_id": "t", "agent_id": "bob"}, "t is complete, done by bob"),
+    (MessageType.AVAILABILITY_BROADCAST, {"available_for_work": False}, "takes no work"),
+    (MessageType.AVAILABILITY_BROADCAST, {"available_for_work": 1}, "is there"),
+    (MessageType.TASK_HELP_RESPONSE, {"task_id": "t", "can_help": False}, "cannot help with t"),
+    (MessageType.EXPERTISE_RESPONSE, {"can_help": False}, "does not know"),
+    (MessageType.WORK_ALLOCATION, {"task_id": "t", "agent_id": "bob", "attempt": 2},
+     "gives t to bob, attempt 2"),
+    (MessageType.WORK_ALLOCATION, {"task_id": "t", "attempt": 1}, "gives t"),
+    (MessageType.MENTORSHIP_RESPONSE, {"accepted": False}, "does not teach"),
+    (MessageType.PROJECT_UPDATE, {"project_id": 7, "status": "late", "blockers": ["disk"]},
+     "project 7: late, blocked by disk"),
+    (MessageType.CONTEXT_RESPONSE, {"query": "auth", "found": False}, "has no context auth"),
+]  # fmt: skip
+
+
 def test_every_type_has_a_sentence() -> None:
     assert [kind for kind, _, _ in TOLD] == list(MessageType)
 
 
-@pytest.mark.parametrize(("kind", "data", "told"), TOLD, ids=[str(kind) for kind, _, _ in TOLD])
+@pytest.mark.parametrize(("kind", "data", "told"), TOLD + OTHERS)
 def test_a_message_is_told_as_a_person_would(
     kind: MessageType, data: dict[str, Any], told: str
 ) -> None:
     assert said(kind, data) == told
+
+
+class Read(dict[str, Any]):
+    """Data that says of every field that it is empty, and which were looked for."""
+
+    def __init__(self) -> None:
+        super().__init__(nothing=None)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
+@pytest.mark.parametrize("kind", MessageType)
+def test_only_fields_of_the_payload_are_read(kind: MessageType) -> None:
+    data = Read()
+    said(kind, data)
+    assert data.names - {"agent_id"} <= {field.name for field in fields_of(PAYLOADS[kind])}
+
+
+PEER = "12D3KooWPzCqbhsn8qcG9uWTZtmEbsKbRmLzic4QXZw4TQXctDYe"
+
+
+def test_agents_are_named_by_the_ends_of_their_id_or_as_somebody_calls_them() -> None:
+    data = {"task_id": "t", "agent_id": PEER}
+    assert said(MessageType.WORK_ALLOCATION, data) == "gives t to 12*XctDYe"
+    envelope = Envelope(MessageType.WORK_ALLOCATION, "peer", NOW, data)
+    assert sentence(envelope, {PEER: "Bob"}.__getitem__) == "gives t to Bob"
 
 
 def test_unknown_types_are_told_with_their_data() -> None:
