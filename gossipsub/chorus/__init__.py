@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gossipsub.chorus.catch_up.message_log import MessageLog
     from gossipsub.chorus.catch_up.neighbours import CatchUpOutcome
     from gossipsub.chorus.catch_up.statistics import CatchUpStatistics
+    from gossipsub.chorus.conversation import Conversation
+    from gossipsub.chorus.conversation_view import ConversationView
     from gossipsub.chorus.dead_letters import DeadLetter, DeadLetterHandler
     from gossipsub.chorus.delivery import Check, Delivery, Observer, current_delivery
     from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
@@ -146,6 +148,8 @@ _HOMES = {
     "ContextRequest": "payloads.context",
     "ContextResponse": "payloads.context",
     "ContextUsage": "payloads.context",
+    "Conversation": "conversation",
+    "ConversationView": "conversation_view",
     "CoordinationComplete": "payloads.discussion",
     "CoordinationRequest": "payloads.discussion",
     "CorruptLog": "event_log.errors",
@@ -271,6 +275,8 @@ __all__ = [
     "ContextRequest",
     "ContextResponse",
     "ContextUsage",
+    "Conversation",
+    "ConversationView",
     "CoordinationComplete",
     "CoordinationRequest",
     "CorruptLog",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gossipsub.chorus.delivery import Delivery
@@ -62,16 +63,23 @@ class Conversation:
     """`chorus.add_observer(Conversation())`: keeps what was said last.
 
     At most `max_threads` threads, those that were silent longest are forgotten first, and the last
-    `max_remarks` of each. Availability heartbeats are left out. LocalProtocolError for a bound
-    below 1.
+    `max_remarks` of each. Availability heartbeats are left out. `name_of` says what to call agents
+    that are spoken of, by their peer id in text. LocalProtocolError for a bound below 1.
     """
 
-    def __init__(self, *, max_threads: int = 100, max_remarks: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        max_threads: int = 100,
+        max_remarks: int = 100,
+        name_of: Callable[[str], str] | None = None,
+    ) -> None:
         for name, bound in (("max_threads", max_threads), ("max_remarks", max_remarks)):
             if type(bound) is not int or bound < 1:
                 raise LocalProtocolError(f"{name} is a number of at least 1: {bound!r}")
         self._max_threads = max_threads
         self._max_remarks = max_remarks
+        self._name_of = name_of
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
 
     def __call__(self, delivery: Delivery) -> None:
@@ -99,7 +107,7 @@ class Conversation:
                 sender=sender,
                 role=envelope.from_role[:_NAME_CHARACTERS],
                 type=envelope.type[:_NAME_CHARACTERS],
-                text=sentence(envelope),
+                text=sentence(envelope, self._name_of),
                 priority=envelope.priority[:_NAME_CHARACTERS],
                 is_own=delivery.is_own,
                 is_caught_up=delivery.is_caught_up,
@@ -110,6 +118,11 @@ class Conversation:
         """The thread that was spoken in last comes first."""
         names = list(reversed(self._threads))[:limit]
         return tuple(self._shown(name, self._threads[name]) for name in names)
+
+    @property
+    def thread_count(self) -> int:
+        """Threads that are kept."""
+        return len(self._threads)
 
     def _shown(self, name: str, thread: _Thread) -> Thread:
         agents = tuple(agent for agent, _ in thread.agents.most_common(16))

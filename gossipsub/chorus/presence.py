@@ -164,9 +164,12 @@ class Presence:
 
     @property
     def status(self) -> str:
-        """What the heartbeats say: the status given, or by the tasks: ready, working or busy."""
+        """What the heartbeats say: the status given, or by the tasks: ready, working or busy; of
+        an agent that takes none, present."""
         if self._status is not None:
             return self._status
+        if not self.card.max_tasks:
+            return "present"
         if self.current_tasks >= self.card.max_tasks:
             return "busy"
         return "working" if self.current_tasks else "ready"

@@ -36,9 +36,24 @@ function at(id) {
   return document.getElementById(id);
 }
 
+/* A text as it is spelled: what would turn the direction of writing around, and other controls
+   but newlines and tabs, are shown as escapes. */
+function spelled(text) {
+  const hidden =
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  return String(text).replace(hidden, (each) =>
+    "\\u" + each.charCodeAt(0).toString(16).padStart(4, "0"));
+}
+
+/* At most so many characters, the last an ellipsis where there were more. */
+function cut(text, most) {
+  const characters = Array.from(text);
+  return characters.length > most ? characters.slice(0, most - 1).join("") + "…" : text;
+}
+
 function element(name, text, kind) {
   const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
+  if (text !== undefined) made.textContent = spelled(text);
   if (kind) made.className = kind;
   return made;
 }

@@ -14,7 +14,7 @@ function clock(text) {
 }
 
 if (typeof document !== "undefined") start();
-else module.exports = { found };
+else module.exports = { cut, element, found, spelled };
 
 function start() {
   const closed = new Set();
@@ -23,18 +23,18 @@ function start() {
 
   function cell(text, kind) {
     const made = element("td", text || "–", kind);
-    made.title = text || "";
+    made.title = spelled(text || "");
     return made;
   }
 
   function agents() {
     const rows = now.agents.map((agent) => {
-      const made = element("tr"), name = cell(agent.name || shortened(agent.peer));
-      name.title = agent.peer;
+      const made = element("tr"), name = cell(agent.name || shortened(agent.peer), "text");
+      name.title = spelled(agent.name) + " " + agent.peer;
       const away = now.taken_at - agent.last_seen;
       made.append(name, cell(agent.roles.join(", "), "text"),
         cell(agent.expertise.join(", "), "text"), cell(agent.status, "text"),
-        cell(agent.capacity === null ? "" : compact(agent.capacity)),
+        cell(agent.capacity === null ? "" : compact(agent.tasks) + " of " + compact(agent.capacity)),
         cell(agent.is_me ? "this node" : duration(Math.max(0, away)) + " ago"));
       return made;
     });
@@ -53,11 +53,12 @@ function start() {
     const line = element("li", undefined, each.is_own ? "own" : "");
     const when = element("time", clock(each.sent_at));
     when.dateTime = each.sent_at;
-    when.title = each.sent_at + (each.is_caught_up ? ", told later by another node" : "");
-    const who = element("b", nameOf(each.sender) + (each.role ? ", " + each.role : ""));
-    who.title = each.sender;
+    when.title = spelled(each.sent_at) + (each.is_caught_up ? ", told later by another node" : "");
+    const who = element("b", cut(nameOf(each.sender), 40));
+    if (each.role) who.append(element("small", cut(each.role, 40)));
+    who.title = spelled(nameOf(each.sender) + ", " + each.role) + " " + each.sender;
     const words = element("span", each.text);
-    words.title = each.type;
+    words.title = spelled(each.type);
     line.append(when, who, words);
     if (each.priority === "urgent" || each.priority === "high") {
       line.append(element("em", each.priority, "bad"));
@@ -72,7 +73,7 @@ function start() {
       if (!remarks.length) continue;
       const made = element("details", undefined, "thread"), title = element("summary");
       const left = thread.total - remarks.length;
-      const facts = [thread.project_id, thread.name === thread.topic ? "" : thread.topic,
+      const facts = [cut(thread.project_id, 40), thread.name === thread.topic ? "" : thread.topic,
         thread.agents.length + (thread.agents.length === 1 ? " agent" : " agents"),
         left > 0 ? left + " more not shown" : ""].filter(Boolean);
       title.append(element("strong", thread.name), element("small", facts.join(" · ")));

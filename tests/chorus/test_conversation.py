@@ -75,6 +75,14 @@ def test_the_oldest_remarks_and_the_quietest_threads_are_forgotten() -> None:
     assert ([remark.text for remark in thread.remarks], thread.total) == (["3", "4"], 4)
 
 
+def test_agents_that_are_spoken_of_are_called_by_their_names() -> None:
+    bob = str(KEYS[1].peer_id())
+    conversation = Conversation(name_of={bob: "Bob"}.__getitem__)
+    conversation(delivery(kind="work_allocation", data={"task_id": "t", "agent_id": bob}))
+    (thread,) = conversation.threads()
+    assert thread.remarks[0].text == "gives t to Bob"
+
+
 def test_heartbeats_are_no_conversation() -> None:
     conversation = Conversation()
     conversation(delivery(kind=MessageType.AVAILABILITY_BROADCAST))

@@ -262,3 +262,10 @@ async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:
         with pytest.raises(LocalProtocolError):
             async with presence(ChorusPubSub(mesh[0])):
                 pass
+
+
+async def test_an_agent_that_takes_no_tasks_is_present_and_not_busy(fleet: Fleet) -> None:
+    async with fleet(2) as (_, (a, b)), presence(a, AgentCard(max_tasks=0)), presence(b) as bob:
+        await anyio.sleep(5)
+        (known,) = bob.agents()
+    assert (known.status, known.is_available) == ("present", False)

@@ -179,3 +179,15 @@ def test_the_conversation_is_searched_by_thread_agent_and_words() -> None:
 
     assert [found(each) for each in ("", "release", "atlas")] == [2, 2, 2]
     assert [found(each) for each in ("how", "alice", "dev", "task_", "nobody")] == [1, 1, 1, 1, 0]
+
+
+def test_what_agents_write_cannot_turn_or_hide_the_text_beside_it() -> None:
+    texts = ["\u202egnirts\u2066", "bell\x07 esc\x1b[2J \x9b", "a\tb\nc", "Grüße 👩‍💻 שלום"]
+    assert calculate(f"{json.dumps(texts)}.map(page.spelled)", "conversation") == [
+        "\\u202egnirts\\u2066", "bell\\u0007 esc\\u001b[2J \\u009b", *texts[2:],
+    ]  # fmt: skip
+    document = "{createElement: () => ({})}"
+    shown = f"(globalThis.document = {document}, page.element('b', '\\u202e').textContent)"
+    assert calculate(shown, "conversation") == "\\u202e"
+    cuts = "[page.cut('short', 5), page.cut('longer', 5), page.cut('👩👩👩', 2)]"
+    assert calculate(cuts, "conversation") == ["short", "long…", "👩…"]
