@@ -13,6 +13,9 @@ _GROUPS = {
         "pub": ("gossipsub.cli.pub", "publish a text, a file, or lines of standard input"),
         "sub": ("gossipsub.cli.sub", "write the messages of topics as lines"),
     },
+    "fleets of agents": {
+        "chorus": ("gossipsub.cli.chorus.command", "agents, their tasks, talk and logs"),
+    },
     "identities": {
         "id": ("gossipsub.cli.peer_identity", "the peer id of a key file, multiaddr or peer id"),
         "key": ("gossipsub.cli.key", "make, show and convert key files"),

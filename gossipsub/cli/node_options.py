@@ -15,6 +15,7 @@ from gossipsub.cli.parameters import apply, parameter
 
 if TYPE_CHECKING:
     from gossipsub.host import Host
+    from gossipsub.status.answers import Conversation
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -102,9 +103,9 @@ def parse_with_node(parser: argparse.ArgumentParser, arguments: Any) -> argparse
 
 
 @asynccontextmanager
-async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
-    """The node that the options describe, running, and its status page, where one is wanted.
-    Errors are those of `Host` and `StatusServer`."""
+async def open_node(options: argparse.Namespace, *, has_status: bool = True) -> AsyncIterator[Host]:
+    """The node that the options describe, running, and with `has_status` its status page, where
+    one is wanted. Errors are those of `Host` and `StatusServer`."""
     where = {} if options.listen is None else {"listen": options.listen}
     host = gossipsub.Host(
         **where,
@@ -121,21 +122,27 @@ async def open_node(options: argparse.Namespace) -> AsyncIterator[Host]:
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(host)
-        if options.status is not None:
-            url = await stack.enter_async_context(_status_of(host, options.status))
-            print(f"STATUS {url}", file=sys.stderr, flush=True)
+        if has_status:
+            await stack.enter_async_context(open_status(options, host))
         yield host
 
 
 @asynccontextmanager
-async def _status_of(host: Host, place: str) -> AsyncIterator[str]:
+async def open_status(
+    options: argparse.Namespace, host: Host, conversation: Conversation | None = None
+) -> AsyncIterator[None]:
+    """The status page, where one is wanted; where it is goes to standard error."""
+    if options.status is None:
+        yield
+        return
     from gossipsub.status import StatusServer
     from gossipsub.wire.errors import GossipSubError
 
     if find_spec("h11") is None:
         raise GossipSubError("--status needs h11: pip install gossipsub[status]")
-    async with StatusServer(host, place) as server:
-        yield server.url
+    async with StatusServer(host, options.status, conversation=conversation) as server:
+        print(f"STATUS {server.url}", file=sys.stderr, flush=True)
+        yield
 
 
 def tell_where_it_listens(options: argparse.Namespace, host: Host) -> None:

@@ -16,12 +16,16 @@ from gossipsub.__main__ import main
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = ("check-params", "id", "key", "listen", "pub", "replay", "rules", "sub", "top", "trace")
+COMMANDS = (
+    "check-params", "chorus agent", "chorus announce", "chorus claim", "chorus fleet",
+    "chorus log export", "chorus log query", "chorus log verify", "chorus presence",
+    "chorus tail", "id", "key", "listen", "pub", "replay", "rules", "sub", "top", "trace",
+)  # fmt: skip
 IN_DETAIL_ELSEWHERE = {"rules": {"--tests"}}
 
 
 def test_there_are_scripts() -> None:
-    assert len(SCRIPTS) == 5
+    assert len(SCRIPTS) == 6
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.splitlines()[0])
@@ -46,7 +50,7 @@ def test_a_script_runs_as_it_stands(script: str, tmp_path: Path) -> None:
 def test_every_option_is_in_the_document(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"gossipsub {command} " in TEXT
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     usage = capsys.readouterr().out.split("\n\n")[0]
     options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", usage)) - {"-h"}
     missing = {each for each in options if not re.search(rf"(?<![\w-]){each}(?![\w-])", TEXT)}

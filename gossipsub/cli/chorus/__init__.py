@@ -1,0 +1,1 @@
+"""`gossipsub chorus …`: fleets of agents from the command line, one module for each command."""
