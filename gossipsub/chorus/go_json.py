@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.wire.errors import LocalProtocolError
@@ -20,6 +20,10 @@ _PLAIN_INT = 1 << 1023
 """Integers below it fit into a float64, the number type of whoever reads JSON in Go."""
 _INT_CHARACTERS = 308
 """No integer of so few characters is beyond a float64."""
+_TEXT_ALONE = frozenset((str,))
+_PLAIN_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
 
 
 # Writing
@@ -47,6 +51,43 @@ def write_value(value: object, parts: list[str], depth: int) -> None:
     LocalProtocolError for anything else, deeper nesting, NaN, infinities, and integers beyond a
     float64.
     """
+    if type(value) is dict and _is_plain(value, depth):
+        parts.append(_PLAIN_ENCODER.encode(value))
+    else:
+        _write(value, parts, depth)
+
+
+def _is_plain(value: dict[Any, Any], depth: int) -> bool:
+    """Whether Python's own encoder, which is written in C, gives what Go does: a look at each value
+    and that encoder together take three quarters of the time of `_write`."""
+    waiting: list[Any] = [value]
+    for node in waiting:  # grows as we go
+        if type(node) is dict:
+            if not _TEXT_ALONE.issuperset(map(type, node)):
+                return False
+            node = node.values()
+        for item in node:
+            kind = type(item)
+            if kind is str:
+                continue
+            if kind is float:
+                # Go writes whole ones without a fraction, and exponents in another form.
+                if item.is_integer() or not 1e-4 <= abs(item) < math.inf:
+                    return False
+            elif kind is int:
+                if not -_PLAIN_INT < item < _PLAIN_INT:
+                    return False
+            elif kind is dict or kind is list:
+                waiting.append(item)
+            elif item is not None and kind is not bool:
+                return False
+        # So few cannot nest deeper, not even where one is within itself.
+        if len(waiting) > depth:
+            return False
+    return True
+
+
+def _write(value: object, parts: list[str], depth: int) -> None:
     # The plain types first: asking whether something is a Mapping costs as much as writing it.
     if isinstance(value, str):
         parts.append(quote(value))
@@ -84,7 +125,7 @@ def write_object(value: Mapping[str, object], parts: list[str], depth: int) -> N
             parts.append(f"{before}{quote(name)}:{quote(item)}")
         else:
             parts.append(f"{before}{quote(name)}:")
-            write_value(item, parts, depth - 1)
+            _write(item, parts, depth - 1)
         before = ","
     parts.append("}" if names else "{}")
 
@@ -95,7 +136,7 @@ def _write_array(value: list[object] | tuple[object, ...], parts: list[str], dep
     before = "["
     for item in value:
         parts.append(before)
-        write_value(item, parts, depth - 1)
+        _write(item, parts, depth - 1)
         before = ","
     parts.append("]" if value else "[]")
 
@@ -154,7 +195,8 @@ def read_value(data: bytes, *, max_depth: int) -> object:
     # So few brackets cannot nest deeper; most messages need no walk.
     if text.count("[") + text.count("{") > max_depth:
         _require_depth(value, max_depth)
-    if is_damaged or "\\ud" in text or "\\uD" in text:
+    # Looking for one character takes a twentieth of the time of looking for three.
+    if is_damaged or ("\\" in text and ("\\ud" in text or "\\uD" in text)):
         return _without_surrogates(value)
     return value
 

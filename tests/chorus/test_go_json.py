@@ -112,6 +112,43 @@ def test_nesting_is_limited_and_a_value_within_itself_is_an_error() -> None:
             written(value, depth)
 
 
+# A dict of plain values is left to Python's encoder, a mapping of another class never is.
+EDGES: tuple[object, ...] = (
+    *(0.0, -0.0, 1.0, 0.5, -0.5, 1e-4, 9.9e-5, -9.9e-5, 1e-7, 2.0**53, 1e16, -1e16, 1.5e17, 1e21),
+    *(5e-324, math.nan, math.inf, -math.inf, 2**1023, 2**1024, -(2**1024), 10**308),
+    *((), (1,), True, None, Level.HIGH, MessageType.TASK_CLAIM, UserDict({"b": 1, "a": 2}), b"raw"),
+    *(
+        "<&>\u2028\ud800\x7f\n\x00",
+        {1: 2},
+        {None: 1},
+        {MessageType.TASK_CLAIM: 1},
+        {"b": 1, "a": 2},
+    ),
+)
+anything = st.recursive(
+    st.sampled_from(EDGES) | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    max_leaves=12,
+)
+
+
+def outcome(mapping: object, depth: int) -> bytes | str:
+    try:
+        return written(mapping, depth)
+    except LocalProtocolError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("value", EDGES, ids=lambda value: repr(value)[:20])
+def test_an_odd_value_is_written_in_a_dict_as_in_any_other_mapping(value: object) -> None:
+    assert outcome({"x": value}, 3) == outcome(UserDict({"x": value}), 3)
+
+
+@given(st.dictionaries(st.text(st.characters()), anything), st.integers(0, 5))
+def test_a_dict_is_written_as_any_other_mapping(value: dict[str, object], depth: int) -> None:
+    assert outcome(value, depth) == outcome(UserDict(value), depth)
+
+
 # Reading
 
 

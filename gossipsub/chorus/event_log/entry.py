@@ -10,7 +10,7 @@ from struct import Struct
 from typing import NamedTuple, Self, cast
 
 from gossipsub.chorus.errors import MalformedEnvelope
-from gossipsub.chorus.go_json import finish, read_value, write_object
+from gossipsub.chorus.go_json import finish, read_value, write_value
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -155,7 +155,7 @@ def draft(
 def encode_data(data: Mapping[str, object]) -> bytes:
     """As Go's encoding/json writes it; LocalProtocolError for what JSON cannot hold."""
     parts: list[str] = []
-    write_object(data, parts, MAX_DEPTH)
+    write_value(data, parts, MAX_DEPTH)
     return finish("".join(parts))
 
 
