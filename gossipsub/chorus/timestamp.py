@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Self
 
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
@@ -16,6 +17,7 @@ _RFC_3339 = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)
+_SECOND = timedelta(seconds=1)
 _NANOSECONDS = 1_000_000_000
 
 
@@ -32,23 +34,20 @@ class Timestamp:
     text: str
 
     def __post_init__(self) -> None:
-        found = _RFC_3339.fullmatch(self.text)
-        if found is None:
-            raise _malformed(self.text)
-        try:
-            datetime.fromisoformat(found[1])
-        except ValueError as error:
-            raise _malformed(self.text) from error
+        _unix_ns_of(self.text)
 
     @classmethod
     def from_unix_ns(cls, unix_ns: int) -> Self:
         """In UTC; LocalProtocolError outside the years 1 to 9999."""
         seconds, nanoseconds = divmod(unix_ns, _NANOSECONDS)
         try:
-            moment = _EPOCH + timedelta(seconds=seconds)
+            text = _text_of(seconds)
         except OverflowError as error:
             raise LocalProtocolError(f"not in the years 1 to 9999: {unix_ns} ns") from error
-        return cls(f"{moment.isoformat()}{_fraction(nanoseconds)}Z")
+        # What was made here need not be read again.
+        timestamp = cls.__new__(cls)
+        object.__setattr__(timestamp, "text", f"{text}{_fraction(nanoseconds)}Z")
+        return timestamp
 
     @classmethod
     def from_datetime(cls, moment: datetime) -> Self:
@@ -68,15 +67,7 @@ class Timestamp:
     @property
     def unix_ns(self) -> int:
         """Nanoseconds since 1970-01-01T00:00:00Z."""
-        found = _RFC_3339.fullmatch(self.text)
-        if found is None:  # __post_init__ has seen the text
-            raise _malformed(self.text)
-        local, digits, sign, hours, minutes = found.groups()
-        seconds = (datetime.fromisoformat(local) - _EPOCH) // timedelta(seconds=1)
-        if sign:
-            offset = int(hours) * 3600 + int(minutes) * 60
-            seconds += offset if sign == "-" else -offset
-        return seconds * _NANOSECONDS + int((digits or "0").ljust(9, "0"))
+        return _unix_ns_of(self.text)
 
     def to_datetime(self) -> datetime:
         """In the offset of the text; digits below a microsecond are cut off."""
@@ -84,6 +75,30 @@ class Timestamp:
 
     def __str__(self) -> str:
         return self.text
+
+
+@lru_cache(maxsize=1024)
+def _unix_ns_of(text: str) -> int:
+    """MalformedEnvelope for what is no timestamp. Remembered, since a message's is read when it
+    comes, when it is logged, and wherever its time is asked for."""
+    found = _RFC_3339.fullmatch(text)
+    if found is None:
+        raise _malformed(text)
+    local, digits, sign, hours, minutes = found.groups()
+    try:
+        seconds = (datetime.fromisoformat(local) - _EPOCH) // _SECOND
+    except ValueError as error:
+        raise _malformed(text) from error
+    if sign:
+        offset = int(hours) * 3600 + int(minutes) * 60
+        seconds += offset if sign == "-" else -offset
+    return seconds * _NANOSECONDS + int((digits or "0").ljust(9, "0"))
+
+
+@lru_cache(maxsize=16)
+def _text_of(seconds: int) -> str:
+    """Without fraction and offset. Most of what is said is said now, in the same second."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
 def _fraction(nanoseconds: int) -> str:
