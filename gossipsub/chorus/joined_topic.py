@@ -31,7 +31,7 @@ class JoinedTopic:
         self._is_open = True
         self._scope = anyio.CancelScope()
         self._subscription: Subscription = topic.subscribe(
-            buffer=buffer, overflow=Overflow.DROP_NEWEST
+            buffer=buffer, overflow=Overflow.DROP_NEWEST, message_filter=self._wants
         )
 
     @classmethod
@@ -98,6 +98,9 @@ class JoinedTopic:
             bad_payloads=counters.bad_payloads,
             repeated=counters.repeated,
         )
+
+    def _wants(self, message: ReceivedMessage) -> bool:
+        return self.content.wants(message)
 
     def _judge(self, message: ReceivedMessage) -> Verdict:
         return self.content.judge(message)

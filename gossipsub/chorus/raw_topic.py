@@ -38,6 +38,10 @@ class RawTopic:
         self._agent.refuse(message, MalformedEnvelope(RefusalReason.TOO_LARGE, detail))
         return Verdict.IGNORE
 
+    def wants(self, message: ReceivedMessage) -> bool:
+        """Whether it is to wait until it can be taken: any message."""
+        return True
+
     async def take(self, message: ReceivedMessage) -> None:
         """Hand it to the handler."""
         if message.sender is None or message.sender == self._agent.me:

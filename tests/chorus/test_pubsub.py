@@ -207,6 +207,26 @@ async def test_a_handler_that_hangs_stops_its_own_topic_only_and_its_losses_are_
         release.set()
 
 
+async def test_own_messages_take_no_place_among_those_that_wait_for_a_handler() -> None:
+    entered, release = anyio.Event(), anyio.Event()
+
+    async def hanging(envelope: Envelope, sender: PeerId) -> None:
+        entered.set()
+        await release.wait()
+
+    async with two_agents(buffer=1) as (alice, bob):
+        bob.set_bzzz_message_handler(hanging)
+        await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, ENOUGH)
+        with anyio.fail_after(PATIENCE):
+            await entered.wait()
+        for _ in range(3):
+            await bob.publish_bzzz_message(MessageType.TASK_PROGRESS, ENOUGH)
+        assert bob.statistics().topics[COORDINATION_TOPIC] == TopicStatistics(
+            published=3, own=3, handled=0, unhandled=0, handler_errors=0, dropped=0, waiting=0
+        )
+        release.set()
+
+
 async def test_many_messages_that_had_to_wait_are_handed_over_in_order() -> None:
     """More than are remembered from judging them."""
     release = anyio.Event()
