@@ -41,6 +41,11 @@ class Checks:
             if not entry.live_only:
                 entry.check(envelope, message)
 
+    @property
+    def ask_about_own(self) -> bool:
+        """Whether there is one that is asked about own messages too."""
+        return any(entry.own_too for entry in self._entries)
+
     def judge_own(self, envelope: Envelope, message: ReceivedMessage) -> None:
         """LocalProtocolError where one that is asked about own messages too refuses."""
         for entry in self._entries:

@@ -115,9 +115,9 @@ class Publishing:
         )
 
     def _require_allowed(self, topic: str, envelope: Envelope, encoded: bytes) -> None:
-        me = self._agent.me
-        message = ReceivedMessage(topic, encoded, me, me, b"", None)
-        self._agent.checks.judge_own(envelope, message)
+        checks, me = self._agent.checks, self._agent.me
+        if checks.ask_about_own:
+            checks.judge_own(envelope, ReceivedMessage(topic, encoded, me, me, b"", None))
 
     async def _stand_behind(
         self, topic: str, envelope: Envelope, signed: SignedMessage, *, log_first: bool
