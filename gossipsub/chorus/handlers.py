@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
+
+import anyio
 
 from gossipsub.chorus.delivery import Delivery, handled
 from gossipsub.chorus.envelope import Envelope
@@ -105,9 +108,21 @@ async def call_contained(
         if inspect.isawaitable(outcome):
             await outcome
     except Exception:
-        logger.exception("a handler failed name=%s type=%s", _name(handler), what)
+        _log_failure(handler, what)
+        return False
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:
+            raise
+        # Something the handler waited for was cancelled, not this task. Passed on it would end
+        # the topic's reader, and the application around it, without a word.
+        _log_failure(handler, what)
         return False
     return True
+
+
+def _log_failure(handler: object, what: str) -> None:
+    """Called while the handler's exception is handled."""
+    logger.exception("a handler failed name=%s type=%s", _name(handler), what)
 
 
 def _name(handler: object) -> str:

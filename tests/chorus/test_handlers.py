@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -66,6 +68,22 @@ async def test_cancelling_a_handler_is_no_failure(caplog: pytest.LogCaptureFixtu
         await HandlerCalls().call(endless, DELIVERY)
     assert scope.cancelled_caught
     assert caplog.records == []
+
+
+async def test_what_a_handler_waits_for_may_be_cancelled_and_ends_nothing_else(
+    anyio_backend_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if anyio_backend_name != "asyncio":
+        pytest.skip("only asyncio's futures are cancelled by themselves")
+
+    async def waiting(envelope: Envelope, sender: PeerId) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    assert not await HandlerCalls().call(waiting, DELIVERY)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a handler failed name=")
 
 
 def test_the_handler_of_a_type_goes_before_the_one_of_all_others() -> None:
