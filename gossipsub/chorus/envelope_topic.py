@@ -59,11 +59,12 @@ class EnvelopeTopic:
             return Verdict.ACCEPT  # encoded here, within the limits
         try:
             envelope = self._decode(message)
+            is_good = judge_payload(envelope, self._agent.payload_policy)
             self._agent.checks.judge(envelope, message)
         except MalformedEnvelope as error:
-            logger.debug("refused reason=%s topic=%s", error.reason, self.name)
-            self._agent.refuse(message, error)
+            self._refuse(message, error)
             return _verdict(message, error.reason)
+        self.counters.bad_payloads += not is_good
         if len(message.data) <= REMEMBERED_BYTES and message.sender != me:
             if len(self._judged) == REMEMBERED:
                 del self._judged[next(iter(self._judged))]
@@ -71,16 +72,18 @@ class EnvelopeTopic:
         return Verdict.ACCEPT
 
     def _decode(self, message: ReceivedMessage) -> Envelope:
-        """MalformedEnvelope where it is none, is not its signer's, or its payload is refused."""
+        """MalformedEnvelope where it is none, or not its signer's."""
         envelope = Envelope.decode(message.data, self._agent.limits)
         if message.sender is None or envelope.from_peer != peer_text(message.sender):
             raise MalformedEnvelope(
                 RefusalReason.IMPERSONATION,
                 f"from is not the peer that signed it: {envelope.from_peer[:64]!r}",
             )
-        if not judge_payload(envelope, self._agent.payload_policy):
-            self.counters.bad_payloads += 1
         return envelope
+
+    def _refuse(self, message: ReceivedMessage, error: MalformedEnvelope) -> None:
+        logger.debug("refused reason=%s topic=%s", error.reason, self.name)
+        self._agent.refuse(message, error)
 
     # -- what arrived ----------------------------------------------------------------------
 
@@ -109,7 +112,12 @@ class EnvelopeTopic:
             self.counters.repeated += not is_own
             return
         if envelope is None:
-            envelope = Envelope.decode(message.data, self._agent.limits)
+            try:
+                envelope = self._decode(message)
+            except MalformedEnvelope as error:
+                # Judged while the topic was something else: left, or a room with its own schema.
+                self._refuse(message, error)
+                return
         delivery = Delivery(
             envelope,
             self.name,
@@ -155,11 +163,12 @@ class EnvelopeTopic:
         message = _as_received(signed)
         try:
             envelope = self._decode(message)
+            is_good = judge_payload(envelope, agent.payload_policy)
             agent.checks.judge_caught_up(envelope, message)
         except MalformedEnvelope as error:
-            logger.debug("refused reason=%s topic=%s", error.reason, self.name)
-            agent.refuse(message, error)
+            self._refuse(message, error)
             return False
+        self.counters.bad_payloads += not is_good
         delivery = self._caught_up_delivery(signed, envelope)
         agent.intake.take(delivery)
         if not delivery.is_own:

@@ -6,7 +6,7 @@ import logging
 import anyio
 import pytest
 
-from gossipsub import Host, PeerId
+from gossipsub import Host, PeerId, ReceivedMessage
 from gossipsub.chorus import (
     ChorusPubSub,
     Envelope,
@@ -158,3 +158,31 @@ async def test_a_failing_handler_of_a_room_is_logged_and_gets_the_next_message(
         assert bob.statistics().topics[ROOM].handler_errors == 2
     errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
     assert [error.endswith(f"fragile type={ROOM}") for error in errors] == [True, True]
+
+
+async def test_what_came_into_a_room_is_no_envelope_when_the_room_has_become_a_topic_of_them() -> (
+    None
+):
+    there, go_on = anyio.Event(), anyio.Event()
+
+    async with two_agents() as (alice, bob):
+
+        async def wait(message: ReceivedMessage) -> bool:
+            if message.topic == "room" and message.received_from != bob.host.peer_id:
+                there.set()
+                await go_on.wait()
+            return True
+
+        bob.host.add_default_validator(wait)
+        for agent in (alice, bob):
+            await agent.join_raw_topic("room")
+        await alice.wait_for_peers(1, timeout=PATIENCE, topic="room")
+        await alice.publish_raw("room", b"no envelope")
+        with anyio.fail_after(PATIENCE):
+            await there.wait()
+            bob.leave_dynamic_topic("room")
+            await bob.join_dynamic_topic("room")
+            go_on.set()
+            while not bob.dead_letters():
+                await anyio.sleep(0.005)
+        assert bob.statistics().refused == {RefusalReason.NOT_JSON: 1}
