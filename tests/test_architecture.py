@@ -57,6 +57,7 @@ TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
 
 CATCHES_ALL = {
     "gossipsub/cli.py": "the command line tells errors in a sentence",
+    "gossipsub/chorus/checks.py": "the user's checks, whose failure refuses the envelope",
     "gossipsub/chorus/dead_letters.py": "the user's handler of refused messages",
     "gossipsub/chorus/catch_up/message_log.py": "the user's event log",
     "gossipsub/chorus/handlers.py": "the user's handlers",

@@ -29,11 +29,13 @@ class RefusalReason(StrEnum):
     """The access rules of the topic do not let this agent say this."""
     RATE_LIMIT = "rate_limit"
     """More than this agent may say in that time."""
+    CHECK_FAILED = "check_failed"
+    """A check of the application raised something else than a refusal."""
 
     @property
     def is_local(self) -> bool:
-        """True where a limit of this node was passed: another node may allow more, so nobody is
-        to blame."""
+        """True where a limit of this node was passed, or its check failed: another node may take
+        it, so nobody is to blame."""
         return self in _LOCAL
 
 
@@ -43,6 +45,7 @@ _LOCAL = frozenset(
         RefusalReason.TOO_DEEP,
         RefusalReason.HOP_LIMIT,
         RefusalReason.RATE_LIMIT,
+        RefusalReason.CHECK_FAILED,
     )
 )
 

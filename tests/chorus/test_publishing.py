@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 import pytest
 
-from gossipsub import Host, ReceivedMessage
+from gossipsub import Host, ReceivedMessage, SignedMessage
 from gossipsub.chorus import (
     BadPayload,
     ChorusPubSub,
@@ -195,7 +196,55 @@ async def test_bad_payloads_of_others_are_judged_by_the_policy(
         assert chorus.statistics().refused.get(RefusalReason.BAD_PAYLOAD, 0) == refused
 
 
+async def test_a_bad_payload_that_a_check_refuses_is_not_counted_as_taken() -> None:
+    def refuse(envelope: Envelope, message: ReceivedMessage) -> None:
+        if envelope.data == {}:
+            raise MalformedEnvelope(RefusalReason.FORBIDDEN, "no")
+
+    async with agent_and_outsider() as (_, chorus, outsider):
+        got = Collector()
+        chorus.set_bzzz_message_handler(got)
+        chorus.add_check(refuse)
+        await outsider.publish(outsider.envelope("task_claim", {}))
+        await outsider.publish(outsider.envelope())
+        await got.wait()
+        assert chorus.statistics().refused == {RefusalReason.FORBIDDEN: 1}
+        assert chorus.statistics().topics[COORDINATION_TOPIC].bad_payloads == 0
+
+
 # Hooks and checks
+
+
+async def test_a_check_that_fails_refuses_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(envelope: Envelope, message: ReceivedMessage) -> None:
+        raise KeyError("mine")
+
+    async with agent_and_outsider() as (host, chorus, outsider):
+        told: list[RefusalReason] = []
+        chorus.set_dead_letter_handler(lambda letter: told.append(letter.reason))
+        chorus.add_check(fail, own_too=True)
+        assert not chorus.catch_up(SignedMessage(outsider.sign(outsider.envelope()).wire))
+        with pytest.raises(LocalProtocolError, match=r"^refused as check_failed: .*: KeyError$"):
+            await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, {"task_id": "1"})
+        await outsider.publish(outsider.envelope())
+        with anyio.fail_after(PATIENCE):
+            while len(told) < 2:
+                await anyio.sleep(0.005)
+        assert told == [RefusalReason.CHECK_FAILED] * 2
+        assert host.statistics().rejections == {"validation ignored": 1}
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(message.startswith("a check failed name=<function") for message in messages) == 3
+
+
+async def test_a_check_that_nobody_would_await_is_an_error() -> None:
+    async def refuse(envelope: Envelope, message: ReceivedMessage) -> None:
+        raise MalformedEnvelope(RefusalReason.FORBIDDEN, "no")
+
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^a check is a plain function, not a cor"):
+            chorus.add_check(refuse)  # type: ignore[arg-type]
 
 
 async def test_hooks_add_to_the_payload_before_it_is_redacted(
