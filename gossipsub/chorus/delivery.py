@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Self
 
-from gossipsub.chorus.envelope import Envelope
+from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -29,6 +30,50 @@ class Delivery:
     """This node's own, about to be sent."""
     is_caught_up: bool = False
     """Told by another node's log, after the fact: it may be old."""
+
+
+_NO_LIMITS = EnvelopeLimits(max_bytes=1 << 31, max_depth=256, max_hop_count=1 << 53)
+
+
+def envelope_of(signed: SignedMessage) -> Envelope:
+    """The envelope of a message that was delivered before, by whatever limits."""
+    return Envelope.decode(signed.data, _NO_LIMITS)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDelivery:
+    """A delivery that is kept for later, as it was signed: decoded, it can take twenty times the
+    memory."""
+
+    topic: str
+    sender: PeerId
+    signed: SignedMessage
+    received_at: int
+    is_own: bool
+    is_caught_up: bool
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        return cls(
+            delivery.topic,
+            delivery.sender,
+            delivery.signed,
+            delivery.received_at,
+            delivery.is_own,
+            delivery.is_caught_up,
+        )
+
+    def delivery(self) -> Delivery:
+        """As it was."""
+        return Delivery(
+            envelope_of(self.signed),
+            self.topic,
+            self.sender,
+            self.signed,
+            self.received_at,
+            is_own=self.is_own,
+            is_caught_up=self.is_caught_up,
+        )
 
 
 handled: ContextVar[Delivery | None] = ContextVar("gossipsub_chorus_delivery", default=None)

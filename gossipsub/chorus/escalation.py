@@ -15,8 +15,8 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from gossipsub.chorus.delivery import Delivery
-from gossipsub.chorus.envelope import Envelope, EnvelopeLimits
+from gossipsub.chorus.delivery import Delivery, envelope_of
+from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.escalation_line import Admission, EscalationLine
 from gossipsub.chorus.message_options import MessageOptions
 from gossipsub.chorus.message_type import MessageType
@@ -39,7 +39,6 @@ CATCH_UP_GRACE = 10.0
 HISTORY_THREADS = 256
 HISTORY_BYTES = 4 << 20
 
-_NO_LIMITS = EnvelopeLimits(max_bytes=1 << 31, max_depth=256, max_hop_count=1 << 53)
 _DECISIONS = (MessageType.META_DISCUSSION, MessageType.COORDINATION_COMPLETE)
 
 
@@ -278,8 +277,7 @@ class EscalationDesk:
         thread = self._history.find(thread_id)
         said = []
         for signed in tuple(thread.kept) if thread is not None else ():
-            # It was decoded before, by the limits of this node.
-            said.append(Envelope.decode(signed.data, _NO_LIMITS))
+            said.append(envelope_of(signed))
             await anyio.lowlevel.checkpoint()  # a large one takes milliseconds
         return tuple(said)
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 import anyio
 
-from gossipsub.chorus.delivery import Delivery
+from gossipsub.chorus.delivery import Delivery, WaitingDelivery
 from gossipsub.chorus.recent_names import read_name
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
@@ -41,7 +41,7 @@ class EscalationLine:
         self._repeat_after = repeat_after
         self._recent: dict[str, float] = {}
         self._waiting_of: Counter[PeerId] = Counter()
-        self._waiting: deque[Delivery] = deque()
+        self._waiting: deque[WaitingDelivery] = deque()
         self._came = anyio.Event()
         self._asked_at: deque[float] = deque(maxlen=per_minute)
         self._turn = anyio.Lock()
@@ -60,7 +60,7 @@ class EscalationLine:
             del self._recent[next(iter(self._recent))]
         self._recent[key] = now
         self._waiting_of[delivery.sender] += 1
-        self._waiting.append(delivery)
+        self._waiting.append(WaitingDelivery.of(delivery))
         self._came.set()
         return Admission.WAITS
 
@@ -73,11 +73,11 @@ class EscalationLine:
                 self._came = anyio.Event()
                 await self._came.wait()
             self._asked_at.append(anyio.current_time())
-            delivery = self._waiting.popleft()
-            self._waiting_of[delivery.sender] -= 1
-            if not self._waiting_of[delivery.sender]:
-                del self._waiting_of[delivery.sender]
-            return delivery
+            waiting = self._waiting.popleft()
+            self._waiting_of[waiting.sender] -= 1
+            if not self._waiting_of[waiting.sender]:
+                del self._waiting_of[waiting.sender]
+            return waiting.delivery()
 
 
 def _key(delivery: Delivery) -> str:

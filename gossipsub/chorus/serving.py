@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from gossipsub.chorus.delivery import Delivery
+from gossipsub.chorus.delivery import Delivery, WaitingDelivery
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.message_options import MessageOptions
 from gossipsub.chorus.message_type import MessageType
@@ -35,10 +35,13 @@ Server = Callable[[Envelope, PeerId], Awaitable[Payload | None]]
 
 @dataclass(slots=True)
 class _Served:
-    """A request; its answer, once there is one, and the trace that belongs to; and how often it
-    was asked again."""
+    """A request, until a server has it, and how to answer it; its answer, once there is one, and
+    the trace that belongs to; and how often it was asked again."""
 
-    delivery: Delivery
+    waiting: WaitingDelivery | None
+    topic: str
+    request_id: str
+    options: MessageOptions
     answer: Payload | None = None
     trace: TraceContext | None = None
     repetitions: int = 0
@@ -99,7 +102,9 @@ class Serving:
             return
         served = self._served.find(delivery.sender, request_id)
         if served is None:
-            served = _Served(delivery)
+            options = MessageOptions(thread_id=envelope.thread_id, project_id=envelope.project_id)
+            waiting = WaitingDelivery.of(delivery)
+            served = _Served(waiting, delivery.topic, request_id, options)
         elif served.answer is None or served.repetitions >= REPETITIONS:
             return  # nobody has answered it yet, or often enough
         else:
@@ -114,15 +119,16 @@ class Serving:
     async def _work(self, queue: MemoryObjectReceiveStream[_Served]) -> None:
         with queue:
             async for served in queue:
-                if served.answer is None:
-                    served.answer = await self._ask_server(served)
+                waiting, served.waiting = served.waiting, None
+                if waiting is not None:
+                    served.answer = await self._ask_server(served, waiting.delivery())
                 if served.answer is not None:
                     with use_trace(served.trace):
-                        await self._reply(served.delivery, served.answer)
+                        await self._reply(served, served.answer)
 
-    async def _ask_server(self, served: _Served) -> Payload | None:
-        envelope, sender = served.delivery.envelope, served.delivery.sender
-        server = self._servers.get(envelope.type)
+    async def _ask_server(self, served: _Served, delivery: Delivery) -> Payload | None:
+        kind = delivery.envelope.type
+        server = self._servers.get(kind)
         answers: list[Payload | None] = []
 
         async def serve(envelope: Envelope, sender: PeerId) -> None:
@@ -131,30 +137,31 @@ class Serving:
                 answers.append(await server(envelope, sender))
 
         with anyio.move_on_after(self._timeout):
-            await self._chorus.call_handler(serve, served.delivery)
+            await self._chorus.call_handler(serve, delivery)
         if not answers:
             self._counters.failed += 1
-            logger.debug("no answer type=%s sender=%s", envelope.type, sender)
+            logger.debug("no answer type=%s sender=%s", kind, delivery.sender)
             return None
-        if answers[0] is not None and answers[0].message_type != RESPONSES[envelope.type]:
+        (answer,) = answers
+        if answer is not None and not _answers(answer, kind):
             self._counters.failed += 1
+            given = answer.message_type if isinstance(answer, Payload) else type(answer).__name__
             logger.error(
-                "a server answered with another type request=%s answer=%s",
-                envelope.type,
-                answers[0].message_type,
+                "a server answered with another type request=%s answer=%s", kind, given
             )
             return None
-        return answers[0]
+        return answer
 
-    async def _reply(self, delivery: Delivery, answer: Payload) -> None:
-        envelope = delivery.envelope
-        request_id = (envelope.data or {})["request_id"]
-        reply = type(answer).from_data(answer.to_data() | {"request_id": request_id})
-        options = MessageOptions(thread_id=envelope.thread_id, project_id=envelope.project_id)
+    async def _reply(self, served: _Served, answer: Payload) -> None:
         try:
-            await self._chorus.publish(reply, options, topic=delivery.topic)
+            reply = type(answer).from_data(answer.to_data() | {"request_id": served.request_id})
+            await self._chorus.publish(reply, served.options, topic=served.topic)
         except (GossipSubError, ValueError) as error:
             self._counters.failed += 1
             logger.warning("an answer was not sent type=%s error=%s", answer.message_type, error)
             return
         self._counters.served += 1
+
+
+def _answers(answer: object, request: str) -> bool:
+    return isinstance(answer, Payload) and answer.message_type == RESPONSES[request]

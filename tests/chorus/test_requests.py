@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -257,6 +259,9 @@ async def test_what_goes_wrong_in_a_server_is_counted_and_ends_nothing(
     async def mistake(envelope: Envelope, sender: PeerId) -> Payload | None:
         return TaskClaim(task_id="1")
 
+    async def misunderstanding(envelope: Envelope, sender: PeerId) -> Payload | None:
+        return {"answer": "this"}  # type: ignore[return-value]
+
     async def silence(envelope: Envelope, sender: PeerId) -> Payload | None:
         return None
 
@@ -268,8 +273,9 @@ async def test_what_goes_wrong_in_a_server_is_counted_and_ends_nothing(
         for server, failed in (
             (fail, 1),
             (mistake, 2),
-            (says("too late", after=6), 3),
-            (silence, 3),
+            (misunderstanding, 3),
+            (says("too late", after=6), 4),
+            (silence, 4),
         ):
             serving.serve(EXPERTISE, server)
             with caplog.at_level(logging.CRITICAL):
@@ -279,6 +285,31 @@ async def test_what_goes_wrong_in_a_server_is_counted_and_ends_nothing(
         assert texts(await asking.ask(QUESTION)) == ["well"]
         serving.serve(EXPERTISE, None)
         assert await asking.ask(QUESTION) == []
+
+
+async def test_of_requests_that_wait_or_were_served_no_decoded_envelope_is_kept(
+    fleet: Fleet,
+) -> None:
+    """Decoded, one can take twenty times the memory of the message."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(each, Envelope) for each in gc.get_objects())
+
+    async with (
+        fleet(2) as (_mesh, (a, b)),
+        Requests(a),
+        Requests(b, running=1) as serving,
+    ):
+        before = kept()
+        serving.serve(EXPERTISE, says("well", after=5))
+        for number in range(8):
+            await a.publish(replace(QUESTION, request_id=str(number)))
+        await anyio.sleep(1)
+        assert kept() - before <= 1
+        await anyio.sleep(60)
+        assert serving.statistics().served == 8
+        assert kept() <= before
 
 
 async def test_more_requests_than_can_wait_are_not_served(fleet: Fleet) -> None:
