@@ -6,6 +6,7 @@ import logging
 from functools import lru_cache
 
 import anyio
+import anyio.lowlevel
 
 from gossipsub.chorus.agent_parts import AgentParts
 from gossipsub.chorus.caught_up import CaughtUp

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import anyio
+import anyio.lowlevel
 
 from gossipsub.chorus.envelope_topic import EnvelopeTopic
 from gossipsub.chorus.raw_topic import RawTopic
@@ -16,6 +17,10 @@ from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.pubsub.subscription import Subscription
 from gossipsub.pubsub.topic import Topic
 from gossipsub.router.effects import Verdict
+
+LARGE_BYTES = 4096
+"""Decoding more can take a millisecond, and a buffer is full of it: others must have a turn in
+between."""
 
 
 class JoinedTopic:
@@ -38,11 +43,16 @@ class JoinedTopic:
     async def open(
         cls, host: Host, content: EnvelopeTopic | RawTopic, *, buffer: int | None
     ) -> Self:
-        """Join, validate and subscribe; LocalProtocolError when the topic is joined already."""
+        """Join, validate and subscribe, or nothing of it; LocalProtocolError when the topic is
+        joined or has a validator already, or `buffer` is no size."""
         topic = await host.join(content.name)
-        self = cls(host, topic, content, buffer=buffer)
-        # First, so that no message is delivered unseen.
-        host.set_validator(topic.name, self._judge)
+        try:
+            self = cls(host, topic, content, buffer=buffer)
+            # First, so that no message is delivered unseen.
+            host.set_validator(topic.name, self._judge)
+        except BaseException:
+            topic.close()
+            raise
         await self._subscription.__aenter__()
         return self
 
@@ -67,6 +77,8 @@ class JoinedTopic:
                     if not self._is_open:
                         break
                     await self.content.take(message)
+                    if len(message.data) > LARGE_BYTES:
+                        await anyio.lowlevel.checkpoint()
 
     def become_raw(self, content: RawTopic) -> None:
         """From now on its messages have a schema of their own."""

@@ -39,8 +39,11 @@ class RawTopic:
         return Verdict.IGNORE
 
     def wants(self, message: ReceivedMessage) -> bool:
-        """Whether it is to wait until it can be taken: any message."""
-        return True
+        """Whether it is to wait until it can be taken: not what this node has just sent."""
+        if message.received_from != self._agent.me:
+            return True
+        self.counters.own += 1
+        return False
 
     async def take(self, message: ReceivedMessage) -> None:
         """Hand it to the handler."""

@@ -146,9 +146,7 @@ class Serving:
         if answer is not None and not _answers(answer, kind):
             self._counters.failed += 1
             given = answer.message_type if isinstance(answer, Payload) else type(answer).__name__
-            logger.error(
-                "a server answered with another type request=%s answer=%s", kind, given
-            )
+            logger.error("a server answered with another type request=%s answer=%s", kind, given)
             return None
         return answer
 

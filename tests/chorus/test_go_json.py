@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import struct
 from collections import UserDict
@@ -226,3 +228,31 @@ def test_any_bytes_are_json_or_malformed(data: bytes) -> None:
     except MalformedEnvelope:
         return
     written(value)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_reading_leaves_the_garbage_collector_as_it_was(enabled: bool) -> None:
+    was = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        for text in (b"[%s]" % b",".join([b"[]"] * 10_000), b"[" * 10_000):
+            with contextlib.suppress(MalformedEnvelope):
+                read_value(text, max_depth=2)
+            assert gc.isenabled() is enabled
+    finally:
+        gc.enable() if was else gc.disable()
+
+
+def test_reading_many_objects_does_not_set_off_the_garbage_collector() -> None:
+    collected: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        collected.append(phase)
+
+    text = b"[%s]" % b",".join([b"[]"] * 50_000)
+    gc.callbacks.append(note)
+    try:
+        read_value(text, max_depth=2)
+    finally:
+        gc.callbacks.remove(note)
+    assert collected.count("start") <= 3

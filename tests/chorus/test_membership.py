@@ -219,3 +219,22 @@ async def test_joining_one_topic_twice_at_once_joins_it_once() -> None:
                 tasks.start_soon(chorus.join_dynamic_topic, PROJECT)
                 tasks.start_soon(chorus.join_raw_topic, "room")
         assert sorted(chorus.statistics().topics) == sorted((*STATIC, PROJECT, "room"))
+
+
+async def test_a_topic_that_cannot_be_read_or_judged_is_not_left_joined() -> None:
+    async with Host() as host:
+        with pytest.raises(LocalProtocolError, match=r"^a buffer holds at least 1 item: 0$"):
+            async with ChorusPubSub(host, buffer=0):
+                pytest.fail("it was opened")
+        for name in (HMMM_TOPIC, PROJECT):
+            host.set_validator(name, lambda message: True)
+        with pytest.raises(LocalProtocolError, match=r"^the topic has a validator already: hmmm/"):
+            async with ChorusPubSub(host):
+                pytest.fail("it was opened")
+        host.set_validator(HMMM_TOPIC, None)
+        async with ChorusPubSub(host) as chorus:
+            for _ in range(2):
+                with pytest.raises(LocalProtocolError, match=r"^the topic has a validator already"):
+                    await chorus.join_dynamic_topic(PROJECT)
+            host.set_validator(PROJECT, None)
+            await chorus.join_dynamic_topic(PROJECT)

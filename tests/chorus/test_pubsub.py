@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from gossipsub import Host
@@ -225,6 +226,49 @@ async def test_own_messages_take_no_place_among_those_that_wait_for_a_handler() 
             published=3, own=3, handled=0, unhandled=0, handler_errors=0, dropped=0, waiting=0
         )
         release.set()
+
+
+async def test_a_full_buffer_of_large_messages_leaves_others_their_turns() -> None:
+    """Decoding them one after the other would hold up everything else."""
+    read: list[int] = []
+    turns = 0
+
+    def note(envelope: Envelope, sender: PeerId) -> None:
+        read.append(turns)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    entered, release = anyio.Event(), anyio.Event()
+
+    async def busy(envelope: Envelope, sender: PeerId) -> None:
+        entered.set()
+        await release.wait()
+
+    async with two_agents() as (alice, bob):
+        bob.set_bzzz_message_handler(busy, MessageType.TASK_CLAIM)
+        bob.set_bzzz_message_handler(note, MessageType.TASK_PROGRESS)
+        others = Collector()
+        bob.set_hmmm_message_handler(others)
+        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, ENOUGH)
+        with anyio.fail_after(PATIENCE):
+            await entered.wait()
+        large = {"task_id": "1", "text": "x" * 20_000}
+        for _ in range(10):
+            await alice.publish_bzzz_message(MessageType.TASK_PROGRESS, large)
+        await alice.publish_hmmm_message(MessageType.META_DISCUSSION, {})
+        await others.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            release.set()
+            with anyio.fail_after(PATIENCE):
+                while len(read) < 10:
+                    await anyio.sleep(0.005)
+            tasks.cancel_scope.cancel()
+    assert len(set(read)) >= 5  # trio shuffles those whose turn it is
 
 
 async def test_many_messages_that_had_to_wait_are_handed_over_in_order() -> None:

@@ -55,7 +55,8 @@ async def test_a_room_carries_what_it_is_given() -> None:
         assert own.got == []
         statistics = bob.statistics().topics[ROOM]
         assert (statistics.handled, statistics.own) == (2, 0)
-        assert alice.statistics().topics[ROOM].published == 2
+        said = alice.statistics().topics[ROOM]
+        assert (said.published, said.own, said.handled) == (2, 2, 0)
 
 
 async def test_hmmms_adapter_joins_the_room_and_publishes() -> None:
