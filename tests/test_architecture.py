@@ -67,6 +67,7 @@ CATCHES_ALL = {
     "gossipsub/chorus/publishing.py": "the user's publishing hooks",
     "gossipsub/chorus/redacting.py": "the user's redactor, whose failure blocks what was to leave",
     "gossipsub/chorus/redaction/audit.py": "the user's audit sinks",
+    "gossipsub/chorus/tracing.py": "the user's function that is told of spans",
     "gossipsub/transport/mdns.py": "the task that isolates one service of a stranger's",
     "gossipsub/transport/connection.py": "the task that isolates one peer",
     "gossipsub/transport/connections.py": "the task that isolates one handshake",

@@ -91,4 +91,5 @@ quick; an exception is logged and stops nothing."""
 
 Check = Callable[[Envelope, ReceivedMessage], None]
 """Asked about every envelope of others that is in order so far; raises MalformedEnvelope to refuse
-it. It must be quick, and is no coroutine function; any other exception is logged and refuses too."""
+it. It must be quick, and is no coroutine function. Any other exception is logged, and refuses
+too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from gossipsub.chorus.pubsub import ChorusPubSub
 from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
+
+logger = logging.getLogger("gossipsub.chorus.tracing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Tracing:
     a `traceparent` already; with `start_traces`, what belongs to no trace begins one. A handler
     of a message that carries one runs in a span of its own, the message's child, so that what it
     publishes belongs to the same trace. `on_span` is told of each when it is over; it must be
-    quick.
+    quick, and an exception in it is logged and goes no further.
 
     Who sends a message decides what stands in it: never take a trace id for a proof of anything.
     """
@@ -99,8 +102,16 @@ class Tracing:
                         await outcome
                 failed = False
             finally:
-                if context is not None and parent is not None and self._on_span is not None:
+                if context is not None and parent is not None:
                     end = time.time_ns()
-                    self._on_span(Span(envelope.type, context, parent.span_id, start, end, failed))
+                    self._tell(Span(envelope.type, context, parent.span_id, start, end, failed))
 
         return handle
+
+    def _tell(self, span: Span) -> None:
+        if self._on_span is None:
+            return
+        try:
+            self._on_span(span)
+        except Exception:
+            logger.exception("on_span failed name=%r", self._on_span)

@@ -57,6 +57,24 @@ async def test_a_trace_goes_from_agent_to_agent_and_on(fleet: Fleet) -> None:
         assert envelope.data == CLAIM | span.context.to_data()
 
 
+async def test_a_failing_on_span_changes_nothing_for_the_handler(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(span: Span) -> None:
+        raise ValueError("full")
+
+    async with fleet(2) as (_mesh, (a, b)), Tracing(a, start_traces=True), Tracing(b, on_span=fail):
+        got: list[Envelope] = []
+        b.set_bzzz_message_handler(lambda envelope, sender: got.append(envelope))
+        await a.publish_bzzz_message(MessageType.TASK_CLAIM, CLAIM)
+        await anyio.sleep(1)
+        assert len(got) == 1
+        topic = b.statistics().topics[b.coordination_topic]
+        assert (topic.handled, topic.handler_errors) == (1, 0)
+    (message,) = caplog.messages
+    assert message.startswith("on_span failed name=")
+
+
 async def test_messages_of_no_trace_stay_so_unless_traces_are_to_begin(fleet: Fleet) -> None:
     got: list[tuple[object, TraceContext | None]] = []
     async with fleet(2) as (_mesh, (a, b)), Tracing(b):
