@@ -61,7 +61,9 @@ class ThreadHistory:
         if delivery.envelope.type == MessageType.COORDINATION_COMPLETE:
             if thread is not None:
                 self._empty(thread)
-            self._conclude(thread_id, delivery.envelope.timestamp.unix_ns)
+            # Not from the future: that would settle whatever is said in the thread from now on.
+            said_at = min(delivery.envelope.timestamp.unix_ns, delivery.received_at)
+            self._conclude(thread_id, said_at)
             return None
         if thread is None:
             if len(self._threads) == self._bound:
@@ -86,7 +88,8 @@ class ThreadHistory:
 
     def is_concluded(self, thread_id: str, *, after: int) -> bool:
         """Whether a CoordinationComplete from that time or later was noted; nanoseconds since
-        1970, by the clocks of those who wrote. Of the newest threads alone."""
+        1970, by the clocks of those who wrote, as far as these are not ahead. Of the newest threads
+        alone."""
         return self._concluded.get(thread_id, after - 1) >= after
 
     def _conclude(self, thread_id: str, at: int) -> None:

@@ -14,12 +14,20 @@ from gossipsub.wire.rpc import Message
 KEY = PrivateKey.from_seed(bytes(32))
 
 
-def said(thread: str, text: str = "", kind: str = MessageType.META_DISCUSSION) -> Delivery:
+def said(
+    thread: str,
+    text: str = "",
+    kind: str = MessageType.META_DISCUSSION,
+    *,
+    at: int = 0,
+    received_at: int = 0,
+) -> Delivery:
     me = KEY.peer_id()
     data = {"message": text}
-    envelope = Envelope(kind, str(me), Timestamp.from_unix_ns(0), data, thread_id=thread)
+    envelope = Envelope(kind, str(me), Timestamp.from_unix_ns(at), data, thread_id=thread)
     message = Message("topic", envelope.encode(), seqno=bytes(8))
-    return Delivery(envelope, "topic", me, SignedMessage(sign_message(message, KEY)), 0)
+    signed = SignedMessage(sign_message(message, KEY))
+    return Delivery(envelope, "topic", me, signed, received_at)
 
 
 def texts(thread: Thread | None) -> list[object]:
@@ -48,6 +56,17 @@ def test_what_belongs_to_no_thread_is_not_kept() -> None:
     threads = history()
     assert threads.note(said(""), now=0) is None
     assert threads.note(said("x" * 257), now=0) is None
+
+
+def test_a_conclusion_from_the_future_settles_nothing_that_is_said_later() -> None:
+    threads = history()
+    end = MessageType.COORDINATION_COMPLETE
+    threads.note(said("t", "", end, at=10**18, received_at=1000), now=0)
+    assert threads.is_concluded("t", after=1000)
+    assert not threads.is_concluded("t", after=1001)
+    threads.note(said("u", "", end, at=500, received_at=1000), now=0)
+    assert threads.is_concluded("u", after=500)
+    assert not threads.is_concluded("u", after=501)
 
 
 def test_a_thread_ends_with_its_conclusion() -> None:
