@@ -11,6 +11,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from gossipsub.chorus.access_rule import agent_ids
 from gossipsub.chorus.acknowledgements import (
     ACKNOWLEDGEMENT,
     MAX_NAMES,
@@ -54,7 +55,7 @@ class _Expected:
     """Who is to acknowledge one delivery, and who has."""
 
     def __init__(self, expect: int | Collection[PeerId]) -> None:
-        self.peers = None if isinstance(expect, int) else dict.fromkeys(expect)
+        self.peers = None if isinstance(expect, int) else dict.fromkeys(agent_ids("expect", expect))
         self._count = expect if isinstance(expect, int) else len(self.peers or ())
         if type(self._count) is not int or not 1 <= self._count <= MAX_NAMES:
             raise LocalProtocolError(f"expect is 1 to {MAX_NAMES} agents, or their number")

@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from gossipsub.chorus.agent_card import AgentCard
+from gossipsub.chorus.agent_card import MAX_CHARACTERS, AgentCard
 from gossipsub.chorus.agent_table import OFFLINE, Agent, AgentTable, ChangeKind, PresenceChange
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.message_options import MessageOptions
@@ -55,6 +55,7 @@ class Presence:
     ) -> None:
         if not interval > 0:
             raise LocalProtocolError(f"interval is above 0: {interval}")
+        _require_card(agent)
         gone_after = interval * 3.5 if gone_after is None else gone_after
         if not gone_after > interval:
             raise LocalProtocolError(f"need gone_after > interval: {gone_after}, {interval}")
@@ -78,6 +79,7 @@ class Presence:
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise LocalProtocolError("it is open already")
+        self._card_is_told = False
         self._chorus.add_observer(self._observe)
         try:
             await self._tell()
@@ -186,6 +188,10 @@ class Presence:
         self._require_open()
         if current_tasks is not None and (type(current_tasks) is not int or current_tasks < 0):
             raise LocalProtocolError(f"current_tasks is a whole number from 0: {current_tasks!r}")
+        if status is not None:
+            _require_status(status)
+        if card is not None:
+            _require_card(card)
         if status == OFFLINE:
             raise LocalProtocolError("an agent is offline when it leaves presence")
         if card is not None and card != self.card:
@@ -294,3 +300,13 @@ class Presence:
         }
         result = await self._chorus.publish_bzzz_message(MessageType.AVAILABILITY_BROADCAST, data)
         return not result.reached_nobody
+
+
+def _require_card(card: object) -> None:
+    if not isinstance(card, AgentCard):
+        raise LocalProtocolError(f"a card is an AgentCard, not of type {type(card).__name__}")
+
+
+def _require_status(status: object) -> None:
+    if not isinstance(status, str) or len(status) > MAX_CHARACTERS:
+        raise LocalProtocolError(f"status is text of at most {MAX_CHARACTERS} characters")

@@ -160,7 +160,8 @@ class Publications:
         """Publish `payload`, JSON as a rule, without an envelope; it is redacted like others.
 
         To a topic with a schema of its own whatever it is; to a topic of envelopes, static or
-        dynamic, an envelope of this agent, since others would refuse anything else and blame it.
+        dynamic, an envelope of this agent with a payload of its type, since others would refuse
+        anything else and blame it.
         LocalProtocolError where the topic is not joined, or this is not so.
         """
         return await self._publishing.publish_raw(self._membership.find(topic), payload)

@@ -25,8 +25,8 @@ logger = logging.getLogger("gossipsub.chorus.publishing")
 
 PublishingHook = Callable[[MessageType | str, Mapping[str, object]], Mapping[str, object]]
 """Is given the type and the payload of a message of ours, and returns the payload to be sent in
-its place; it must not change the one it was given. It must be quick; an exception is logged, and
-the payload stays as it was."""
+its place; it must not change the one it was given. It must be quick. When it raises, or
+returns what is no payload of the type, that is logged, and the payload stays as it was."""
 
 
 class Publishing:
@@ -82,9 +82,12 @@ class Publishing:
         payload: dict[str, object] = copied(data or {}, depth)
         for hook in tuple(self._hooks):
             try:
-                payload = copied(dict(hook(message_type, payload)), depth)
+                changed = copied(dict(hook(message_type, payload)), depth)
+                check_payload(message_type, changed)
             except Exception:
                 logger.exception("a publishing hook failed name=%r", hook)
+                continue
+            payload = changed
         return None if data is None and not payload else payload
 
     def _redacted(
@@ -138,6 +141,7 @@ class Publishing:
             raise LocalProtocolError("it does not bear this agent's own signature")
         if isinstance(topic.content, EnvelopeTopic):
             envelope = self._own_envelope(signed.data)
+            self._require_allowed(topic.name, envelope, signed.data)
             if not self._agent.intake.is_known(signed.origin):
                 await self._stand_behind(topic.name, envelope, signed, log_first=False)
         return await topic.send(signed)
@@ -160,7 +164,8 @@ class Publishing:
         return await topic.send(signed)
 
     def _own_envelope(self, payload: bytes) -> Envelope:
-        """LocalProtocolError for what other agents would refuse in a topic of envelopes."""
+        """LocalProtocolError, or BadPayload, which is one, for what other agents would refuse in a
+        topic of envelopes."""
         try:
             envelope = Envelope.decode(payload, self._agent.limits)
         except MalformedEnvelope as error:
@@ -170,4 +175,5 @@ class Publishing:
             ) from error
         if envelope.from_peer != peer_text(self._agent.me):
             raise LocalProtocolError("the envelope is from another agent")
+        check_payload(envelope.type, envelope.data)
         return envelope

@@ -10,6 +10,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from gossipsub.chorus.access_rule import agent_ids
 from gossipsub.chorus.answers import Answer, Answers
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.message_options import MessageOptions
@@ -114,6 +115,7 @@ class Requests:
             raise LocalProtocolError(f"not a request: {payload.message_type}")
         if asked is not None and len(asked) > MAX_ASKED:
             raise LocalProtocolError(f"asked names at most {MAX_ASKED} agents: {len(asked)}")
+        asked = None if asked is None else agent_ids("asked", asked)
         names = {} if asked is None else {"asked": sorted(str(peer) for peer in asked)}
         said = payload.to_data() | names
 

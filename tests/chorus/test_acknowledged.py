@@ -222,7 +222,7 @@ async def test_what_is_told_afterwards_is_handled_once_and_not_acknowledged(flee
 
 
 async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:
-    async with fleet(1) as (_mesh, (a,)):
+    async with fleet(1) as (mesh, (a,)):
         with pytest.raises(LocalProtocolError, match="open it first"):
             await AcknowledgedPublisher(a).publish(TASK, expect=1)
         with pytest.raises(LocalProtocolError, match="delay"):
@@ -235,7 +235,7 @@ async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:
             for options in (
                 {"expect": 0}, {"expect": []}, {"expect": True}, {"expect": 257},
                 {"expect": 1, "timeout": 0}, {"expect": 1, "attempts": 0},
-                {"expect": 1, "topic": "never joined"},
+                {"expect": 1, "topic": "never joined"}, {"expect": mesh[0].peer_id},
             ):  # fmt: skip
                 with pytest.raises(LocalProtocolError):
                     await publisher.publish(TASK, **options)  # type: ignore[arg-type]

@@ -228,6 +228,18 @@ async def test_a_reader_of_changes_that_is_too_slow_loses_the_newest(fleet: Flee
             assert [change.agent.peer async for change in changes] == [mesh[0].peer_id]
 
 
+async def test_opened_again_it_tells_the_card_again(fleet: Fleet) -> None:
+    async with fleet(2) as (_mesh, (a, b)):
+        told: list[str] = []
+        b.add_observer(lambda delivery: told.append(delivery.envelope.type))
+        again = presence(a)
+        for times in (1, 2):
+            async with again:
+                await anyio.sleep(5)
+            await anyio.sleep(1)
+            assert told.count(MessageType.ROLE_ANNOUNCEMENT) == times
+
+
 async def test_a_heartbeat_that_cannot_be_sent_ends_nothing(
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,6 +271,12 @@ async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:
                 alice.update(current_tasks=-1)
             with pytest.raises(LocalProtocolError, match="when it leaves"):
                 alice.update(status="offline")
+            with pytest.raises(LocalProtocolError, match="status is text of at most 128"):
+                alice.update(status="x" * 129)
+            with pytest.raises(
+                LocalProtocolError, match="a card is an AgentCard, not of type dict"
+            ):
+                alice.update(card={"name": "ada"})  # type: ignore[arg-type]
         with pytest.raises(LocalProtocolError):
             async with presence(ChorusPubSub(mesh[0])):
                 pass

@@ -19,12 +19,14 @@ from gossipsub.chorus import (
     MessageType,
     PayloadPolicy,
     RefusalReason,
+    Timestamp,
 )
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
 from tests.chorus.agents import (
     NOW,
+    NOW_TEXT,
     PATIENCE,
     Collector,
     ListLogger,
@@ -215,6 +217,17 @@ async def test_a_bad_payload_that_a_check_refuses_is_not_counted_as_taken() -> N
 # Hooks and checks
 
 
+async def test_what_a_hook_breaks_is_sent_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        heard: list[Delivery] = []
+        chorus.add_observer(heard.append)
+        chorus.add_publishing_hook(lambda kind, data: {**data, "status": 5})
+        await chorus.publish_bzzz_message(MessageType.TASK_PROGRESS, {"task_id": "1"})
+        assert [delivery.envelope.data for delivery in heard] == [{"task_id": "1"}]
+    (message,) = caplog.messages
+    assert message.startswith("a publishing hook failed name=")
+
+
 async def test_a_check_that_fails_refuses_and_stops_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -371,3 +384,23 @@ async def test_what_was_signed_in_an_earlier_life_can_be_sent_in_this_one() -> N
         assert [(delivery.signed, delivery.is_own) for delivery in own] == [(signed, True)]
         with pytest.raises(LocalProtocolError, match=r"not bear this agent's own signature$"):
             await bob.publish_signed(signed)
+
+
+async def test_what_was_signed_or_is_raw_is_held_to_the_rules_as_well() -> None:
+    """Others would refuse it, and blame this agent."""
+
+    def refuse(envelope: Envelope, message: ReceivedMessage) -> None:
+        raise MalformedEnvelope(RefusalReason.FORBIDDEN, "no")
+
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        heard: list[Delivery] = []
+        chorus.add_observer(heard.append)
+        bad = Envelope(MessageType.TASK_CLAIM, str(host.peer_id), Timestamp(NOW_TEXT), {})
+        with pytest.raises(BadPayload, match=r"^task_id is missing$"):
+            await chorus.publish_raw(COORDINATION_TOPIC, bad.encode())
+        await chorus.publish_bzzz_message(MessageType.TASK_CLAIM, {"task_id": "1"})
+        chorus.add_check(refuse, own_too=True)
+        (said,) = heard
+        with pytest.raises(LocalProtocolError, match=r"^refused as forbidden: no$"):
+            await chorus.publish_signed(said.signed)
+        assert (heard, host.statistics().published) == ([said], 1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -171,16 +171,22 @@ async def test_what_is_no_answer_by_its_schema_is_left_out(fleet: Fleet) -> None
         assert asking.statistics().malformed == 2
 
 
+class Garbler:
+    """A redactor that breaks answers, as another agent may."""
+
+    def redact_map_with_labels(self, payload: Any, labels: Mapping[str, str]) -> Any:
+        return payload | {"answer": 5}
+
+    def redact_text_with_labels(self, text: str, labels: Mapping[str, str]) -> str:
+        return text
+
+
 def _answer_badly(chorus: ChorusPubSub) -> Callable[..., Any]:
     async def answer(envelope: Envelope, sender: PeerId) -> None:
         name = (envelope.data or {})["request_id"]
-        wrong_type = Envelope(
-            MessageType.EXPERTISE_RESPONSE,
-            str(chorus.host.peer_id),
-            envelope.timestamp,
-            {"request_id": name, "answer": 5},
-        )
-        await chorus.publish_raw(chorus.hmmm_topic, wrong_type.encode())
+        chorus.set_redactor(Garbler())
+        await chorus.publish(ExpertiseResponse(answer="this", request_id=name))
+        chorus.set_redactor(None)
         await chorus.publish_hmmm_message(MessageType.TASK_HELP_RESPONSE, {"request_id": name})
 
     return answer
@@ -378,6 +384,7 @@ async def test_what_makes_no_sense_is_refused(fleet: Fleet) -> None:
             for options in (
                 {"deadline": 0}, {"answers": 0}, {"attempts": 0}, {"asked": []},
                 {"asked": [mesh[0].peer_id] * 257}, {"topic": "never joined"},
+                {"asked": mesh[0].peer_id},
             ):  # fmt: skip
                 with pytest.raises(LocalProtocolError):
                     await asking.ask(QUESTION, **options)  # type: ignore[arg-type]
