@@ -16,7 +16,9 @@ class GossipPublisher:
         """Join the room `topic`, if this agent is not in it, and publish `payload` as it is, but
         for what is redacted.
 
-        Errors as in `ChorusPubSub.subscribe_raw_topic` and `ChorusPubSub.publish_raw`.
+        A topic that is joined stays what it is: one of envelopes takes envelopes only. Errors as
+        in `ChorusPubSub.join_raw_topic` and `ChorusPubSub.publish_raw`.
         """
-        await self._chorus.join_raw_topic(topic)
+        if not self._chorus.is_joined(topic):
+            await self._chorus.join_raw_topic(topic)
         return await self._chorus.publish_raw(topic, payload)

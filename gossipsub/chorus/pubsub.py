@@ -179,6 +179,10 @@ class ChorusPubSub(Publications):
         is not joined. LocalProtocolError for a static topic."""
         self._membership.leave(topic)
 
+    def is_joined(self, topic: str) -> bool:
+        """Whether this agent is in that topic, static or dynamic, of envelopes or not."""
+        return topic in self._membership.topics
+
     async def join_project_topic(self, project_id: str) -> str:
         """Join the project's coordination topic; returns its name. LocalProtocolError also where
         the id is empty or holds a slash or a control character."""

@@ -74,6 +74,17 @@ async def test_hmmms_adapter_joins_the_room_and_publishes() -> None:
         assert heard == [b'{"message": "API design looks good"}', b'{"message":"***"}']
 
 
+async def test_hmmms_adapter_leaves_a_topic_of_envelopes_what_it_is() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        await chorus.join_dynamic_topic("custom")
+        with pytest.raises(LocalProtocolError, match=r"^the topic carries envelopes, and this is"):
+            await GossipPublisher(chorus).publish("custom", b"{}")
+        await chorus.publish_to_dynamic_topic("custom", MessageType.STATUS_UPDATE, {"status": "ok"})
+        own = Envelope("x", str(host.peer_id), Timestamp(NOW_TEXT), {})
+        await GossipPublisher(chorus).publish("custom", own.encode())
+        assert (chorus.is_joined("custom"), chorus.is_joined(ROOM)) == (True, False)
+
+
 async def test_whoever_joins_a_room_by_its_name_joins_it_as_such() -> None:
     async with Host() as host, ChorusPubSub(host) as chorus:
         await chorus.join_dynamic_topic(ROOM)
