@@ -36,6 +36,14 @@ def test_roles_are_folded_as_go_folds_them(go_vectors: dict[str, list[dict[str, 
         assert topics.role_topic(case["identifier"]) == f"CHORUS/roles/{case['text']}/v1"
 
 
+def test_every_character_is_folded_by_itself_as_go_does_it() -> None:
+    for number in range(0x3000):
+        character = chr(number)
+        alone = "i" if character == "İ" else "_" if character == " " else character.lower()
+        assert topics.fold(f"A{character}") == f"a{alone}"
+        assert topics.fold(f"{character}Σ{character}") == f"{alone}\u03c3{alone}"
+
+
 @pytest.mark.parametrize(
     ("topic", "what"),
     [
