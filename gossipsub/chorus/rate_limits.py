@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from gossipsub.chorus.access_rule import texts
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.chorus.name_patterns import NamePatterns
+from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.router.effects import Verdict
 from gossipsub.validators.token_buckets import TokenBuckets
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -86,16 +89,39 @@ class RateLimits:
             buckets = self._of_topic(message.topic)
         if buckets is None or message.sender is None:
             return
-        # Peer ids tell their own length, so that no two agents and topics have one key.
-        key = message.sender + message.topic.encode("utf-8", "surrogatepass")
-        if not buckets.take(key, len(message.data)):
+        if not _take(buckets, message.sender, message):
             limited = envelope.type if envelope.type in self._types else "messages"
             raise MalformedEnvelope(
                 RefusalReason.RATE_LIMIT, f"more {limited} than this agent may send"
             )
+
+    def raw_validator(self, topics: Iterable[str]) -> Callable[[ReceivedMessage], Verdict]:
+        """For `host.add_default_validator`: holds everybody, this agent too, to the limits in raw
+        topics, which checks do not reach (`*` stands for any text).
+
+        Raw messages are of no type: limits of types are not about them. What is too much is
+        IGNOREd, this agent's own with an error to whoever publishes.
+        """
+        patterns = NamePatterns(texts("topics", topics))
+
+        def judge(message: ReceivedMessage) -> Verdict:
+            if not patterns.match(message.topic) or message.sender is None:
+                return Verdict.ACCEPT
+            buckets = self._of_topic(message.topic)
+            if buckets is None or _take(buckets, message.sender, message):
+                return Verdict.ACCEPT
+            return Verdict.IGNORE
+
+        return judge
 
     def _of_topic(self, topic: str) -> TokenBuckets | None:
         for patterns, buckets in self._topics:
             if patterns.match(topic):
                 return buckets
         return self._default
+
+
+def _take(buckets: TokenBuckets, agent: PeerId, message: ReceivedMessage) -> bool:
+    # Peer ids tell their own length, so that no two agents and topics have one key.
+    key = agent + message.topic.encode("utf-8", "surrogatepass")
+    return buckets.take(key, len(message.data))

@@ -11,6 +11,7 @@ from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
+from gossipsub.router.effects import Verdict
 from gossipsub.wire.errors import LocalProtocolError
 
 ANN, BEN, CAT = (PrivateKey.from_seed(bytes([n]) * 32).public_key.peer_id() for n in range(3))
@@ -52,6 +53,25 @@ def test_an_agent_may_say_its_burst_and_then_its_rate() -> None:
     assert [passes(limits) for _ in range(2)] == [True, False]
     clock.now += 60
     assert [passes(limits) for _ in range(3)] == [True, True, False]
+
+
+def test_in_raw_topics_the_same_limits_make_a_validator() -> None:
+    def judge(agent: PeerId | None, topic: str, *, via: PeerId = CAT) -> Verdict:
+        return validator(ReceivedMessage(topic, b"{}", agent, via, b"id", bytes(8)))
+
+    limits = RateLimits(topics={"rooms/*": TWO}, types={"": TWO}, clock=Clock())
+    validator = limits.raw_validator(["rooms/*", "other"])
+    assert [judge(ANN, "rooms/1", via=via) for via in (ANN, BEN, CAT)] == [
+        Verdict.ACCEPT, Verdict.ACCEPT, Verdict.IGNORE
+    ]  # fmt: skip
+    assert judge(ANN, "rooms/2") is Verdict.ACCEPT
+    assert judge(BEN, "rooms/1") is Verdict.ACCEPT
+    for _ in range(3):
+        assert judge(None, "rooms/1") is Verdict.ACCEPT
+        assert judge(ANN, "other") is Verdict.ACCEPT
+        assert judge(ANN, "elsewhere") is Verdict.ACCEPT
+    with pytest.raises(LocalProtocolError, match=r"^topics is a list"):
+        limits.raw_validator("rooms/*")
 
 
 def test_each_agent_in_each_topic_counts_for_itself_whoever_relays() -> None:
