@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Self
 
 import anyio
@@ -17,6 +18,7 @@ from gossipsub.pubsub.signed_message import SignedMessage
 from gossipsub.pubsub.subscription import Subscription
 from gossipsub.pubsub.topic import Topic
 from gossipsub.router.effects import Verdict
+from gossipsub.wire.errors import LocalProtocolError
 
 LARGE_BYTES = 4096
 """Decoding more can take a millisecond, and a buffer is full of it: others must have a turn in
@@ -63,8 +65,9 @@ class JoinedTopic:
             self._is_open = False
             self._subscription.close()
             self.content.end()
-            self._host.set_validator(self.name, None)
             self.topic.close()
+            with suppress(LocalProtocolError):  # the application took it away
+                self._host.set_validator(self.name, None)
         if stop_handler:
             self._scope.cancel()
 

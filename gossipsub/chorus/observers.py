@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 
 from gossipsub.chorus.delivery import Delivery, Observer
@@ -20,6 +21,8 @@ class Observers:
         if not callable(observer):
             kind = type(observer).__name__
             raise LocalProtocolError(f"an observer is a function, not of type {kind}")
+        if inspect.iscoroutinefunction(observer):
+            raise LocalProtocolError("an observer is a plain function, not a coroutine function")
         self._observers.append(observer)
 
     def remove(self, observer: Observer) -> None:

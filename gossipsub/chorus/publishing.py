@@ -60,6 +60,9 @@ class Publishing:
         log_first: bool = False,
     ) -> PublishResult:
         """Check, copy, add what hooks add, redact, encode, sign, log, tell, send."""
+        if not isinstance(options, MessageOptions | None):
+            kind = type(options).__name__
+            raise LocalProtocolError(f"options are MessageOptions, not of type {kind}")
         payload = self._redacted(topic.name, message_type, self._prepared(message_type, data))
         envelope = self._envelope(message_type, payload, options or NO_OPTIONS)
         encoded = envelope.encode(self._agent.limits)

@@ -221,6 +221,14 @@ async def test_joining_one_topic_twice_at_once_joins_it_once() -> None:
         assert sorted(chorus.statistics().topics) == sorted((*STATIC, PROJECT, "room"))
 
 
+async def test_topics_are_left_whatever_became_of_their_validators() -> None:
+    async with Host() as host:
+        async with ChorusPubSub(host):
+            host.set_validator(COORDINATION_TOPIC, None)
+        for name in STATIC:
+            (await host.join(name)).close()
+
+
 async def test_a_topic_that_cannot_be_read_or_judged_is_not_left_joined() -> None:
     async with Host() as host:
         with pytest.raises(LocalProtocolError, match=r"^a buffer holds at least 1 item: 0$"):

@@ -26,6 +26,14 @@ def a_delivery() -> Delivery:
     return Delivery(envelope, "t", key.peer_id(), signed, 0)
 
 
+def test_an_observer_that_nobody_would_await_is_an_error() -> None:
+    async def hear(delivery: Delivery) -> None:
+        raise AssertionError("nobody awaits it")
+
+    with pytest.raises(LocalProtocolError, match=r"^an observer is a plain function, not a cor"):
+        Observers().add(hear)  # type: ignore[arg-type]
+
+
 def test_each_is_told_in_order_even_where_another_fails(caplog: pytest.LogCaptureFixture) -> None:
     observers, told = Observers(), []
     observers.add(lambda delivery: told.append(("first", delivery)))

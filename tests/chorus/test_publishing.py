@@ -217,6 +217,17 @@ async def test_a_bad_payload_that_a_check_refuses_is_not_counted_as_taken() -> N
 # Hooks and checks
 
 
+async def test_options_of_another_type_are_an_error() -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^options are MessageOptions, not of type d"):
+            await chorus.publish_role_based_message(
+                MessageType.STATUS_UPDATE,
+                {"status": "ok"},
+                {"to_roles": ["Developer"]},  # type: ignore[arg-type]
+            )
+        assert host.statistics().published == 0
+
+
 async def test_what_a_hook_breaks_is_sent_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
     async with Host() as host, ChorusPubSub(host) as chorus:
         heard: list[Delivery] = []
