@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from gossipsub.chorus.delivery import Delivery, envelope_of
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.escalation_line import Admission, EscalationLine
-from gossipsub.chorus.message_options import MessageOptions
+from gossipsub.chorus.message_options import MessageOptions, options_of_answer
 from gossipsub.chorus.message_type import MessageType
 from gossipsub.chorus.payloads import EscalationTrigger, Payload
 from gossipsub.chorus.pubsub import ChorusPubSub
@@ -245,7 +245,7 @@ class EscalationDesk:
             if self._history.is_concluded(envelope.thread_id, after=said_at):
                 self._counters.settled += 1
                 continue
-            options = MessageOptions(thread_id=envelope.thread_id, project_id=envelope.project_id)
+            options = options_of_answer(envelope)
             if self._receipt is not None:
                 await self._publish(_answering(self._receipt, envelope), options, delivery.topic)
             self._counters.handed += 1

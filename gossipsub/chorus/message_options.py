@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gossipsub.chorus.envelope import Envelope
 from gossipsub.wire.errors import LocalProtocolError
+
+MAX_NAME_CHARACTERS = 256
+"""Of a conversation's or project's name that is taken over into an answer."""
 
 PRIORITIES = ("low", "medium", "high", "urgent")
 
@@ -49,6 +53,21 @@ class MessageOptions:
             raise LocalProtocolError(f"priority is one of {', '.join(PRIORITIES)}, or empty")
         if type(self.hop_count) is not int or self.hop_count < 0:
             raise LocalProtocolError("hop_count is a whole number from 0")
+
+
+def options_of_answer(envelope: Envelope) -> MessageOptions:
+    """For what is said about a message of another agent: the same conversation and project.
+
+    Names above 256 characters are left out: a stranger chose them, and they could make the answer
+    too large to be sent.
+    """
+    return MessageOptions(
+        thread_id=_name(envelope.thread_id), project_id=_name(envelope.project_id)
+    )
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= MAX_NAME_CHARACTERS else ""
 
 
 def _require_text(name: str, value: object) -> None:

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from gossipsub.chorus.delivery import Delivery, WaitingDelivery
 from gossipsub.chorus.envelope import Envelope
-from gossipsub.chorus.message_options import MessageOptions
+from gossipsub.chorus.message_options import MessageOptions, options_of_answer
 from gossipsub.chorus.message_type import MessageType
 from gossipsub.chorus.payloads import Payload
 from gossipsub.chorus.pubsub import ChorusPubSub
@@ -102,9 +102,8 @@ class Serving:
             return
         served = self._served.find(delivery.sender, request_id)
         if served is None:
-            options = MessageOptions(thread_id=envelope.thread_id, project_id=envelope.project_id)
             waiting = WaitingDelivery.of(delivery)
-            served = _Served(waiting, delivery.topic, request_id, options)
+            served = _Served(waiting, delivery.topic, request_id, options_of_answer(envelope))
         elif served.answer is None or served.repetitions >= REPETITIONS:
             return  # nobody has answered it yet, or often enough
         else:

@@ -293,6 +293,16 @@ async def test_what_goes_wrong_in_a_server_is_counted_and_ends_nothing(
         assert await asking.ask(QUESTION) == []
 
 
+async def test_a_request_whose_names_no_answer_could_carry_is_answered_without_them(
+    fleet: Fleet,
+) -> None:
+    async with fleet(2) as (_mesh, (a, b)), Requests(a) as asking, Requests(b) as serving:
+        serving.serve(EXPERTISE, says("well"))
+        options = MessageOptions(thread_id="<" * 43_000, project_id="p")
+        answer = await asking.ask_one(QUESTION, options=options, deadline=5)
+        assert (answer.envelope.thread_id, answer.envelope.project_id) == ("", "p")
+
+
 async def test_of_requests_that_wait_or_were_served_no_decoded_envelope_is_kept(
     fleet: Fleet,
 ) -> None:
