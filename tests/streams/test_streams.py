@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -193,17 +193,18 @@ async def test_a_handler_that_fails_resets_its_stream_and_nothing_else(
 @pytest.mark.parametrize(
     "error",
     [
-        RemoteProtocolError("nonsense"),
-        TimeoutError(),
-        StreamReset("gone"),
-        ExceptionGroup("two", [StreamReset("gone"), ExceptionGroup("", [TimeoutError()])]),
+        lambda: RemoteProtocolError("nonsense"),
+        TimeoutError,
+        lambda: StreamReset("gone"),
+        lambda: ExceptionGroup("", [StreamReset("gone"), ExceptionGroup("", [TimeoutError()])]),
     ],
+    ids=["protocol", "timeout", "reset", "group"],
 )
 async def test_what_a_peer_does_is_no_more_than_debug(
-    error: Exception, caplog: pytest.LogCaptureFixture
+    error: Callable[[], Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def handler(stream: PeerStream) -> None:
-        raise error
+        raise error()
 
     async with two_hosts() as (a, b):
         b.set_stream_handler("/x", handler)
