@@ -115,6 +115,8 @@ class Store:
     def write(self, drafts: Sequence[Draft]) -> tuple[LogHead | None, int]:
         """Append what is not there yet as one transaction, with its head; the head, if anything
         was new, and how many were not."""
+        # First, as it may fail: nothing may fail once the entries are committed.
+        self._catalogue()
         chain = self._chain.copy()
         execute = self._connection.execute
         with _Transaction(self._connection):
@@ -129,7 +131,6 @@ class Store:
         self._chain = chain
         for row in rows:
             self._count(row[4], 1)
-        self._catalogue()
         return head, len(drafts) - len(rows)
 
     def prune(self, through: int) -> int:

@@ -104,6 +104,12 @@ class Writer:
                 self._unreported += 1
                 self._lost_ticket = self._appended
                 return False
+            if self._unreported:
+                # Right here: on a busy log there is never a moment when nothing waits.
+                gap = self._gap(self._unreported)
+                self._waiting.append((self._appended - 1, gap))
+                self._waiting_bytes += len(gap.data)
+                self._unreported = 0
             self._waiting.append((self._appended, draft))
             self._waiting_bytes += size
             if not waiting or waiting + 1 == GROUP_ENTRIES:
@@ -153,13 +159,12 @@ class Writer:
     def _run(self) -> None:
         try:
             while (taken := self._take()) is not None:
-                group, through, reported = taken
+                group, through = taken
                 if group and not self._write(group):
                     break
                 self._prune()
                 with self._changed:
                     self._done = max(self._done, through)
-                    self._unreported -= reported
                     self._under_way = 0
                     self._changed.notify_all()
         finally:
@@ -171,16 +176,16 @@ class Writer:
                 self._is_closing = True
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[list[Draft], int, int] | None:
-        """A group once it has gathered, the ticket it reaches, and how many losses it reports; an
-        empty one now and then, None when all is written and the log closes."""
+    def _take(self) -> tuple[list[Draft], int] | None:
+        """A group once it has gathered, and the ticket it reaches; an empty one now and then, None
+        when all is written and the log closes."""
         with self._changed:
             if not self._waiting and not self._is_closing:
                 self._changed.wait(PRUNE_EVERY)
             if not self._is_hurried():
                 self._changed.wait(PAUSE)
             if not self._waiting and not self._unreported:
-                return None if self._is_closing else ([], self._appended, 0)
+                return None if self._is_closing else ([], self._appended)
             group: list[Draft] = []
             size = through = 0
             while self._waiting and len(group) < GROUP_ENTRIES and size < GROUP_BYTES:
@@ -190,12 +195,11 @@ class Writer:
             self._waiting_bytes -= size
             self._under_way = len(group)
             if self._waiting:
-                return group, through, 0
-            # What was lost came after all that waited then.
-            reported = self._unreported
-            if reported:
-                group.append(self._gap(reported))
-            return group, self._appended, reported
+                return group, through
+            if self._unreported:
+                group.append(self._gap(self._unreported))
+                self._unreported = 0
+            return group, self._appended
 
     def _is_hurried(self) -> bool:
         return self._is_closing or self._hurry > self._done or len(self._waiting) >= GROUP_ENTRIES

@@ -175,3 +175,60 @@ async def test_who_stops_waiting_is_let_go_at_once(tmp_path: Path, node: Any, di
         assert scope.cancelled_caught
         disk.is_quick.set()
         await log.flush()
+
+
+async def test_a_disk_that_is_full_for_the_catalogue_alone_doubles_no_entry(
+    tmp_path: Path,
+    node: Any,
+    alice: Any,
+    append_messages: Append,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipsub.chorus.event_log.store.CATALOGUE_EVERY", 4)
+    monkeypatch.setattr("gossipsub.chorus.event_log.writer.RETRY", 0.02)
+    async with EventLog.open(tmp_path / "log", key=node.key) as log:
+        with monkeypatch.context() as broken:
+            broken.setattr("gossipsub.chorus.event_log.store._CATALOGUE", "INSERT INTO full")
+            append_messages(log, alice, 4)
+            await log.flush()  # they are in the log, though not in the catalogue yet
+            append_messages(log, alice, 4)
+            with pytest.raises(EventLogError, match="cannot be written"):
+                await log.flush()
+            await until(lambda: log.statistics()["write_errors"] >= 2)
+        await until(lambda: not log.statistics()["error"])
+        await log.flush()
+        assert (await log.verify()).entries == 8
+
+
+async def test_losses_are_told_in_their_place_though_something_always_waits(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipsub.chorus.event_log.writer.MAX_WAITING", 4)
+    monkeypatch.setattr("gossipsub.chorus.event_log.writer.GROUP_ENTRIES", 2)
+    groups = threading.Semaphore(0)
+    asked: list[int] = []
+    write = Store.write
+
+    def write_when_told(store: Store, drafts: Sequence[Any]) -> Any:
+        asked.append(len(drafts))
+        groups.acquire(timeout=PATIENCE)
+        return write(store, drafts)
+
+    monkeypatch.setattr(Store, "write", write_when_told)
+    async with EventLog.open(tmp_path / "log", key=node.key) as log:
+        numbers = iter(range(100))
+
+        def append(count: int) -> None:
+            for _ in range(count):
+                log.append("network_event", {"n": next(numbers)})
+
+        append(2)
+        await until(lambda: asked == [2])
+        append(6)  # the last two find no room
+        groups.release()
+        await until(lambda: asked == [2, 2])
+        append(1)
+        groups.release(100)
+        await until(lambda: log.statistics()["waiting"] == 0)
+        said = [dict(entry.data) async for entry in log.entries()]
+    assert said == [*({"n": number} for number in range(6)), {"count": 2}, {"n": 8}]
