@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"time"
 )
@@ -19,6 +20,7 @@ import (
 type first struct {
 	Export    string `json:"export"`
 	Format    int    `json:"format"`
+	Node      string `json:"node"`
 	LogID     string `json:"log_id"`
 	PublicKey []byte `json:"public_key"`
 	After     struct {
@@ -67,10 +69,10 @@ func (e *entry) hash(previous []byte) []byte {
 }
 
 // signedByAuthor reads the pubsub message: 1 from, 2 data, 3 seqno, 4 topic, 5 signature, 6 key.
-func signedByAuthor(message, origin []byte) bool {
+func (e *entry) signedByAuthor() bool {
 	statement := []byte("libp2p-pubsub:")
-	var from, seqno, signature []byte
-	for rest := message; len(rest) > 0; {
+	var from, seqno, topic, signature []byte
+	for rest := e.Signed; len(rest) > 0; {
 		tag, n := binary.Uvarint(rest)
 		size, m := binary.Uvarint(rest[max(n, 0):])
 		if n <= 0 || m <= 0 || tag&7 != 2 || uint64(len(rest)-n-m) < size {
@@ -83,6 +85,8 @@ func signedByAuthor(message, origin []byte) bool {
 			from = value
 		case 3:
 			seqno = value
+		case 4:
+			topic = value
 		case 5:
 			signature = value
 		}
@@ -94,8 +98,32 @@ func signedByAuthor(message, origin []byte) bool {
 	// An Ed25519 peer id holds the key: identity multihash, type, 32 bytes.
 	prefix := []byte{0, 36, 8, 1, 18, 32}
 	return len(from) == 38 && bytes.HasPrefix(from, prefix) &&
-		bytes.Equal(origin, append(append([]byte{}, from...), seqno...)) &&
+		bytes.Equal(e.Origin, append(append([]byte{}, from...), seqno...)) &&
+		e.Author == base58(from) && e.Topic == firstCharacters(string(topic), 256) &&
 		ed25519.Verify(from[6:], statement, signature)
+}
+
+// base58 is the text of a peer id.
+func base58(data []byte) string {
+	const digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	number, base, digit := new(big.Int).SetBytes(data), big.NewInt(58), new(big.Int)
+	text := ""
+	for number.Sign() > 0 {
+		number.DivMod(number, base, digit)
+		text = string(digits[digit.Int64()]) + text
+	}
+	for _, each := range data {
+		if each != 0 {
+			break
+		}
+		text = "1" + text
+	}
+	return text
+}
+
+func firstCharacters(text string, count int) string {
+	characters := []rune(text)
+	return string(characters[:min(len(characters), count)])
 }
 
 func verify() error {
@@ -110,6 +138,9 @@ func verify() error {
 	}
 	if log.Export != "gossipsub-chorus-log" || log.Format != 1 || len(log.PublicKey) != 36 {
 		return errors.New("not an export of format 1 with an Ed25519 key")
+	}
+	if log.Node != base58(append([]byte{0, 36}, log.PublicKey...)) {
+		return errors.New("not the node of this key")
 	}
 	node := ed25519.PublicKey(log.PublicKey[4:])
 	id, _ := hex.DecodeString(log.LogID)
@@ -139,8 +170,12 @@ func verify() error {
 			head = index
 			heads++
 		}
-		if e.Signed != nil {
-			if !signedByAuthor(e.Signed, e.Origin) {
+		if e.Signed == nil {
+			if e.Origin != nil || e.Author != log.Node {
+				return fmt.Errorf("entry %d: it names an author, and has no message", index)
+			}
+		} else {
+			if !e.signedByAuthor() {
 				return fmt.Errorf("entry %d: the author's signature is wrong", index)
 			}
 			messages++

@@ -191,8 +191,8 @@ class EventLogReader:
 
         With `signatures`, the signatures of every head and every author are checked (some 110 us
         each); without, all hashes and the newest head, which has signed for them. `anchor` is a
-        head kept elsewhere that the log must have. Without one, nobody can tell a log that was cut
-        off behind one of its heads from one that ended there.
+        head kept elsewhere that the log must have, so not one that was pruned. Without one, nobody
+        can tell a log that was cut off behind one of its heads from one that ended there.
         """
         async with self._snapshot() as connection:
             public_key, index, last_hash = await _in_thread(lambda: start_of(connection))
@@ -307,7 +307,7 @@ def delivery_of(entry: LogEntry, node: str, limits: EnvelopeLimits) -> Delivery 
         return None
     return Delivery(
         envelope,
-        entry.topic,
+        signed.topic,
         signed.sender,
         signed,
         entry.logged_at,

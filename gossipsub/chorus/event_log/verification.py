@@ -15,7 +15,7 @@ from gossipsub.chorus.event_log.chain import (
     genesis_hash,
     pruned_statement,
 )
-from gossipsub.chorus.event_log.entry import entry_hash
+from gossipsub.chorus.event_log.entry import entry_hash, name
 from gossipsub.chorus.event_log.errors import CorruptLog
 from gossipsub.chorus.event_log.schema import CATALOGUED, COLUMNS, require_tables
 from gossipsub.crypto.keys import PublicKey
@@ -67,6 +67,7 @@ class ChainCheck:
         """Begin after entry `index`, the last of a group, whose hash is `hash`. `anchor` is a head
         kept elsewhere that has to be among the entries."""
         self._public_key = public_key
+        self._node = str(public_key.peer_id()).encode()
         self._first = index + 1
         self._index = index
         self._hash = hash
@@ -79,8 +80,10 @@ class ChainCheck:
         self._messages = 0
         if anchor is not None and not anchor.is_signed_by(public_key):
             raise CorruptLog(anchor.index, "the head to look for is not of this node")
-        if anchor is not None and anchor.index == index and anchor.hash != hash:
-            raise CorruptLog(index, "it is not the one that the head kept elsewhere has signed")
+        if anchor is not None and anchor.index < index:
+            raise CorruptLog(anchor.index, "not here; a head kept elsewhere has signed for it")
+        if anchor is not None and anchor.index == index:
+            self._check_anchor(hash)
 
     def feed(self, rows: Iterable[tuple[Any, ...]]) -> None:
         index, last_hash, timestamp = self._index, self._hash, self._timestamp
@@ -102,7 +105,9 @@ class ChainCheck:
             timestamp = row[1]
             if row[14] is not None:
                 self._check_head(index, last_hash, row[14])
-            if self._signatures and row[11] is not None:
+            if row[11] is None:
+                self._require_own(row)
+            elif self._signatures:
                 self._check_author(row)
             if index == anchor_index:
                 self._check_anchor(last_hash)
@@ -153,11 +158,19 @@ class ChainCheck:
             signed = SignedMessage.decode(row[11])
         except RemoteProtocolError as error:
             raise CorruptLog(row[0], f"the message is damaged: {error}") from error
-        if signed.origin != row[9] or str(signed.sender).encode() != row[3]:
-            raise CorruptLog(row[0], "the message is not its author's")
+        # First, as the text of a peer id of any length would take any time.
         if not signed.is_genuine():
             raise CorruptLog(row[0], "the author's signature is wrong")
+        if signed.origin != row[9] or str(signed.sender).encode() != row[3]:
+            raise CorruptLog(row[0], "the message is not its author's")
+        if name(signed.topic).encode() != row[6]:
+            raise CorruptLog(row[0], "the message is not of its topic")
         self._messages += 1
+
+    def _require_own(self, row: tuple[Any, ...]) -> None:
+        """What others said has their signature: a node speaks for itself alone."""
+        if row[9] or row[3] != self._node:
+            raise CorruptLog(row[0], "it names an author, and has no message")
 
 
 def read_identity(connection: sqlite3.Connection) -> tuple[bytes, PublicKey, bytes]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import gossipsub.conformance
-from gossipsub.chorus import CorruptLog, EventLog, LogHead, verify_export
+from gossipsub.chorus import CorruptLog, EventLog, LogHead, LogRetention, verify_export
 from gossipsub.chorus.event_log.chain import Chain, genesis_hash, head_statement
 from gossipsub.chorus.event_log.entry import LogEntry, draft
 from gossipsub.chorus.event_log.export import entry_line, first_line
 from gossipsub.crypto.keys import PrivateKey
+from gossipsub.pubsub.signed_message import SignedMessage
 
 FOLDER = Path(gossipsub.conformance.__file__).resolve().parent / "vectors" / "event_log"
 VECTORS = FOLDER / "export.jsonl"
@@ -228,6 +230,51 @@ def test_what_a_node_signed_and_cannot_be_is_found(alice: Any, bob: Any) -> None
         with pytest.raises(CorruptLog, match="the message is not its author's") as caught:
             verify_export(lines)
         assert caught.value.index == 2
+    with pytest.raises(CorruptLog, match="not of its topic"):
+        verify_export(signed_lines(told._replace(topic="elsewhere")))
+
+
+@pytest.mark.parametrize("lie", [{}, {"origin": bytes(46)}])
+def test_a_node_cannot_say_what_others_said_without_their_messages(
+    node: Any, alice: Any, lie: dict[str, Any]
+) -> None:
+    own = draft("task_claimed", {}, None, node=node.name, now=START)
+    assert verify_export(signed_lines(own)).entries == 1
+    made_up = own._replace(**(lie or {"author": alice.name}))
+    for signatures in (True, False):
+        with pytest.raises(CorruptLog, match="names an author, and has no message") as caught:
+            verify_export(signed_lines(own, made_up), signatures=signatures)
+        assert caught.value.index == 2
+    assert run_go(signed_lines(own, made_up)).startswith("entry 2: it names an author")
+
+
+def test_an_author_whose_name_is_endless_is_refused_at_once(alice: Any) -> None:
+    _, signed = alice.say({})
+    endless = SignedMessage(replace(signed.wire, from_peer=bytes(1 << 20), encoding=None))
+    told = draft("x", {}, signed, node="", now=START)
+    lie = told._replace(origin=endless.origin, signed=endless.encoded)
+    with pytest.raises(CorruptLog, match="signature is wrong"):  # its text would take minutes
+        verify_export(signed_lines(lie))
+
+
+@pytest.mark.anyio
+async def test_a_head_from_before_an_export_or_a_log_begins_is_not_passed_over(
+    tmp_path: Path, alice: Any, append_messages: Append
+) -> None:
+    retention = LogRetention(max_entries=4)
+    async with EventLog.open(tmp_path / "log", key=KEY, retention=retention) as log:
+        heads = []
+        for _ in range(4):
+            append_messages(log, alice, 3)
+            await log.flush()
+            heads.append(await log.head())
+        await log.verify(anchor=heads[2])
+        with pytest.raises(CorruptLog, match="not here; a head") as caught:
+            await log.verify(anchor=heads[0])
+        assert caught.value.index == 3
+        lines = [line async for line in log.export(after_index=9)]
+    with pytest.raises(CorruptLog, match="not here; a head"):
+        verify_export(lines, anchor=heads[1])
 
 
 def test_a_head_says_what_it_signs() -> None:
