@@ -116,9 +116,11 @@ def draft(
 ) -> Draft:
     """An entry of `data`, which may change afterwards; `node` is the author of what is no message.
 
-    LocalProtocolError for a type that is no text or empty, and data that JSON cannot hold or that
-    is too large.
+    LocalProtocolError for a type that is no text or empty, data that JSON cannot hold or that is
+    too large, and a time that is not in nanoseconds: a whole number of 64 bits.
     """
+    if type(now) is not int or not _FIRST_NS <= now <= _LAST_NS:
+        raise LocalProtocolError(f"a clock gives nanoseconds since 1970, not {now!r:.40}")
     if not isinstance(log_type, str) or not log_type:
         raise LocalProtocolError("a log type is text, and not empty")
     if not isinstance(data, Mapping):

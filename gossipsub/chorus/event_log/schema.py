@@ -63,7 +63,12 @@ def require_tables(connection: sqlite3.Connection) -> None:
 def connect(path: str, *, read_only: bool = False, timeout: float = 10.0) -> sqlite3.Connection:
     """A connection that any thread may use, one at a time; `timeout` is how long it waits for
     others in seconds. sqlite3.Error where the file cannot be opened."""
-    address = f"{Path(os.path.abspath(path)).as_uri()}?mode={'ro' if read_only else 'rw'}"
+    path = os.path.abspath(path)
+    address = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rw'}"
+    if read_only and not os.access(os.path.dirname(path), os.W_OK):
+        # A reader shares a file beside the log with its writer. Where it cannot be made, and no
+        # writer has made it, nobody writes the log: it is an archive.
+        address += "" if os.path.exists(f"{path}-wal") else "&immutable=1"
     return sqlite3.connect(
         address,
         uri=True,

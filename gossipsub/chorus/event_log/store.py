@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections import Counter
@@ -53,9 +54,11 @@ class Store:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, lock: sqlite3.Connection, key: PrivateKey
+        self, path: str, connection: sqlite3.Connection, lock: sqlite3.Connection, key: PrivateKey
     ) -> None:
         """Read where the log ends; `open` has seen that it is one."""
+        self._path = path
+        self._file = os.stat(path)
         self._connection = connection
         self._lock = lock
         self._key = key
@@ -82,7 +85,7 @@ class Store:
                 connection = _open_database(path, key, synchronous)
                 try:
                     verify_tail(connection, key.public_key, check_entries)
-                    return cls(connection, locked, key)
+                    return cls(path, connection, locked, key)
                 except BaseException:
                     connection.close()
                     raise
@@ -115,6 +118,7 @@ class Store:
     def write(self, drafts: Sequence[Draft]) -> tuple[LogHead | None, int]:
         """Append what is not there yet as one transaction, with its head; the head, if anything
         was new, and how many were not."""
+        self._require_file()
         # First, as it may fail: nothing may fail once the entries are committed.
         self._catalogue()
         chain = self._chain.copy()
@@ -193,6 +197,15 @@ class Store:
         finally:
             self._connection.close()
             self._lock.close()
+
+    def _require_file(self) -> None:
+        """SQLite would go on writing to a file that was removed, and nobody could read it."""
+        try:
+            is_there = os.path.samestat(os.stat(self._path), self._file)
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise sqlite3.OperationalError(f"the file was removed or replaced: {self._path}")
 
     def _known(self, drafts: Sequence[Draft]) -> set[bytes | None]:
         """Origins among the catalogued. Those that wait for the catalogue are the log's recent

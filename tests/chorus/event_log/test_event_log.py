@@ -117,8 +117,10 @@ async def test_messages_older_than_the_recent_ones_are_known_and_left_out_too(
     )
     monkeypatch.setattr("gossipsub.chorus.event_log.event_log.RECENT_ORIGINS", 16)
     async with EventLog.open(tmp_path / "log", key=node.key) as log:
-        messages = append_messages(log, alice, 100)
-        await log.flush()
+        messages = []
+        for _ in range(20):  # what is not catalogued yet is no more than the recent ones
+            messages += append_messages(log, alice, 5)
+            await log.flush()
         assert all(log.contains(message.origin) for message in messages)
         assert not log.contains(b"nobody")
         log.append("task_progress", {}, signed=messages[0])
@@ -466,3 +468,50 @@ async def test_chorus_logs_what_both_agents_said_and_sends_after_it_is_durable(
             (alice.name, "task_claim"),
         ]
         assert (await log.verify()).messages == 2
+
+
+async def test_a_log_whose_file_was_removed_says_so_and_goes_on_when_it_is_back(
+    tmp_path: Path, node: Any
+) -> None:
+    path = tmp_path / "log"
+    async with EventLog.open(path, key=node.key) as log:
+        log.append("network_event", {"n": 1})
+        await log.flush()
+        path.rename(tmp_path / "elsewhere")
+        log.append("network_event", {"n": 2})
+        with pytest.raises(EventLogError, match="the file was removed or replaced"):
+            await log.flush()
+        (tmp_path / "elsewhere").rename(path)
+        with anyio.fail_after(20):
+            while log.statistics()["error"]:
+                await anyio.sleep(0.05)
+        await log.flush()
+    async with EventLog.read(path) as reader:
+        assert [entry.data["n"] async for entry in reader.entries()] == [1, 2]
+
+
+@pytest.mark.parametrize("now", [1.5, None, 1 << 63])
+async def test_a_clock_that_gives_no_nanoseconds_is_told_at_once(
+    tmp_path: Path, node: Any, now: Any
+) -> None:
+    async with EventLog.open(tmp_path / "log", key=node.key, clock=lambda: now) as log:
+        with pytest.raises(LocalProtocolError, match="a clock gives nanoseconds"):
+            log.append("network_event", {})
+        await log.flush()
+
+
+async def test_a_closed_log_can_be_read_where_nothing_can_be_written(
+    tmp_path: Path,
+    node: Any,
+    alice: Any,
+    append_messages: Append,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "log"
+    async with EventLog.open(path, key=node.key) as log:
+        append_messages(log, alice, 3)
+    files = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("os.access", lambda *_: False)  # permissions do not hold for root
+    async with EventLog.read(path) as reader:
+        assert (await reader.verify()).entries == 3
+        assert sorted(tmp_path.iterdir()) == files
