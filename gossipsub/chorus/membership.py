@@ -168,6 +168,11 @@ class Membership:
             return False
         return topic.content.catch_up(signed)
 
+    def topics_of_envelopes(self) -> tuple[str, ...]:
+        return tuple(
+            name for name, each in self._topics.items() if isinstance(each.content, EnvelopeTopic)
+        )
+
     def static(self) -> tuple[JoinedTopic, ...]:
         self._require_open()
         return tuple(self._topics[name] for name in self._static)

@@ -346,6 +346,10 @@ class ChorusPubSub(Publications):
         """Whether a message was taken before, as far as this agent or its event log remembers."""
         return self._agent.intake.is_known(origin)
 
+    def topics_of_envelopes(self) -> tuple[str, ...]:
+        """The joined topics whose messages are envelopes: those that `catch_up` takes."""
+        return self._membership.topics_of_envelopes()
+
     # -- looking at it ---------------------------------------------------------------------
 
     async def wait_for_peers(self, count: int, *, timeout: float, topic: str | None = None) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 
 from gossipsub.chorus.catch_up.frame_stream import FrameStream
 from gossipsub.chorus.catch_up.frames import (
+    MAX_COMPARED,
+    MAX_LISTED,
     MAX_REQUEST_BYTES,
     Answer,
     Compare,
@@ -27,8 +29,11 @@ from gossipsub.wire.errors import RemoteProtocolError
 
 PAGE_BYTES = 64 << 10
 """Of messages in one frame, unless one alone is larger."""
-PAGE_ORIGINS = 1024
-"""Origins in one frame."""
+ENOUGH = "enough for one session"
+MAX_REQUESTS = 4096
+"""In one session; who takes 8 MiB of the smallest messages sends a tenth of that."""
+MAX_LOOKS = 4
+"""So many times is all that is held compared in one session; an asker does so once."""
 
 
 class Answering:
@@ -50,17 +55,22 @@ class Answering:
         self._topics = topics
         self._page_bytes = min(PAGE_BYTES, limits.session_bytes // 8)
         self._has_refused = False
+        self._looks = MAX_LOOKS * holdings.minutes_held + MAX_COMPARED
+        """Digests of minutes that may still be looked at."""
         self.given = 0
         """Messages."""
 
     async def run(self) -> None:
         """Answer until the asker ends. RemoteProtocolError where it does not keep to the
         protocol, StreamReset, TimeoutError where it is silent or does not read."""
-        while not self._has_refused:
+        for _ in range(MAX_REQUESTS):
             frame = await self._frames.read()
             if frame is None:
                 return
             await self._answer(decode_request(frame))
+            if self._has_refused:
+                return
+        await self.refuse(ENOUGH)
 
     async def refuse(self, reason: str) -> None:
         """Tell why nothing is answered."""
@@ -71,6 +81,8 @@ class Answering:
         match request:
             case Compare():
                 await self._write(self._compare(request))
+                if self._looks < 0:
+                    await self.refuse(ENOUGH)
             case ListOrigins(topic, minutes):
                 self._require_shared(topic)
                 for listed in self._list(topic, minutes):
@@ -85,9 +97,11 @@ class Answering:
             if topic not in self._topics:
                 continue
             ours = self._holdings.hours(topic, asked.first, asked.last)
+            minutes = self._holdings.minutes(topic, asked.first, asked.last)
+            self._looks -= len(minutes)
             differing[topic] = {
                 minute: digest
-                for minute, digest in self._holdings.minutes(topic, asked.first, asked.last).items()
+                for minute, digest in minutes.items()
                 if hours.get(minute // MINUTES_PER_HOUR) != ours[minute // MINUTES_PER_HOUR]
             }
         return Minutes(differing)
@@ -99,7 +113,7 @@ class Answering:
             for origin in self._holdings.origins(topic, minute):
                 page.setdefault(minute, []).append(origin)
                 count += 1
-                if count >= PAGE_ORIGINS:
+                if count >= MAX_LISTED:
                     yield Listed(page, more=True)
                     page, count = {}, 0
         yield Listed(page, more=False)
@@ -122,12 +136,11 @@ class Answering:
         await self._write(Given(page, more=False))
 
     async def _find(self, topic: str, minute: int, origin: bytes) -> bytes | None:
-        if not self._holdings.has(topic, minute, origin):
+        if not self._holdings.gives(topic, minute, origin):
             return None
         signed = await self._stored.get(origin)
         if signed is None or signed.topic != topic:
-            # The log has forgotten it: it is not to be named again.
-            self._holdings.remove(topic, minute, origin)
+            self._holdings.withhold(topic, minute, origin)  # the log has forgotten it
             return None
         encoded = signed.encoded
         return encoded if len(encoded) <= self._limits.max_message_bytes else None
@@ -137,7 +150,7 @@ class Answering:
             return
         frame = encode_answer(answer)
         if not self._frames.has_room_for(len(frame)):
-            await self.refuse("enough for one session")
+            await self.refuse(ENOUGH)
             return
         await self._frames.write(frame)
         if isinstance(answer, Given):

@@ -194,7 +194,7 @@ class CatchUp:
             self._hold(signed.topic, envelope.timestamp.unix_ns, origin)
 
     def _joined(self) -> tuple[str, ...]:
-        return tuple(self._chorus.statistics().topics)
+        return self._chorus.topics_of_envelopes()
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -310,9 +310,13 @@ class CatchUp:
         elif self._refusals() > refused:
             self._refused += 1
             taken = Taken.REFUSED
+        elif signed.topic not in self._joined():
+            return Taken.REFUSED  # it was left meanwhile
         else:
             return Taken.NO_ROOM
         self._holdings.add(signed.topic, minute, signed.origin)
+        if taken is Taken.REFUSED:
+            self._holdings.withhold(signed.topic, minute, signed.origin)
         return taken
 
     def _refusals(self) -> int:

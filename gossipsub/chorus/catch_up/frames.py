@@ -22,6 +22,8 @@ MAX_MINUTES = 60
 """In one `list`."""
 MAX_ORIGINS = 256
 """In one `get`."""
+MAX_LISTED = 1024
+"""In one frame that answers a `list`: the asker looks for each in its log."""
 MAX_ORIGIN_BYTES = 128
 MAX_REASON = 200
 MAX_DIGITS = 12
@@ -131,10 +133,7 @@ def decode_request(frame: bytes) -> Request:
                 raise _broken("minutes")
             return ListOrigins(topic, tuple(dict.fromkeys(minutes)))
         case {"get": {"topic": str(topic), "origins": dict(origins)}}:
-            wanted = _read_origins(origins)
-            if sum(map(len, wanted.values())) > MAX_ORIGINS:
-                raise _broken("too many origins")
-            return GetMessages(topic, wanted)
+            return GetMessages(topic, _read_origins(origins, MAX_ORIGINS))
     raise _broken("no request")
 
 
@@ -146,8 +145,10 @@ def decode_answer(frame: bytes) -> Answer:
         case {"minutes": dict(topics)}:
             return Minutes(_topics(topics))
         case {"origins": dict(origins)}:
-            return Listed(_read_origins(origins), more)
+            return Listed(_read_origins(origins, MAX_LISTED), more)
         case {"messages": list(messages)}:
+            if len(messages) > MAX_ORIGINS:
+                raise _broken("too many messages")
             return Given([_bytes(each) for each in messages], more)
         case {"refused": str(reason)}:
             return Refused(reason[:MAX_REASON])
@@ -168,21 +169,28 @@ def _topics(topics: dict[str, Any]) -> dict[str, dict[int, bytes]]:
     if len(topics) > MAX_TOPICS:
         raise _broken("too many topics")
     read = {}
+    count = 0
     for topic, digests in topics.items():
         if not isinstance(digests, dict):
             raise _broken("digests")
+        count += len(digests)
+        if count > MAX_COMPARED:
+            raise _broken("too many digests")
         read[topic] = {_number(number): _bytes(each) for number, each in digests.items()}
     return read
 
 
-def _read_origins(origins: dict[str, Any]) -> dict[int, list[bytes]]:
-    read = {}
-    for number, listed in origins.items():
-        if not isinstance(listed, list):
-            raise _broken("origins")
-        read[_number(number)] = [_bytes(each) for each in listed]
-        if any(len(each) > MAX_ORIGIN_BYTES for each in read[_number(number)]):
-            raise _broken("a long origin")
+def _read_origins(origins: dict[str, Any], limit: int) -> dict[int, list[bytes]]:
+    # Counted before anything is decoded: the shortest take 7 bytes each.
+    if not all(isinstance(listed, list) for listed in origins.values()):
+        raise _broken("origins")
+    if len(origins) > limit or sum(map(len, origins.values())) > limit:
+        raise _broken("too many origins")
+    read = {
+        _number(number): [_bytes(each) for each in listed] for number, listed in origins.items()
+    }
+    if any(len(each) > MAX_ORIGIN_BYTES for listed in read.values() for each in listed):
+        raise _broken("a long origin")
     return read
 
 

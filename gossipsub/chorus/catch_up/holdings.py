@@ -40,12 +40,12 @@ def digest_of_hour(minutes: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 class _Minute:
-    """The origins of one minute, in the order they were added."""
+    """The origins of one minute, in the order they were added, and whether each can be given."""
 
     __slots__ = ("_digest", "origins")
 
     def __init__(self) -> None:
-        self.origins: dict[bytes, None] = {}
+        self.origins: dict[bytes, bool] = {}
         self._digest: bytes | None = None
 
     def changed(self) -> None:
@@ -73,12 +73,18 @@ class Holdings:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def minutes_held(self) -> int:
+        """Of all topics together."""
+        return len(self._oldest)
+
     def add(self, topic: str, minute: int, origin: bytes) -> None:
         """Nothing happens where it is there, or before the horizon."""
         if minute < self.horizon or self.has(topic, minute, origin):
             return
         if self._count >= self._max_messages:
-            self.forget_before(self._oldest[0][0] + 1)
+            self.horizon = self._oldest[0][0] + 1
+            self.forget_before(self.horizon)
             if minute < self.horizon:
                 return
         minutes = self._topics.setdefault(topic, {})
@@ -86,26 +92,31 @@ class Holdings:
         if held is None:
             held = minutes[minute] = _Minute()
             heapq.heappush(self._oldest, (minute, topic))
-        held.origins[origin] = None
+        held.origins[origin] = True
         held.changed()
         self._count += 1
 
-    def remove(self, topic: str, minute: int, origin: bytes) -> None:
-        """Nothing happens where it is not there."""
-        held = self._topics.get(topic, {}).get(minute)
-        if held is not None and origin in held.origins:
-            del held.origins[origin]
-            held.changed()
-            self._count -= 1
+    def withhold(self, topic: str, minute: int, origin: bytes) -> None:
+        """It cannot be given, so it is not named any more. It is held all the same: who forgot it
+        would ask others for what it had before."""
+        if self.has(topic, minute, origin):
+            self._topics[topic][minute].origins[origin] = False
 
     def has(self, topic: str, minute: int, origin: bytes) -> bool:
         held = self._topics.get(topic, {}).get(minute)
         return held is not None and origin in held.origins
 
-    def origins(self, topic: str, minute: int) -> tuple[bytes, ...]:
-        """Oldest first, as far as that is known."""
+    def gives(self, topic: str, minute: int, origin: bytes) -> bool:
+        """Whether it is held and was not withheld."""
         held = self._topics.get(topic, {}).get(minute)
-        return () if held is None else tuple(held.origins)
+        return held is not None and held.origins.get(origin, False)
+
+    def origins(self, topic: str, minute: int) -> tuple[bytes, ...]:
+        """What can be given; oldest first, as far as that is known."""
+        held = self._topics.get(topic, {}).get(minute)
+        if held is None:
+            return ()
+        return tuple(origin for origin, is_given in held.origins.items() if is_given)
 
     def minutes(self, topic: str, first: int, last: int) -> dict[int, bytes]:
         """The digests of the minutes that have messages, from `first` to `last`, in their order."""
@@ -113,11 +124,7 @@ class Holdings:
         numbers: Iterable[int] = range(first, last + 1)
         if last - first >= len(minutes):
             numbers = sorted(number for number in minutes if first <= number <= last)
-        return {
-            number: minutes[number].digest()
-            for number in numbers
-            if number in minutes and minutes[number].origins
-        }
+        return {number: minutes[number].digest() for number in numbers if number in minutes}
 
     def hours(self, topic: str, first: int, last: int) -> dict[int, bytes]:
         """The digests of the hours that have messages in the minutes from `first` to `last`."""
@@ -127,8 +134,7 @@ class Holdings:
         return {hour: digest_of_hour(minutes) for hour, minutes in by_hour.items()}
 
     def forget_before(self, minute: int) -> None:
-        """Forget what is older, and take no more of it."""
-        self.horizon = max(self.horizon, minute)
+        """Forget what is older. The horizon stays: a clock that was ahead may be set back."""
         while self._oldest and self._oldest[0][0] < minute:
             number, topic = heapq.heappop(self._oldest)
             minutes = self._topics[topic]

@@ -116,7 +116,7 @@ class Fleet:
             config=ON_THE_LOOP,
         )
         agent = ChorusPubSub(host, logger=log, **{"clock": clock, **(chorus or {})})
-        node = Node(host, machine, agent, CatchUp(agent, clock=clock, **options))
+        node = Node(host, machine, agent, CatchUp(agent, **{"clock": clock, **options}))
         await self._tasks.start(self._run, node)
         return node
 

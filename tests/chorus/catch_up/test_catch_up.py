@@ -323,3 +323,30 @@ async def test_many_topics_and_days_are_compared_in_parts() -> None:
         await b.host.connect(a.host.addresses)
         await b.catch_up.complete(timeout=60)
         assert sorted(b.tasks()) == sorted(topics)
+
+
+async def test_a_raw_topic_that_is_one_of_envelopes_elsewhere_holds_nothing_up() -> None:
+    async with fleet() as nodes:
+        a = await nodes.start(log=PlainLog())
+        b = await nodes.start(log=PlainLog())
+        for topic in ("bridged", "later"):
+            await a.chorus.join_dynamic_topic(topic)
+            await a.chorus.publish_to_dynamic_topic(topic, "task_claim", {"task_id": topic})
+        await b.chorus.join_raw_topic("bridged")
+        await b.chorus.join_dynamic_topic("later")
+        await b.host.connect(a.host.addresses)
+        with anyio.fail_after(20):
+            await b.catch_up.complete(timeout=20)
+        assert b.tasks() == ["later"]
+
+
+async def test_a_clock_that_was_ahead_for_a_while_ends_nothing() -> None:
+    ahead = 10 * 86400 * 10**9
+    async with fleet() as nodes:
+        a = await nodes.start(log=PlainLog())
+        await a.say("missed")
+        b = await nodes.start(a, log=PlainLog(), clock=lambda: clock() + ahead)
+        await b.catch_up.complete(timeout=20)
+        assert b.tasks() == []
+        ahead = 0
+        await until(lambda: b.tasks() == ["missed"])

@@ -50,6 +50,23 @@ def test_answers_are_those_of_the_document(text: str) -> None:
     assert decode_answer(text.encode()) == ANSWERS[text]
 
 
+MANY = b",".join([b'"AA=="'] * 1025)
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b'{"origins":{"1":[%s]}}' % MANY, "too many origins"),
+        (b'{"origins":{%s}}' % b",".join(b'"%d":[]' % n for n in range(1025)), "too many origins"),
+        (b'{"messages":[%s]}' % MANY, "too many messages"),
+        (b'{"minutes":{"t":{%s}}}' % b",".join(b'"%d":""' % n for n in range(10_001)), "digests"),
+    ],
+)
+def test_an_answer_does_not_make_the_asker_work_for_long(frame: bytes, reason: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=reason):
+        decode_answer(frame)
+
+
 LEAVES = st.none() | st.booleans() | st.integers() | st.sampled_from(["", "1", "AAE=", "?", "-1"])
 WORDS = st.sampled_from(
     ["compare", "list", "get", "minutes", "origins", "messages", "refused", "topic", "topics", "1"]

@@ -34,11 +34,24 @@ def test_a_digest_changes_with_what_is_held() -> None:
     before = holdings.minutes(TEXT, 0, 9)
     holdings.add(TEXT, 5, b"b")
     assert holdings.minutes(TEXT, 0, 9) != before
-    holdings.remove(TEXT, 5, b"b")
-    holdings.remove(TEXT, 6, b"b")
+    assert holdings.minutes_held == 1
+    holdings.forget_before(6)
+    assert (holdings.minutes(TEXT, 0, 9), len(holdings), holdings.minutes_held) == ({}, 0, 0)
+    holdings.add(TEXT, 5, b"a")  # a clock was ahead
     assert holdings.minutes(TEXT, 0, 9) == before
-    holdings.remove(TEXT, 5, b"a")
-    assert (holdings.minutes(TEXT, 0, 9), len(holdings)) == ({}, 0)
+
+
+def test_what_is_withheld_is_held_and_not_named() -> None:
+    holdings = Holdings(100)
+    for origin in (b"a", b"b"):
+        holdings.add(TEXT, 5, origin)
+    before = holdings.minutes(TEXT, 0, 9)
+    for minute, origin in ((5, b"a"), (6, b"a"), (5, b"c")):
+        holdings.withhold(TEXT, minute, origin)
+    assert holdings.minutes(TEXT, 0, 9) == before
+    assert (holdings.origins(TEXT, 5), len(holdings)) == ((b"b",), 2)
+    assert holdings.has(TEXT, 5, b"a")
+    assert [holdings.gives(TEXT, 5, origin) for origin in (b"a", b"b", b"c")] == [0, 1, 0]
 
 
 def test_the_oldest_minute_is_forgotten_where_there_are_too_many() -> None:
@@ -79,10 +92,11 @@ def test_it_is_a_bounded_set(
 ) -> None:
     holdings = Holdings(limit)
     for topic, minute, origin, is_added in changes:
-        (holdings.add if is_added else holdings.remove)(topic, minute, origin)
+        (holdings.add if is_added else holdings.withhold)(topic, minute, origin)
         assert len(holdings) <= limit
         assert holdings.has(topic, minute, origin) <= (minute >= holdings.horizon)
     holdings.forget_before(forgotten)
-    held = [o for t in "xy" for m in range(201) for o in holdings.origins(t, m)]
-    assert len(held) == len(holdings)
+    named = [(t, m, o) for t in "xy" for m in range(201) for o in holdings.origins(t, m)]
+    assert len(named) <= len(holdings)
+    assert all(holdings.gives(*each) and holdings.has(*each) for each in named)
     assert all(m >= forgotten for t in "xy" for m in holdings.minutes(t, 0, 200))

@@ -404,3 +404,47 @@ async def test_an_asker_that_is_silent_or_does_not_read_is_ended() -> None:
         with pytest.raises(StreamReset):
             await read_all(greedy)
         assert node.catch_up.statistics().given < 400
+
+
+async def test_what_the_log_has_forgotten_is_not_taken_a_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipsub.chorus.intake.REMEMBERED_ORIGINS", 1)
+    async with fleet() as nodes:
+        a = await nodes.start(log=PlainLog())
+        log = PlainLog()
+        b = await nodes.start(a, log=log)
+        await b.catch_up.complete(timeout=20)
+        await a.say("1", "2", "3")
+        await until(lambda: len(b.tasks()) == 3)
+        await log.flush()
+        log.messages.clear()
+        frames = await open_session(nodes, b)
+        asked: dict[int, list[bytes]] = {}
+        for each in b.observed:
+            minute = minute_of(each.envelope.timestamp.unix_ns)
+            asked.setdefault(minute, []).append(each.signed.origin)
+        await frames.write(encode_request(GetMessages(COORDINATION_TOPIC, asked)))
+        assert await answer_of(frames) == Given([], more=False)
+        await anyio.sleep(200)
+        assert b.tasks() == ["1", "2", "3"]
+        assert b.catch_up.statistics().taken == 0
+
+
+@pytest.mark.parametrize("limit", ["MAX_REQUESTS", "MAX_COMPARED"])
+async def test_an_asker_makes_the_other_side_work_for_a_while_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(f"gossipsub.chorus.catch_up.answering.{limit}", 4)
+    async with fleet() as nodes:
+        node = await nodes.start(log=PlainLog())
+        await node.say("1")
+        frames = await open_session(nodes, node)
+        answers = 0
+        with anyio.fail_after(20):
+            while True:
+                await frames.write(compare(COORDINATION_TOPIC))
+                if not isinstance(await answer_of(frames), Minutes):
+                    break
+                answers += 1
+        assert answers == (4 if limit == "MAX_REQUESTS" else 9)
