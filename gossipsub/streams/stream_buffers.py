@@ -68,6 +68,8 @@ class StreamBuffers(StreamHandler):
     def reset(self) -> None:
         """End both directions; what waits is lost."""
         self.failure = self.failure or "it was reset here"
+        if self._incoming:
+            self.has_ended = False  # or what is lost here would look like all there was
         self._incoming.clear()
         self._outgoing.clear()
         self.stream.reset()

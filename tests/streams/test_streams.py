@@ -415,3 +415,23 @@ async def test_peers_are_told_of_the_protocols() -> None:
         await a.connect(b.addresses[0])
         await anyio.sleep(1)
         assert ECHO in a.peers()[0].protocols
+
+
+async def test_a_reset_on_this_side_does_not_look_like_the_end_of_what_came() -> None:
+    async with two_hosts() as (a, b):
+
+        async def say_something(stream: PeerStream) -> None:
+            await stream.send(b"half of it was read")
+
+        b.set_stream_handler("/x", say_something)
+        async with await a.open_stream(b.peer_id, "/x") as stream:
+            assert await stream.receive(4) == b"half"
+            await anyio.sleep(1)  # all of it is here, and the peer's end
+            stream.reset()  # as another task might, which gives up
+            with pytest.raises(StreamReset, match="it was reset here"):
+                await stream.receive()
+        async with await a.open_stream(b.peer_id, "/x") as stream:
+            assert len(await stream.receive()) == 19
+            await anyio.sleep(1)
+            stream.reset()
+            assert await stream.receive() == b""  # nothing was lost
