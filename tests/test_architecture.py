@@ -62,6 +62,7 @@ CATCHES_ALL = {
     "gossipsub/chorus/catch_up/message_log.py": "the user's event log",
     "gossipsub/chorus/handlers.py": "the user's handlers",
     "gossipsub/chorus/journal.py": "the user's event log",
+    "gossipsub/chorus/event_log/writer.py": "the user's clock",
     "gossipsub/chorus/observers.py": "the user's observers",
     "gossipsub/chorus/tasks/runner.py": "the user's work, and those told of it",
     "gossipsub/chorus/publishing.py": "the user's publishing hooks",

@@ -181,6 +181,9 @@ class CatchUp:
         """Look through the log for what was said before this node was opened."""
         now = self._clock()
         start = now - int(self._limits.window * NS)
+        if (kept_since := await self._stored.kept_since()) is not None:
+            # What was dropped before that was heard in an earlier life.
+            self._holdings.horizon = minute_of(kept_since)
         end = now + int(self._limits.max_ahead * NS)
         origins = await self._stored.between(start, end)
         for origin in origins[-self._limits.max_messages :]:

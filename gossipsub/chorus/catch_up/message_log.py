@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from gossipsub.pubsub.signed_message import SignedMessage
 
@@ -13,7 +13,10 @@ logger = logging.getLogger("gossipsub.chorus.catch_up")
 
 @runtime_checkable
 class MessageLog(Protocol):
-    """A log that gives back the messages it keeps."""
+    """A log that gives back the messages it keeps.
+
+    One that drops what is old also has `async kept_since() -> int | None`, as `EventLog` has.
+    """
 
     async def flush(self) -> None:
         """Return when all that was appended is there to be asked for."""
@@ -47,6 +50,17 @@ class StoredMessages:
         except Exception:
             logger.exception("the event log failed call=origins_between")
             return ()
+
+    async def kept_since(self) -> int | None:
+        """When the oldest that is kept was logged, where the log tells that it dropped others."""
+        ask = getattr(self._log, "kept_since", None)
+        if ask is None:
+            return None
+        try:
+            return cast(int | None, await ask())
+        except Exception:
+            logger.exception("the event log failed call=kept_since")
+            return None
 
     async def get(self, origin: bytes) -> SignedMessage | None:
         """None where it is not there, nor among what the log has yet to write."""

@@ -160,6 +160,12 @@ class MemoryEventLog:
         entry = self._by_origin.get(origin)
         return None if entry is None else entry.signed_message
 
+    async def kept_since(self) -> int | None:
+        """As `EventLog.kept_since`."""
+        await anyio.lowlevel.checkpoint()
+        oldest = self._entries[0] if self._entries else None
+        return oldest.logged_at if oldest is not None and oldest.index > 1 else None
+
     def statistics(self) -> Mapping[str, object]:
         """In numbers, under the names that `EventLog.statistics` has for them."""
         entries = self._entries

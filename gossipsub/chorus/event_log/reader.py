@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import anyio.lowlevel
 import anyio.to_thread
@@ -173,6 +173,18 @@ class EventLogReader:
                 return SignedMessage.decode(row[1])
             except (RemoteProtocolError, TypeError) as error:
                 raise CorruptLog(row[0], "the message is damaged") from error
+
+        return await self._run(find)
+
+    async def kept_since(self) -> int | None:
+        """When the oldest entry was logged, in nanoseconds since 1970, where older ones have been
+        pruned; None where the log is whole."""
+
+        def find(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute(
+                "SELECT min(idx), logged_at FROM entries WHERE EXISTS (SELECT 1 FROM pruned)"
+            ).fetchone()
+            return None if row is None else cast(int | None, row[1])
 
         return await self._run(find)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossipsub.chorus.event_log.store import Store
@@ -29,15 +30,15 @@ class LogRetention:
             if bound is not None and bound < 1:
                 raise ValueError(f"{name} is at least 1: {bound}")
 
-    def prune_some(self, store: Store, now: int) -> int:
+    def prune_some(self, store: Store, clock: Callable[[], int]) -> int:
         """Take away some of what is beyond the bounds; how many entries, 0 when there are none.
-        `now` is nanoseconds since 1970."""
+        `clock` is asked where an age is bounded."""
         through = store.pruned_through
         count = store.last_index - through
         if self.max_entries is not None and count > self.max_entries * (1 + 1 / _SLACK):
             through = max(through, store.last_index - self.max_entries)
         if self.max_age is not None:
-            through = max(through, store.index_before(now - int(self.max_age * 1e9)))
+            through = max(through, store.index_before(clock() - int(self.max_age * 1e9)))
         if self.max_bytes is not None and store.used_bytes() > self.max_bytes:
             through = max(through, store.group_end(store.pruned_through + 1 + count // _SLACK))
         return store.prune(through) if through > store.pruned_through else 0

@@ -79,6 +79,7 @@ class Writer:
         self._done = 0
         """The ticket up to which all is durable, or lost."""
         self._lost_ticket = 0
+        self._lost_at = 0
         self._hurry = 0
         """The highest ticket that somebody waits for."""
         self._is_closing = False
@@ -103,6 +104,7 @@ class Writer:
                 self.progress.lost += 1
                 self._unreported += 1
                 self._lost_ticket = self._appended
+                self._lost_at = draft.timestamp
                 return False
             if self._unreported:
                 # Right here: on a busy log there is never a moment when nothing waits.
@@ -205,7 +207,7 @@ class Writer:
         return self._is_closing or self._hurry > self._done or len(self._waiting) >= GROUP_ENTRIES
 
     def _gap(self, count: int) -> Draft:
-        now = self._clock()
+        now = self._lost_at
         data = json.dumps({"count": count}, separators=(",", ":")).encode()
         return Draft(now, now, self._node, ENTRIES_LOST, "", "", "", "", None, data, None)
 
@@ -239,7 +241,7 @@ class Writer:
 
     def _prune(self) -> None:
         try:
-            while pruned := self._retention.prune_some(self._store, self._clock()):
+            while pruned := self._retention.prune_some(self._store, self._clock):
                 self.progress.pruned += pruned
                 with self._changed:
                     if self._is_closing or len(self._waiting) >= GROUP_ENTRIES:
@@ -247,3 +249,5 @@ class Writer:
             self.progress.used_bytes = self._store.used_bytes()
         except sqlite3.Error as error:
             logger.warning("cannot prune the event log error=%s", error)
+        except Exception:  # the application's clock; what waits is to be written all the same
+            logger.exception("cannot prune the event log, as the clock failed")

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from gossipsub import LocalProtocolError, SignedMessage
-from gossipsub.chorus import EnvelopeLimits, EventLog
+from gossipsub.chorus import EnvelopeLimits, EventLog, LogRetention
 from gossipsub.chorus.catch_up.catch_up import CatchUp
 from gossipsub.chorus.catch_up.limits import CatchUpLimits
 from gossipsub.chorus.catch_up.neighbours import CatchUpOutcome
@@ -350,3 +350,35 @@ async def test_a_clock_that_was_ahead_for_a_while_ends_nothing() -> None:
         assert b.tasks() == []
         ahead = 0
         await until(lambda: b.tasks() == ["missed"])
+
+
+async def test_what_a_log_has_pruned_is_not_taken_again_after_a_restart(tmp_path: Path) -> None:
+    key = PrivateKey.from_node_number(3)
+
+    def keeping(count: int) -> EventLog:
+        retention = LogRetention(max_entries=count)
+        return EventLog.open(tmp_path / "log", key=key, retention=retention, clock=clock)
+
+    async with fleet() as nodes:
+        a = await nodes.start(log=PlainLog())
+        async with keeping(2) as log:
+            b = await nodes.start(a, log=log, key=key)
+            await b.catch_up.complete(timeout=20)
+            assert await log.kept_since() is None
+            for task in ("1", "2", "3", "4"):
+                await a.say(task)
+                await until(lambda task=task: task in b.tasks())
+                await anyio.sleep(100)
+                await log.flush()
+            await until(lambda: log.statistics()["pruned"] == 2)
+            await nodes.stop(b)
+        await a.say("5")
+        async with keeping(2) as log:
+            kept_since = await log.kept_since()
+            times = [each.envelope.timestamp.unix_ns for each in b.observed]
+            assert kept_since is not None
+            assert times[1] < times[2] <= kept_since < times[3]
+            again = await nodes.start(a, log=log, key=key)
+            await again.catch_up.complete(timeout=20)
+            assert again.tasks() == ["5"]
+            await nodes.stop(again)

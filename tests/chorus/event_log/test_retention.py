@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,26 @@ async def test_an_export_that_pruning_overtakes_says_so(
             await log.flush()
         with pytest.raises(EventLogError, match="pruned before they were exported"):
             await count_lines(lines)
+
+
+async def test_a_clock_that_fails_in_the_logs_thread_stops_nothing(
+    tmp_path: Path, node: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = threading.get_ident()
+
+    def clock() -> int:
+        if threading.get_ident() != here:
+            raise RuntimeError("no event loop here")
+        return 1_735_787_045 * 10**9
+
+    for retention in (LogRetention(max_entries=1000), LogRetention(max_age=60)):
+        path = tmp_path / str(retention.max_age)
+        async with EventLog.open(path, key=node.key, clock=clock, retention=retention) as log:
+            for number in range(3):
+                log.append("network_event", {"n": number})
+                await log.flush()
+        async with EventLog.read(path) as log:
+            assert len([entry async for entry in log.entries()]) == 3
+    assert {each.getMessage() for each in caplog.records} == {
+        "cannot prune the event log, as the clock failed"
+    }
