@@ -253,6 +253,9 @@ def verify_tables(connection: sqlite3.Connection) -> None:
         " OR (origin IS NULL) <> (signed IS NULL) LIMIT 1",
         "a field has the wrong type",
     )
+    _require_none(
+        connection, "SELECT idx FROM entries WHERE idx < 1 LIMIT 1", "no entry has this number"
+    )
     differ = " OR ".join(f"c.{name} IS NOT e.{name}" for name in CATALOGUED[1:])
     _require_none(
         connection,

@@ -127,6 +127,12 @@ TAMPERING = {
     "missing in the catalogue": (["DELETE FROM catalogue WHERE idx = 2"], 2, "catalogue lacks"),
     "more in the catalogue": (
         ["INSERT INTO catalogue (idx) VALUES (99)"], 99, "catalogue says otherwise"),
+    "an entry before the first": (
+        ["INSERT INTO entries SELECT -5, logged_at, sent_at, author, type, message_type, topic,"
+         " project_id, thread_id, x'00', data, signed, prev_hash, hash, signature FROM entries"
+         " WHERE idx = 1",
+         "INSERT INTO catalogue SELECT idx, logged_at, sent_at, author, type, message_type, topic,"
+         " project_id, thread_id, origin FROM entries WHERE idx = -5"], -5, "no entry has"),
     "an index dropped": (["DROP INDEX by_type"], 0, "not those of an event log"),
     "a view for the entries": (
         ["ALTER TABLE entries RENAME TO hidden",
