@@ -13,6 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from gossipsub.chorus.catch_up.answering import Answering
@@ -43,6 +44,8 @@ LOOK = 1.0
 SETTLE = 0.1
 """Seconds in which changes of neighbours are gathered."""
 NS = 10**9
+READ_AT_ONCE = 64
+"""Messages of the log, which may be some hundred KiB each."""
 
 
 class CatchUp:
@@ -186,15 +189,17 @@ class CatchUp:
             self._holdings.horizon = minute_of(kept_since)
         end = now + int(self._limits.max_ahead * NS)
         origins = await self._stored.between(start, end)
-        for origin in origins[-self._limits.max_messages :]:
-            signed = await self._stored.get(origin)
-            if signed is None:
-                continue
-            try:
-                envelope = Envelope.decode(signed.data)
-            except MalformedEnvelope:
-                continue
-            self._hold(signed.topic, envelope.timestamp.unix_ns, origin)
+        origins = origins[-self._limits.max_messages :]
+        for first in range(0, len(origins), READ_AT_ONCE):
+            for signed in await self._stored.get_all(origins[first : first + READ_AT_ONCE]):
+                await anyio.lowlevel.checkpoint()  # a large one takes milliseconds
+                if signed is None:
+                    continue
+                try:
+                    envelope = Envelope.decode(signed.data)
+                except MalformedEnvelope:
+                    continue
+                self._hold(signed.topic, envelope.timestamp.unix_ns, signed.origin)
 
     def _joined(self) -> tuple[str, ...]:
         return self._chorus.topics_of_envelopes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -15,7 +15,8 @@ logger = logging.getLogger("gossipsub.chorus.catch_up")
 class MessageLog(Protocol):
     """A log that gives back the messages it keeps.
 
-    One that drops what is old also has `async kept_since() -> int | None`, as `EventLog` has.
+    One that drops what is old also has `async kept_since() -> int | None`, as `EventLog` has; one
+    that reads many at once faster, `async signed_messages(origins) -> list`.
     """
 
     async def flush(self) -> None:
@@ -61,6 +62,17 @@ class StoredMessages:
         except Exception:
             logger.exception("the event log failed call=kept_since")
             return None
+
+    async def get_all(self, origins: Sequence[bytes]) -> list[SignedMessage | None]:
+        """What `get` gives for each; all at once where the log can do so."""
+        ask = getattr(self._log, "signed_messages", None)
+        if ask is None:
+            return [await self.get(origin) for origin in origins]
+        try:
+            return cast(list[SignedMessage | None], await ask(origins))
+        except Exception:
+            logger.exception("the event log failed call=signed_messages")
+            return []
 
     async def get(self, origin: bytes) -> SignedMessage | None:
         """None where it is not there, nor among what the log has yet to write."""

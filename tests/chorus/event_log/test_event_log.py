@@ -81,6 +81,8 @@ async def test_what_was_flushed_can_be_found(
         await log.flush()
         assert await log.signed_message(messages[3].origin) == messages[3]
         assert await log.signed_message(b"nobody") is None
+        wanted = [messages[2].origin, b"nobody", messages[0].origin]
+        assert await log.signed_messages(wanted) == [messages[2], None, messages[0]]
         await log.flush()
 
 
