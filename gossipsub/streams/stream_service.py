@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio.abc import TaskGroup
 
 from gossipsub.crypto.peer_id import PeerId
@@ -160,10 +162,21 @@ async def _serve(served: _Served, stream: PeerStream) -> None:
         if _is_peers_doing(error):
             logger.debug("stream ended peer=%s protocol=%s error=%s", peer.short(), protocol, error)
         else:
-            name = getattr(served.handler, "__qualname__", repr(served.handler))
-            logger.exception("a stream handler failed name=%s protocol=%s", name, protocol)
+            _log_failure(served)
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:
+            raise
+        # Something the handler waited for was cancelled, not this task. Passed on it would end
+        # the host without a word.
+        _log_failure(served)
     finally:
         served.leave(peer)
+
+
+def _log_failure(served: _Served) -> None:
+    """Called while the handler's exception is handled."""
+    name = getattr(served.handler, "__qualname__", repr(served.handler))
+    logger.exception("a stream handler failed name=%s protocol=%s", name, served.protocol)
 
 
 def _is_peers_doing(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,7 @@ from gossipsub import (
 )
 from gossipsub.testing.memory import MemoryNetwork, Path
 from gossipsub.testing.mesh import ON_THE_LOOP
+from gossipsub.testing.virtual_time import virtual_backend
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -212,6 +214,28 @@ async def test_what_a_peer_does_is_no_more_than_debug(
             await read_to_end(await a.open_stream(b.peer_id, "/x"))
             pytest.fail("the stream ended in order")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", [virtual_backend("asyncio")]
+)  # whose futures can be cancelled alone
+async def test_what_a_handler_waits_for_may_be_cancelled_and_ends_its_stream_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def waiting(stream: PeerStream) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async with two_hosts() as (a, b):
+        b.set_stream_handler("/waiting", waiting)
+        b.set_stream_handler(ECHO, echo)
+        with pytest.raises(StreamReset):
+            await read_to_end(await a.open_stream(b.peer_id, "/waiting"))
+        async with await a.open_stream(b.peer_id, ECHO) as other:
+            await other.send(b"hello")
+            assert await other.receive() == b"hello"
+    assert "a stream handler failed" in caplog.text
 
 
 async def test_a_handler_ends_when_the_peer_resets_its_stream() -> None:
