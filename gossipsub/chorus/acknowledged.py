@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Collection
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from gossipsub.chorus.access_rule import agent_ids
 from gossipsub.chorus.acknowledgements import (
@@ -20,6 +18,7 @@ from gossipsub.chorus.acknowledgements import (
     is_asked,
     read_delivery_ids,
 )
+from gossipsub.chorus.agent_part import AgentPart
 from gossipsub.chorus.delivery import Delivery, current_delivery
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.handlers import Handler
@@ -70,7 +69,7 @@ class _Expected:
             self.complete.set()
 
 
-class AcknowledgedPublisher:
+class AcknowledgedPublisher(AgentPart):
     """`async with AcknowledgedPublisher(chorus) as acknowledged:` inside the `async with` of
     `chorus`, at those who publish and at those who receive.
 
@@ -87,41 +86,21 @@ class AcknowledgedPublisher:
     ) -> None:
         if not delay >= 0:
             raise LocalProtocolError(f"delay is at least 0 seconds: {delay}")
-        self._chorus = chorus
+        super().__init__(chorus)
         self._queue = AcknowledgementQueue(chorus, delay=delay)
         # Of each delivery the message that came first: several handlers may get that one.
         self._first: RecentNames[bytes] = RecentNames(remembered)
-        self._open: dict[str, _Expected] = {}
+        self._waiting: dict[str, _Expected] = {}
         self._published = 0
         self._resent = 0
         self._repeats = 0
-        self._tasks: TaskGroup | None = None
 
-    async def __aenter__(self) -> Self:
-        if self._tasks is not None:
-            raise LocalProtocolError("it is open already")
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
+    async def _open(self, stack: AsyncExitStack) -> None:
+        tasks = await self._start_tasks(stack)
         tasks.start_soon(self._queue.run)
-        self._tasks = tasks
-        self._chorus.add_observer(self._observe)
+        self._start_observing(stack)
         self._chorus.add_handler_wrapper(self._once)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        tasks, self._tasks = self._tasks, None
-        if tasks is None:
-            return
-        self._chorus.remove_handler_wrapper(self._once)
-        self._chorus.remove_observer(self._observe)
-        tasks.cancel_scope.cancel()
-        # Not told of `error`, which would come out of a task group wrapped.
-        await tasks.__aexit__(None, None, None)
+        stack.callback(self._chorus.remove_handler_wrapper, self._once)
 
     async def publish(
         self,
@@ -144,13 +123,12 @@ class AcknowledgedPublisher:
         LocalProtocolError for arguments that make no sense, with 256 messages waiting, and what
         publishing raises.
         """
-        if self._tasks is None:
-            raise LocalProtocolError("open it first: async with AcknowledgedPublisher(chorus)")
+        self._require_open()
         if not timeout > 0:
             raise LocalProtocolError(f"timeout is above 0 seconds: {timeout}")
         if type(attempts) is not int or not 1 <= attempts <= 100:
             raise LocalProtocolError(f"attempts is a whole number from 1 to 100: {attempts!r}")
-        if len(self._open) >= MAX_OPEN:
+        if len(self._waiting) >= MAX_OPEN:
             raise LocalProtocolError(f"{MAX_OPEN} messages wait for acknowledgements already")
         expected = _Expected(expect)
         delivery_id = secrets.token_hex(16)
@@ -158,11 +136,11 @@ class AcknowledgedPublisher:
         if expected.peers is not None:
             ours["acknowledge"] = [str(peer) for peer in expected.peers]
         message = type(payload).from_data(payload.to_data() | ours)
-        self._open[delivery_id] = expected
+        self._waiting[delivery_id] = expected
         try:
             sent = await self._send(message, options, topic, expected, timeout, attempts)
         finally:
-            del self._open[delivery_id]
+            del self._waiting[delivery_id]
         return Acknowledgements(
             delivery_id,
             tuple(expected.acknowledged),
@@ -179,7 +157,7 @@ class AcknowledgedPublisher:
             acknowledgements_sent=self._queue.sent,
             left_out=self._queue.left_out,
             repeats=self._repeats,
-            waiting=len(self._open),
+            waiting=len(self._waiting),
         )
 
     async def _send(
@@ -210,8 +188,8 @@ class AcknowledgedPublisher:
         envelope, sender = delivery.envelope, delivery.sender
         if envelope.type == ACKNOWLEDGEMENT:
             for name in read_delivery_ids(envelope):
-                if name in self._open:
-                    self._open[name].note(sender)
+                if name in self._waiting:
+                    self._waiting[name].note(sender)
             return
         delivery_id = read_name((envelope.data or {}).get("delivery_id"))
         if delivery_id is None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from gossipsub.chorus.agent_part import AgentPart
 from gossipsub.chorus.delivery import Delivery, envelope_of
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.escalation_line import Admission, EscalationLine
@@ -97,7 +96,7 @@ class EscalationCounters:
     """Conversations that were escalated because they passed a limit."""
 
 
-class EscalationDesk:
+class EscalationDesk(AgentPart):
     """`async with EscalationDesk(chorus, person):` inside the `async with` of `chorus`.
 
     Every EscalationTrigger for this agent is handed to `person`, this node's own too, and missed
@@ -134,7 +133,7 @@ class EscalationDesk:
             raise LocalProtocolError(f"decision_timeout is above 0 seconds: {decision_timeout}")
         if receipt is not None:
             _require_decision(receipt)
-        self._chorus = chorus
+        super().__init__(chorus)
         self._person = person
         self._receipt = receipt
         self._limits = limits
@@ -147,38 +146,15 @@ class EscalationDesk:
         )
         self._counters = EscalationCounters()
         self._raising: MemoryObjectSendStream[Thread] | None = None
-        self._tasks: TaskGroup | None = None
 
-    async def __aenter__(self) -> Self:
-        if self._tasks is not None:
-            raise LocalProtocolError("it is open already")
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
+    async def _open(self, stack: AsyncExitStack) -> None:
+        self._raising, receive = anyio.create_memory_object_stream[Thread](MAX_RAISING)
+        stack.callback(self._raising.close)
+        tasks = await self._start_tasks(stack)
         for _ in range(self._at_once):
             tasks.start_soon(self._work)
-        self._raising, receive = anyio.create_memory_object_stream[Thread](MAX_RAISING)
         tasks.start_soon(self._keep_raising, receive)
-        self._tasks = tasks
-        self._chorus.add_observer(self._observe)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        tasks, self._tasks = self._tasks, None
-        if tasks is None:
-            return
-        self._chorus.remove_observer(self._observe)
-        tasks.cancel_scope.cancel()
-        try:
-            # Not told of `error`, which would come out of a task group wrapped.
-            await tasks.__aexit__(None, None, None)
-        finally:
-            if self._raising is not None:
-                self._raising.close()
+        self._start_observing(stack)
 
     def statistics(self) -> EscalationCounters:
         """What has happened so far, in numbers."""

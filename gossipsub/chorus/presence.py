@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gossipsub.chorus.agent_card import MAX_CHARACTERS, AgentCard
+from gossipsub.chorus.agent_part import AgentPart
 from gossipsub.chorus.agent_table import OFFLINE, Agent, AgentTable, ChangeKind, PresenceChange
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.message_options import MessageOptions
@@ -29,7 +27,7 @@ GOODBYE_TIMEOUT = 1.0
 """Seconds for the goodbye."""
 
 
-class Presence:
+class Presence(AgentPart):
     """`async with Presence(chorus, agent=AgentCard(...)) as presence:` inside the `async with` of
     `chorus`, which must be open (LocalProtocolError).
 
@@ -63,7 +61,7 @@ class Presence:
         self.current_tasks = 0
         self.changes_lost = 0
         """Changes that a reader of `changes` was too slow for."""
-        self._chorus = chorus
+        super().__init__(chorus)
         self._interval = interval
         self._table = AgentTable(gone_after=gone_after, bound=max_agents)
         self._rng = rng or Random()
@@ -74,47 +72,24 @@ class Presence:
         self._last_sent = 0.0
         self._next_at = 0.0
         self._sooner = anyio.Event()
-        self._tasks: TaskGroup | None = None
 
-    async def __aenter__(self) -> Self:
-        if self._tasks is not None:
-            raise LocalProtocolError("it is open already")
+    async def _open(self, stack: AsyncExitStack) -> None:
         self._card_is_told = False
-        self._chorus.add_observer(self._observe)
-        try:
-            await self._tell()
-            tasks = anyio.create_task_group()
-            await tasks.__aenter__()
-        except BaseException:
-            self._chorus.remove_observer(self._observe)
-            raise
+        self._start_observing(stack)
+        await self._tell()
+        stack.push_async_callback(self._say_goodbye)
+        tasks = await self._start_tasks(stack)
         tasks.start_soon(self._keep_telling)
         tasks.start_soon(self._keep_expiring)
-        self._tasks = tasks
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        tasks, self._tasks = self._tasks, None
-        if tasks is None:
-            return
-        self._chorus.remove_observer(self._observe)
-        tasks.cancel_scope.cancel()
-        try:
-            # Not told of `error`, which would come out of a task group wrapped.
-            await tasks.__aexit__(None, None, None)
-        finally:
-            for reader in self._readers:
-                reader.close()
-            with anyio.move_on_after(GOODBYE_TIMEOUT, shield=True):
-                try:
-                    await self._send_availability(OFFLINE, available=False)
-                except (GossipSubError, ValueError) as failure:
-                    logger.warning("no goodbye was sent error=%s", failure)
+    async def _say_goodbye(self) -> None:
+        for reader in self._readers:
+            reader.close()
+        with anyio.move_on_after(GOODBYE_TIMEOUT, shield=True):
+            try:
+                await self._send_availability(OFFLINE, available=False)
+            except (GossipSubError, ValueError) as failure:
+                logger.warning("no goodbye was sent error=%s", failure)
 
     # -- the others ------------------------------------------------------------------------
 
@@ -204,10 +179,6 @@ class Presence:
         self._hurry(self._last_sent + self._interval / 30)
 
     # -- inside ----------------------------------------------------------------------------
-
-    def _require_open(self) -> None:
-        if self._tasks is None:
-            raise LocalProtocolError("open it first: async with Presence(...) as presence")
 
     def _observe(self, delivery: Delivery) -> None:
         if delivery.is_own or delivery.is_caught_up:

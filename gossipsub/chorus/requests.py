@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
-
-import anyio
-from anyio.abc import TaskGroup
 
 from gossipsub.chorus.access_rule import agent_ids
+from gossipsub.chorus.agent_part import AgentPart
 from gossipsub.chorus.answers import Answer, Answers
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.message_options import MessageOptions
@@ -33,7 +30,7 @@ MAX_ASKED = 256
 _ANSWERING = frozenset(RESPONSES.values())
 
 
-class Requests:
+class Requests(AgentPart):
     """`async with Requests(chorus) as requests:` inside the `async with` of `chorus`.
 
     Requests and answers are messages of the ordinary types, joined by `data["request_id"]`, 128
@@ -52,41 +49,18 @@ class Requests:
         waiting: int = 64,
         serve_timeout: float = 60.0,
     ) -> None:
-        self._chorus = chorus
+        super().__init__(chorus)
         self._counters = RequestCounters()
         self._serving = Serving(
             chorus, self._counters, running=running, waiting=waiting, timeout=serve_timeout
         )
-        self._open: dict[str, Answers] = {}
+        self._asked: dict[str, Answers] = {}
         self._over: dict[str, None] = {}
-        self._tasks: TaskGroup | None = None
 
-    async def __aenter__(self) -> Self:
-        if self._tasks is not None:
-            raise LocalProtocolError("it is open already")
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        self._serving.start(tasks)
-        self._tasks = tasks
-        self._chorus.add_observer(self._observe)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        tasks, self._tasks = self._tasks, None
-        if tasks is None:
-            return
-        self._chorus.remove_observer(self._observe)
-        tasks.cancel_scope.cancel()
-        try:
-            # Not told of `error`, which would come out of a task group wrapped.
-            await tasks.__aexit__(None, None, None)
-        finally:
-            self._serving.close()
+    async def _open(self, stack: AsyncExitStack) -> None:
+        stack.callback(self._serving.close)
+        self._serving.start(await self._start_tasks(stack))
+        self._start_observing(stack)
 
     def asking(
         self,
@@ -108,8 +82,7 @@ class Requests:
         `Requests` serve it once all the same, and repeat what they answered. LocalProtocolError
         for arguments that make no sense, and with 256 requests open.
         """
-        if self._tasks is None:
-            raise LocalProtocolError("open it first: async with Requests(chorus) as requests")
+        self._require_open()
         response = RESPONSES.get(payload.message_type)
         if response is None:
             raise LocalProtocolError(f"not a request: {payload.message_type}")
@@ -209,11 +182,11 @@ class Requests:
 
     def _register(self, answers: Answers, is_open: bool) -> None:
         if is_open:
-            if len(self._open) >= MAX_OPEN:
+            if len(self._asked) >= MAX_OPEN:
                 raise LocalProtocolError(f"{MAX_OPEN} requests wait for answers already")
-            self._open[answers.request_id] = answers
+            self._asked[answers.request_id] = answers
             return
-        del self._open[answers.request_id]
+        del self._asked[answers.request_id]
         if len(self._over) >= REMEMBERED:
             del self._over[next(iter(self._over))]
         self._over[answers.request_id] = None
@@ -239,7 +212,7 @@ class Requests:
 
     def _take_answer(self, delivery: Delivery, request_id: str) -> None:
         counters = self._counters
-        answers = self._open.get(request_id)
+        answers = self._asked.get(request_id)
         if answers is None:
             counters.late += request_id in self._over
             return
