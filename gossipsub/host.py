@@ -347,8 +347,10 @@ class Host:
         timeout: float | None = None,
         concurrency: int = 1024,
         inline: bool = False,
+        own: bool = True,
     ) -> None:
-        """Let `validator` decide on the topic's messages, ours too; None removes it.
+        """Let `validator` decide on the topic's messages, and unless `own` is False on ours before
+        they leave; None removes it.
 
         It belongs to the name, not to a handle: it can be set before the topic is joined, and
         holds, also when the topic is closed and joined anew, until it is removed.
@@ -371,7 +373,7 @@ class Host:
             pubsub.pipeline.validators.remove(topic)
             return
         registered = RegisteredValidator(
-            validator, timeout=timeout, concurrency=concurrency, inline=inline
+            validator, timeout=timeout, concurrency=concurrency, inline=inline, own=own
         )
         pubsub.pipeline.validators.set(topic, registered)
 
@@ -382,6 +384,7 @@ class Host:
         timeout: float | None = None,
         concurrency: int = 1024,
         inline: bool = False,
+        own: bool = True,
     ) -> None:
         """Let `validator` judge the messages of every topic, before the topic's own; options as in
         `set_validator`.
@@ -391,10 +394,10 @@ class Host:
         LocalProtocolError: it is a default validator already, or an option is not what it should
         be.
         """
-        validators = self._running().pubsub.pipeline.validators
-        validators.add_default(
-            RegisteredValidator(validator, timeout=timeout, concurrency=concurrency, inline=inline)
+        registered = RegisteredValidator(
+            validator, timeout=timeout, concurrency=concurrency, inline=inline, own=own
         )
+        self._running().pubsub.pipeline.validators.add_default(registered)
 
     def remove_default_validator(self, validator: Validator) -> None:
         """Ask it no more. LocalProtocolError where it is no default validator."""

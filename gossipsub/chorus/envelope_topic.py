@@ -55,9 +55,6 @@ class EnvelopeTopic:
 
     def judge(self, message: ReceivedMessage) -> Verdict:
         """The topic's validator."""
-        me = self._agent.me
-        if message.received_from == me:
-            return Verdict.ACCEPT  # encoded here, within the limits
         try:
             envelope = self._decode(message)
             is_good = judge_payload(envelope, self._agent.payload_policy)
@@ -66,7 +63,7 @@ class EnvelopeTopic:
             self._refuse(message, error)
             return _verdict(message, error.reason)
         self.counters.bad_payloads += not is_good
-        if len(message.data) <= REMEMBERED_BYTES and message.sender != me:
+        if len(message.data) <= REMEMBERED_BYTES and message.sender != self._agent.me:
             if len(self._judged) == REMEMBERED:
                 del self._judged[next(iter(self._judged))]
             self._judged[message.message_id] = envelope

@@ -50,8 +50,9 @@ class JoinedTopic:
         topic = await host.join(content.name)
         try:
             self = cls(host, topic, content, buffer=buffer)
-            # First, so that no message is delivered unseen.
-            host.set_validator(topic.name, self._judge)
+            # First, so that no message is delivered unseen. Own ones are judged before they are
+            # signed.
+            host.set_validator(topic.name, self._judge, own=False)
         except BaseException:
             topic.close()
             raise

@@ -32,7 +32,7 @@ class RawTopic:
     def judge(self, message: ReceivedMessage) -> Verdict:
         """The topic's validator."""
         limit = self._agent.limits.max_bytes
-        if len(message.data) <= limit or message.received_from == self._agent.me:
+        if len(message.data) <= limit:
             return Verdict.ACCEPT
         detail = f"{len(message.data)} bytes, the limit is {limit}"
         self._agent.refuse(message, MalformedEnvelope(RefusalReason.TOO_LARGE, detail))

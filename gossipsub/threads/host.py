@@ -224,8 +224,10 @@ class Host:
         timeout: float | None = None,
         concurrency: int = 1024,
         inline: bool = False,
+        own: bool = True,
     ) -> None:
-        """Let `validator` decide on the topic's messages, ours too; None removes it.
+        """Let `validator` decide on the topic's messages, and unless `own` is False on ours before
+        they leave; None removes it.
 
         A plain function is called in a worker thread, for one message at a time, and may block;
         up to `concurrency` messages wait for it. An `inline` one is called in the host's thread,
@@ -233,7 +235,11 @@ class Host:
         if validator is not None and not inline:
             validator = in_worker_thread(validator)
         set_validator = partial(
-            self._host.set_validator, timeout=timeout, concurrency=concurrency, inline=inline
+            self._host.set_validator,
+            timeout=timeout,
+            concurrency=concurrency,
+            inline=inline,
+            own=own,
         )
         self._loop.call(set_validator, topic, validator)
 
@@ -244,6 +250,7 @@ class Host:
         timeout: float | None = None,
         concurrency: int = 1024,
         inline: bool = False,
+        own: bool = True,
     ) -> None:
         """Let `validator` judge the messages of every topic; called as in `set_validator`."""
 
@@ -251,7 +258,7 @@ class Host:
             known = self._default_validators.substitute(validator)
             new = validator if inline else in_worker_thread(validator)
             self._host.add_default_validator(
-                known or new, timeout=timeout, concurrency=concurrency, inline=inline
+                known or new, timeout=timeout, concurrency=concurrency, inline=inline, own=own
             )
             self._default_validators.add(validator, new)
 

@@ -91,6 +91,10 @@ async def test_a_validator_may_refuse_it():
         topic = await host.join("news")
         with pytest.raises(LocalProtocolError, match="news"):
             await topic.publish_signed(topic.sign(b"bad"))
+        host.set_validator("news", None)
+        host.set_validator("news", lambda message: False, own=False)
+        host.add_default_validator(lambda message: False, own=False)
+        await topic.publish_signed(topic.sign(b"bad"))
 
 
 @pytest.mark.anyio

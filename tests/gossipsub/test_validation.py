@@ -54,8 +54,10 @@ def origin_id(message: Message) -> bytes:
     return (message.from_peer or b"") + (message.seqno or b"")
 
 
-def registered(validator, *, timeout=None, concurrency=1024, inline=False):
-    return RegisteredValidator(validator, timeout=timeout, concurrency=concurrency, inline=inline)
+def registered(validator, *, timeout=None, concurrency=1024, inline=False, own=True):
+    return RegisteredValidator(
+        validator, timeout=timeout, concurrency=concurrency, inline=inline, own=own
+    )
 
 
 class Pipeline(ValidationPipeline):
@@ -576,6 +578,35 @@ async def test_own_messages_are_judged_by_the_same_validator():
             pipeline.validators.remove("t")
 
 
+@pytest.mark.parametrize("form", ["plain", "asynchronous"])
+async def test_a_validator_that_has_nothing_to_say_about_own_messages_is_not_asked(form):
+    asked = []
+
+    def refuse(message):
+        asked.append(message.data)
+        return False
+
+    async def refuse_later(message):
+        return refuse(message)
+
+    pipeline = Pipeline()
+    validator = refuse if form == "plain" else refuse_later
+    pipeline.set_validator("t", validator, own=False)
+    assert await pipeline.own(signed(1)) is None
+    assert asked == []
+    async with pipeline.running():
+        pipeline.offer(2)
+        await pipeline.settled(1)
+    assert (asked, pipeline.reports) == ([b"2"], {2: Verdict.REJECT})
+
+    # The others are.
+    pipeline.add_default(Judge(Verdict.IGNORE))
+    refusal = await pipeline.own(signed(3))
+    assert refusal is not None
+    assert refusal.verdict is Verdict.IGNORE
+    assert asked == [b"2"]
+
+
 # -- several validators on a message
 
 
@@ -725,6 +756,7 @@ async def test_a_default_validator_is_added_and_removed_once(caplog):
         ({"concurrency": 1.5}, "a validator's concurrency is at least 1: 1.5"),
         ({"concurrency": True}, "a validator's concurrency is at least 1: True"),
         ({"inline": 1}, "inline must be True or False: 1"),
+        ({"own": 0}, "own must be True or False: 0"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(options, complaint):

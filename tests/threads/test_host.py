@@ -204,6 +204,9 @@ def test_validators_of_every_kind_are_heard():
             host.set_validator("news", None)
         with pytest.raises(LocalProtocolError, match=r"^a validator is a function: 5$"):
             host.set_validator("news", 5)
+        host.add_default_validator(lambda message: False, own=False)
+        host.set_validator("news", lambda message: False, own=False)
+        topic.publish(b"bad")
 
 
 def test_a_default_validator_is_known_by_the_function_it_was_given_as():

@@ -124,7 +124,7 @@ class ValidationPipeline:
     ) -> Refusal | None:
         """Have a message about to be published judged; None is ACCEPT. It neither waits in the
         queue nor counts against a limit: its publisher waits."""
-        validators = self.validators.of(message.topic)
+        validators = self.validators.of_own(message.topic)
         if not validators:
             return None
         received = received_message(message, message_id, author)

@@ -58,10 +58,25 @@ def graver(one: Refusal | None, other: Refusal | None) -> Refusal | None:
 class RegisteredValidator:
     """A validator with its options, and how many calls of it run."""
 
-    __slots__ = ("concurrency", "function", "inline", "is_async", "name", "running", "timeout")
+    __slots__ = (
+        "concurrency",
+        "function",
+        "inline",
+        "is_async",
+        "name",
+        "own",
+        "running",
+        "timeout",
+    )
 
     def __init__(
-        self, function: Validator, *, timeout: float | None, concurrency: int, inline: bool
+        self,
+        function: Validator,
+        *,
+        timeout: float | None,
+        concurrency: int,
+        inline: bool,
+        own: bool,
     ) -> None:
         if not callable(function):
             raise LocalProtocolError(f"a validator is a function: {function!r}")
@@ -72,11 +87,15 @@ class RegisteredValidator:
             raise LocalProtocolError(f"a validator's concurrency is at least 1: {concurrency!r}")
         if not isinstance(inline, bool):
             raise LocalProtocolError(f"inline must be True or False: {inline!r}")
+        if not isinstance(own, bool):
+            raise LocalProtocolError(f"own must be True or False: {own!r}")
         self.function = function
         self.name: str = getattr(function, "__qualname__", repr(function))
         self.timeout = timeout
         self.concurrency = concurrency
         self.inline = inline
+        self.own = own
+        """Whether it is asked about messages that are about to be published, too."""
         self.is_async = _is_asynchronous(function)
         self.running = 0
 
@@ -143,6 +162,10 @@ class ValidatorTable:
 
     def of(self, topic: str) -> tuple[RegisteredValidator, ...]:
         return self._default + self._by_topic.get(topic, ())
+
+    def of_own(self, topic: str) -> tuple[RegisteredValidator, ...]:
+        """Those that judge what this host is about to publish there."""
+        return tuple([each for each in self.of(topic) if each.own])
 
     def set(self, topic: str, validator: RegisteredValidator) -> None:
         if topic in self._by_topic:
