@@ -71,8 +71,11 @@ class Envelope:
     unknown_fields: Mapping[str, object] = field(default_factory=dict)
     """What another agent wrote beyond these; written back after them, sorted."""
 
-    def encode(self, limits: EnvelopeLimits = DEFAULT_LIMITS) -> bytes:
-        """The JSON that Go's encoding/json writes for the same values.
+    def encode(
+        self, limits: EnvelopeLimits = DEFAULT_LIMITS, *, data_text: str | None = None
+    ) -> bytes:
+        """The JSON that Go's encoding/json writes for the same values. `data_text` is that of
+        `data`, where it was written before (`go_json.value_text`).
 
         LocalProtocolError for a value of the wrong type, one that JSON cannot hold, or beyond
         `limits`.
@@ -83,7 +86,10 @@ class Envelope:
         parts.append(f',"timestamp":"{self.timestamp.text}","data":')
         if self.data is not None and not isinstance(self.data, Mapping):
             raise _wrong("data", "a mapping", self.data)
-        write_value(self.data, parts, limits.max_depth - 1)
+        if data_text is None:
+            write_value(self.data, parts, limits.max_depth - 1)
+        else:
+            parts.append(data_text)
         self._write_optional(parts, limits)
         parts.append("}")
         encoded = finish("".join(parts))

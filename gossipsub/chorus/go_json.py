@@ -31,6 +31,23 @@ _PLAIN_ENCODER = json.JSONEncoder(
 # Writing
 
 
+class Written(dict[str, object]):
+    """An object that brings its JSON along, so that it need not be written again. What is in its
+    values must not be changed."""
+
+    __slots__ = ("_text", "_values")
+
+    def __init__(self, values: dict[str, object], text: str) -> None:
+        """`text` is what `write_value` makes of `values`."""
+        super().__init__(values)
+        self._values = values
+        self._text = text
+
+    def text(self) -> str | None:
+        """Not yet finished; None where members were put in, replaced or taken away since."""
+        return self._text if self == self._values else None
+
+
 def finish(text: str) -> bytes:
     """The bytes of a JSON text that `quote` and `write_value` made.
 
@@ -44,6 +61,13 @@ def finish(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _LONE_SURROGATE.sub(r"\\ufffd", text).encode()
+
+
+def value_text(value: object, depth: int) -> str:
+    """The JSON of `value`, to be finished; limits and errors as `write_value`."""
+    parts: list[str] = []
+    write_value(value, parts, depth)
+    return "".join(parts)
 
 
 def write_value(value: object, parts: list[str], depth: int) -> None:

@@ -29,10 +29,11 @@ class Intake:
         self.log(delivery)
         self.tell(delivery)
 
-    def log(self, delivery: Delivery) -> bool:
-        """Log and remember it; False where the log failed. `tell` is to follow."""
+    def log(self, delivery: Delivery, *, data_text: str | None = None) -> bool:
+        """Log and remember it; False where the log failed. `tell` is to follow. `data_text` as in
+        `log_data`."""
         self.remember(delivery.signed.origin)
-        return self._journal.append(delivery)
+        return self._journal.append(delivery, data_text=data_text)
 
     def tell(self, delivery: Delivery) -> None:
         self._observers.tell(delivery)

@@ -26,14 +26,16 @@ class Journal:
         self._log_topics = log_topics
         self._contains: Callable[[bytes], bool] | None = getattr(event_logger, "contains", None)
 
-    def append(self, delivery: Delivery) -> bool:
-        """False where the log failed, which is logged and goes no further."""
+    def append(self, delivery: Delivery, *, data_text: str | None = None) -> bool:
+        """False where the log failed, which is logged and goes no further. `data_text` as in
+        `log_data`."""
         if self.event_logger is None:
             return True
         log_topic = self._log_topics.get(delivery.topic, delivery.topic)
         kind = log_type(delivery.envelope.type, log_topic)
         try:
-            self.event_logger.append(kind, log_data(delivery, log_topic), signed=delivery.signed)
+            data = log_data(delivery, log_topic, data_text=data_text)
+            self.event_logger.append(kind, data, signed=delivery.signed)
         except Exception:
             self._failed("append")
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.envelope import Envelope
+from gossipsub.chorus.go_json import Written, quote
 from gossipsub.chorus.message_type import (
     CONTEXT_TYPES,
     DISCUSSION_TYPES,
@@ -41,14 +42,18 @@ def log_type(message_type: MessageType | str, log_topic: str) -> str:
     return known or _LOG_TYPES_OF_UNKNOWN.get(log_topic, "collaboration")
 
 
-def log_data(delivery: Delivery, log_topic: str) -> dict[str, object]:
+def log_data(
+    delivery: Delivery, log_topic: str, *, data_text: str | None = None
+) -> dict[str, object]:
     """The data of a log entry: what the envelope says, who signed it, and `log_topic`, which for a
-    static topic is its short name and for others their whole name."""
+    static topic is its short name and for others their whole name. Where `data_text` is given,
+    the JSON of the envelope's data, the entry brings along its own."""
     envelope: Envelope = delivery.envelope
-    return {
-        "message_type": str(envelope.type),
+    kind, short = str(envelope.type), short_string(envelope.from_peer)
+    fields: dict[str, object] = {
+        "message_type": kind,
         "from_peer": envelope.from_peer,
-        "from_short": short_string(envelope.from_peer),
+        "from_short": short,
         "timestamp": envelope.timestamp.text,
         "data": envelope.data,
         "topic": log_topic,
@@ -59,6 +64,23 @@ def log_data(delivery: Delivery, log_topic: str) -> dict[str, object]:
         "priority": envelope.priority,
         "thread_id": envelope.thread_id,
     }
+    if data_text is None:
+        return fields
+    # All in the order of their names; a fifth of the time of writing any object.
+    text = (
+        f'{{"data":{data_text},"from_peer":{quote(envelope.from_peer)},'
+        f'"from_role":{quote(envelope.from_role)},"from_short":{quote(short)},'
+        f'"message_type":{quote(kind)},"priority":{quote(envelope.priority)},'
+        f'"project_id":{quote(envelope.project_id)},'
+        f'"required_expertise":[{_texts(envelope.required_expertise)}],'
+        f'"thread_id":{quote(envelope.thread_id)},"timestamp":{quote(envelope.timestamp.text)},'
+        f'"to_roles":[{_texts(envelope.to_roles)}],"topic":{quote(log_topic)}}}'
+    )
+    return Written(fields, text)
+
+
+def _texts(texts: tuple[str, ...]) -> str:
+    return ",".join(map(quote, texts))
 
 
 def short_string(peer: str) -> str:

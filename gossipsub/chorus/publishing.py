@@ -10,6 +10,7 @@ from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.envelope_topic import EnvelopeTopic, peer_text
 from gossipsub.chorus.errors import EventLogFailed, MalformedEnvelope
+from gossipsub.chorus.go_json import value_text
 from gossipsub.chorus.joined_topic import JoinedTopic
 from gossipsub.chorus.journal import Journal
 from gossipsub.chorus.message_options import NO_OPTIONS, MessageOptions
@@ -65,10 +66,14 @@ class Publishing:
             raise LocalProtocolError(f"options are MessageOptions, not of type {kind}")
         payload = self._redacted(topic.name, message_type, self._prepared(message_type, data))
         envelope = self._envelope(message_type, payload, options or NO_OPTIONS)
-        encoded = envelope.encode(self._agent.limits)
+        # Written once, for the message and for the log.
+        data_text = value_text(payload, self._agent.limits.max_depth - 1)
+        encoded = envelope.encode(self._agent.limits, data_text=data_text)
         self._require_allowed(topic.name, envelope, encoded)
         signed = topic.sign(encoded)
-        await self._stand_behind(topic.name, envelope, signed, log_first=log_first)
+        await self._stand_behind(
+            topic.name, envelope, signed, data_text=data_text, log_first=log_first
+        )
         return await topic.send(signed)
 
     def _prepared(
@@ -126,12 +131,18 @@ class Publishing:
             checks.judge_own(envelope, ReceivedMessage(topic, encoded, me, me, b"", None))
 
     async def _stand_behind(
-        self, topic: str, envelope: Envelope, signed: SignedMessage, *, log_first: bool
+        self,
+        topic: str,
+        envelope: Envelope,
+        signed: SignedMessage,
+        *,
+        data_text: str | None = None,
+        log_first: bool = False,
     ) -> None:
         """Log it, durably where that is asked for, and tell the observers."""
         agent = self._agent
         delivery = Delivery(envelope, topic, agent.me, signed, agent.clock(), is_own=True)
-        is_logged = agent.intake.log(delivery)
+        is_logged = agent.intake.log(delivery, data_text=data_text)
         if log_first:
             if not is_logged:
                 raise EventLogFailed("nothing was sent, the event log did not take the message")
@@ -146,7 +157,7 @@ class Publishing:
             envelope = self._own_envelope(signed.data)
             self._require_allowed(topic.name, envelope, signed.data)
             if not self._agent.intake.is_known(signed.origin):
-                await self._stand_behind(topic.name, envelope, signed, log_first=False)
+                await self._stand_behind(topic.name, envelope, signed)
         return await topic.send(signed)
 
     async def publish_raw(self, topic: JoinedTopic, payload: bytes) -> PublishResult:
@@ -163,7 +174,7 @@ class Publishing:
         envelope = self._own_envelope(redacted)
         self._require_allowed(topic.name, envelope, redacted)
         signed = topic.sign(redacted)
-        await self._stand_behind(topic.name, envelope, signed, log_first=False)
+        await self._stand_behind(topic.name, envelope, signed)
         return await topic.send(signed)
 
     def _own_envelope(self, payload: bytes) -> Envelope:

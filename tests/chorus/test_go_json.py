@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import math
 import struct
 from collections import UserDict
+from copy import copy, deepcopy
 from enum import IntEnum
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
-from gossipsub.chorus.go_json import finish, float_text, read_value, write_value
+from gossipsub.chorus.go_json import Written, finish, float_text, read_value, write_value
 from gossipsub.chorus.message_type import MessageType
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -112,6 +114,24 @@ def test_nesting_is_limited_and_a_value_within_itself_is_an_error() -> None:
     for value, depth in (([[{}]], 2), ([[[]]], 2), (endless, 64)):
         with pytest.raises(LocalProtocolError, match=r"^nested too deep, or within itself$"):
             written(value, depth)
+
+
+def test_an_object_brings_its_json_along_until_its_members_change() -> None:
+    inner = {"b": 1}
+    for change in (
+        lambda it: it.update(a=[]),
+        lambda it: it.update(a={"b": 2}),
+        lambda it: it.update(c=1),
+        lambda it: it.pop("a"),
+        lambda it: it.clear(),
+        lambda it: it.setdefault("c"),
+    ):
+        value = Written({"a": inner}, '{"a":{"b":1}}')
+        for each in (value, copy(value), deepcopy(value)):
+            assert each == {"a": inner}
+            assert each.text() == json.dumps(each, separators=(",", ":"))
+            change(each)
+            assert each.text() is None
 
 
 # A dict of plain values is left to Python's encoder, a mapping of another class never is.

@@ -13,6 +13,8 @@ from gossipsub.chorus import (
     Delivery,
     EventLog,
     EventLogFailed,
+    MemoryEventLog,
+    MessageOptions,
     MessageType,
     TaskComplete,
 )
@@ -64,6 +66,20 @@ async def test_each_log_holds_own_and_others_messages_as_they_were_signed() -> N
     assert signed is not None
     assert signed.is_genuine()
     assert data["from_peer"] == str(signed.sender)
+
+
+async def test_an_own_message_is_logged_byte_for_byte_as_others_log_it() -> None:
+    logs = MemoryEventLog(), MemoryEventLog()
+    data = {"task_id": "<1>", "b": [1.0, {"z": 1e21, "a": None}], "\u2028": "lone \ud800", "": ()}
+    options = MessageOptions(from_role="R&D", to_roles=("a", "b"), thread_id='"', priority="high")
+    async with two_agents(each=[{"logger": log} for log in logs]) as (alice, bob):
+        got = anyio.Event()
+        bob.add_observer(lambda _: got.set())
+        await alice.publish_bzzz_message(MessageType.TASK_CLAIM, data, options)
+        with anyio.fail_after(PATIENCE):
+            await got.wait()
+    (ours,), (theirs,) = [[entry async for entry in log.entries()] for log in logs]
+    assert ours.data_json == theirs.data_json
 
 
 async def test_topics_with_other_names_keep_the_short_names_of_the_log() -> None:

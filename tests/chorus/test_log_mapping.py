@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossipsub import SignedMessage
 from gossipsub.chorus import Delivery, Envelope, MessageType, Timestamp
+from gossipsub.chorus.event_log.entry import encode_data
+from gossipsub.chorus.go_json import Written, value_text
 from gossipsub.chorus.log_mapping import log_data, log_type, short_string
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.rpc import Message
@@ -72,6 +76,38 @@ def test_the_logs_data_has_all_fields_of_the_document() -> None:
         "priority": "high",
         "thread_id": "thread-abc",
     }
+
+
+TEXTS = st.text(st.characters(), max_size=8)
+ROLES = st.lists(TEXTS, max_size=3).map(tuple)
+
+
+@given(
+    st.builds(
+        Envelope,
+        TEXTS,
+        TEXTS,
+        st.just(Timestamp("2025-01-02T03:04:05.5Z")),
+        st.none() | st.dictionaries(TEXTS, TEXTS | st.floats(-1e9, 1e9), max_size=4),
+        from_role=TEXTS,
+        to_roles=ROLES,
+        required_expertise=ROLES,
+        project_id=TEXTS,
+        priority=TEXTS,
+        thread_id=TEXTS,
+    ),
+    TEXTS,
+)
+def test_with_the_datas_json_the_entry_is_the_same(envelope: Envelope, log_topic: str) -> None:
+    sender = PeerId(b"\x00\x04abcd")
+    signed = SignedMessage(Message("t", b"", from_peer=sender, seqno=bytes(8), signature=b""))
+    delivery = Delivery(envelope, "t", sender, signed, 0)
+    written = log_data(delivery, log_topic, data_text=value_text(envelope.data, 3))
+    assert isinstance(written, Written)
+    assert written.text() is not None
+    plain = log_data(delivery, log_topic)
+    assert written == plain
+    assert encode_data(written) == encode_data(plain)
 
 
 def test_a_peer_id_is_shortened_as_go_shortens_it() -> None:

@@ -10,7 +10,7 @@ from struct import Struct
 from typing import NamedTuple, Self, cast
 
 from gossipsub.chorus.errors import MalformedEnvelope
-from gossipsub.chorus.go_json import finish, read_value, write_value
+from gossipsub.chorus.go_json import Written, finish, read_value, value_text
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -126,7 +126,8 @@ def draft(
     if not isinstance(data, Mapping):
         raise LocalProtocolError(f"data is a mapping, not of type {type(data).__name__}")
     encoded = encode_data(data)
-    if b"\\ufffd" in encoded:
+    # Looking for one character takes a quarter of the time of looking for six.
+    if b"\\" in encoded and b"\\ufffd" in encoded:
         # Go writes so what is no Unicode; read and written again it is the character itself, and
         # what is kept has to be what an export gives back.
         encoded = encode_data(cast(dict[str, object], read_value(encoded, max_depth=MAX_DEPTH)))
@@ -156,9 +157,8 @@ def draft(
 
 def encode_data(data: Mapping[str, object]) -> bytes:
     """As Go's encoding/json writes it; LocalProtocolError for what JSON cannot hold."""
-    parts: list[str] = []
-    write_value(data, parts, MAX_DEPTH)
-    return finish("".join(parts))
+    text = data.text() if isinstance(data, Written) else None
+    return finish(value_text(data, MAX_DEPTH) if text is None else text)
 
 
 def entry_hash(

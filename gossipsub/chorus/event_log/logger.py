@@ -19,7 +19,8 @@ class EventLogger(Protocol):
         *,
         signed: SignedMessage | None = None,
     ) -> None:
-        """Take one entry: what kind it is, what is to be kept, and the message it came in.
+        """Take one entry: what kind it is, what is to be kept, and the message it came in. The
+        values in `data` are the message's own and must not be changed.
 
         Called in the event loop, so it is quick and does no I/O.
         """

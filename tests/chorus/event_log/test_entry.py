@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gossipsub.chorus import LogEntry, MessageType, Timestamp
 from gossipsub.chorus.event_log.chain import Chain
 from gossipsub.chorus.event_log.entry import draft
+from gossipsub.chorus.go_json import Written
 from gossipsub.wire.errors import RemoteProtocolError
 
 NOW = 1_735_787_045_000_000_000
@@ -51,6 +52,15 @@ def test_names_come_from_the_data_and_the_topic_from_the_message(alice: Any) -> 
     assert with_message.topic == "CHORUS/projects/p/coordination/v1"
     assert without.topic == "CHORUS"
     assert (with_message.author, without.author) == (alice.name, "node")
+
+
+def test_json_that_comes_along_is_kept_unless_the_data_changed_since() -> None:
+    data = Written({"a": "<"}, '{"a":"<"}')
+    assert entry(data).data_json == b'{"a":"\\u003c"}'
+    data["b"] = 1
+    assert entry(data).data_json == b'{"a":"\\u003c","b":1}'
+    odd = "\ufffd\ud800"
+    assert entry(Written({"a": odd}, f'{{"a":"{odd}"}}')).data_json == entry({"a": odd}).data_json
 
 
 def test_the_hash_covers_every_field(alice: Any, bob: Any) -> None:
