@@ -92,20 +92,24 @@ class Redaction:
 def copied(value: Any, depth: int) -> Any:
     """A deep copy of what JSON can hold, with lists for tuples; other things are left as they are.
     LocalProtocolError where it is nested deeper than `depth`."""
-    # The plain types first: asking whether something is a Mapping costs as much as the rest.
+    # Asking whether something is a Mapping costs as much as the rest: it comes last.
     if type(value) in _PLAIN:
         return value
-    is_mapping = isinstance(value, (dict, Mapping))
-    if not is_mapping and not isinstance(value, (list, tuple)):
+    is_list = isinstance(value, (list, tuple))
+    if not is_list and not isinstance(value, (dict, Mapping)):
         return value
     if not depth:
         raise LocalProtocolError("nested too deep, or within itself")
-    if is_mapping:
-        return {
-            name: item if type(item) in _PLAIN else copied(item, depth - 1)
-            for name, item in value.items()
-        }
-    return [item if type(item) in _PLAIN else copied(item, depth - 1) for item in value]
+    if is_list:
+        if _PLAIN.issuperset(map(type, value)):
+            return list(value)
+        return [item if type(item) in _PLAIN else copied(item, depth - 1) for item in value]
+    # All at once, then what is not plain: half the time of one by one.
+    mapping = dict(value)
+    for name, item in mapping.items():
+        if type(item) not in _PLAIN:
+            mapping[name] = copied(item, depth - 1)
+    return mapping
 
 
 def _read(payload: bytes) -> tuple[Any, bool]:
