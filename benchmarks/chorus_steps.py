@@ -10,6 +10,7 @@ from gossipsub import SignedMessage
 from gossipsub.benchmarks.chorus_paths import MESSAGE_TYPE, Data
 from gossipsub.chorus import Delivery, Envelope, Sentinel, Timestamp, check_payload
 from gossipsub.chorus.event_log.entry import draft
+from gossipsub.chorus.go_json import value_text
 from gossipsub.chorus.log_mapping import log_data
 from gossipsub.chorus.redacting import copied
 from gossipsub.chorus.topics import COORDINATION_TOPIC
@@ -22,7 +23,8 @@ REDACT_RE2, REDACT_PLAIN = "redact, with re2", "redact, without re2"
 
 PUBLISHING = ("check the payload", "copy it", REDACT_RE2, REDACT_PLAIN, "envelope", "encode")
 RECEIVING = ("decode", "check the payload")
-LOGGING = ("log entry",)
+OWN_ENTRY, OTHERS_ENTRY = "entry of an own message", "entry of another's"
+LOGGING = (OWN_ENTRY, OTHERS_ENTRY)
 """What the event loop's thread does of it; the log's own thread is seen on the whole way."""
 
 _DEPTH = 63
@@ -62,8 +64,10 @@ def _steps(data: Data, key: PrivateKey, *, has_re2: bool) -> Mapping[str, Callab
         sentinel, payload = Sentinel(use_re2=use_re2), dict(data)
         return lambda: sentinel.redact_map_with_labels(payload, _LABELS)
 
-    def log_entry() -> object:
-        entry = log_data(delivery, "CHORUS")
+    data_text = value_text(data, _DEPTH)
+
+    def log_entry(data_text: str | None) -> object:
+        entry = log_data(delivery, "CHORUS", data_text=data_text)
         return draft("task_progress", entry, delivery.signed, node=sender, now=0)
 
     steps: dict[str, Callable[[], object]] = {
@@ -75,7 +79,8 @@ def _steps(data: Data, key: PrivateKey, *, has_re2: bool) -> Mapping[str, Callab
         "envelope": envelope,
         "encode": said.encode,
         "decode": lambda: Envelope.decode(encoded),
-        "log entry": log_entry,
+        OWN_ENTRY: lambda: log_entry(data_text),
+        OTHERS_ENTRY: lambda: log_entry(None),
     }
     if has_re2:
         steps[REDACT_RE2] = redaction(use_re2=True)
