@@ -232,6 +232,10 @@ class Presence(AgentPart):
 
     async def _tell(self) -> None:
         self._last_sent = anyio.current_time()
+        if not self._chorus.peers():
+            # Nothing is said, for it would only fill this agent's own log.
+            self._schedule(self._interval / 10)
+            return
         # First, for all there is to know of a newcomer is in it.
         reached = await self._send_availability(
             self.status, available=self.current_tasks < self.card.max_tasks

@@ -360,6 +360,11 @@ class ChorusPubSub(Publications):
             for joined in topics:
                 await joined.topic.wait_for_peers(count, timeout=timeout)
 
+    def peers(self, topic: str | None = None) -> tuple[PeerId, ...]:
+        """Connected peers in `topic`, or in the coordination topic. LocalProtocolError where it is
+        not joined."""
+        return self._membership.find(topic or self.coordination_topic).topic.peers()
+
     def statistics(self) -> ChorusStatistics:
         """What has happened since the topics were joined, in numbers."""
         topics = {name: topic.statistics() for name, topic in self._membership.topics.items()}
