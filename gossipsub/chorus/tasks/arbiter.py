@@ -9,12 +9,13 @@ are repeated until their worker is heard, leases lapse.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from gossipsub.chorus.tasks.deadlines import Deadlines
 from gossipsub.chorus.tasks.effects import Effect, Say
 from gossipsub.chorus.tasks.messages import (
+    MAX_ERROR_LENGTH,
     Allocated,
     Announced,
     Claimed,
@@ -25,6 +26,11 @@ from gossipsub.chorus.tasks.messages import (
 )
 from gossipsub.chorus.tasks.task import Task, TaskParams, TaskResult
 from gossipsub.wire.errors import LocalProtocolError
+
+MAX_UNHEARD = 64
+"""Tasks that one agent may be given before it is heard of as their worker: one that claims all
+there is and dies, or never meant to do anything, holds up no more."""
+MAX_SHUNNED = 16
 
 
 @dataclass(slots=True)
@@ -41,13 +47,15 @@ class _OwnTask:
     is_over: bool = False
     """The last attempt has ended by its worker's own word."""
     failures: int = 0
-    is_heard: bool = False
-    """The worker has reported since the allocation."""
+    is_heard: bool = True
+    """The worker has reported since the allocation, or nobody has it."""
     repeats: int = 0
     """How often the announcement or the allocation was said again."""
     lease_until: float = 0.0
-    shunned_until: float = -inf
-    """Until then `agent` need not claim it again: others first."""
+    ends_by: float = inf
+    """Until when its worker may have it, whatever it reports."""
+    shunned: dict[str, float] = field(default_factory=dict)
+    """Agents that have had it, and until when they need not claim it again: others first."""
     answered_at: float = -inf
 
 
@@ -68,6 +76,8 @@ class Arbiter:
         self._effects = effects
         self._tasks: dict[str, _OwnTask] = {}
         self._completed: dict[str, _Verdict] = {}
+        self._unheard: dict[str, int] = {}
+        """Of each agent, the tasks it was given and has not reported on."""
         self._deadlines: Deadlines[str] = Deadlines()
         self._unclaimed: deque[str] = deque()
         """Tasks whose turn it is to be announced again."""
@@ -134,8 +144,9 @@ class Arbiter:
                 own.is_open = own.is_over = False
                 own.failures = max(own.failures, said.failures)
             case Completed():
-                self._tasks.pop(task_id, None)
-                self._deadlines.cancel(task_id)
+                if own is not None:
+                    self._note_heard(own)
+                self.forget(task_id)
                 self._remember(task_id, said.attempt)
             case _:
                 pass
@@ -147,7 +158,7 @@ class Arbiter:
                 self._unclaimed.append(task_id)
             else:
                 # It may never have left this node; its worker, if it has one, answers.
-                own.lease_until = now + self._params.lease
+                self._lend(own, now)
                 self._deadlines.set(task_id, now)
         self._repeat_announcements(now)
 
@@ -161,7 +172,9 @@ class Arbiter:
             self._answer_completed(said.task_id, said.agent, said.attempt, now)
         elif not own.is_open or 0 < said.attempt <= own.attempt:
             return  # somebody has it, or the claim was meant for an earlier attempt
-        elif said.agent != own.agent or now >= own.shunned_until:
+        elif now < own.shunned.get(said.agent, -inf):
+            return
+        elif self._unheard.get(said.agent, 0) < MAX_UNHEARD:
             self._allocate(own, said.agent, now)
 
     def hear_report(self, said: Progressed, sender: str, *, now: float) -> None:
@@ -191,7 +204,12 @@ class Arbiter:
                 self._reopen(own, now)
 
     def is_report(self, said: Completed, sender: str) -> bool:
-        """Whether a worker without a board says by it what came of its work."""
+        """Whether a worker without a board says by it what came of its work.
+
+        With an attempt, or withdrawn, it is a board's own task that has the same id as ours.
+        """
+        if said.attempt or said.result == TaskResult.WITHDRAWN:
+            return False
         own = self._tasks.get(said.task_id)
         return own is not None and sender == own.agent and sender != self._me
 
@@ -206,24 +224,43 @@ class Arbiter:
             own = self._tasks[task_id]
             if own.is_open:
                 self._unclaimed.append(task_id)
+            elif now >= own.ends_by:
+                own.is_over = True
+                self._fail(own, f"it took longer than {self._params.time_limit:g} s", now)
             elif now >= own.lease_until:
                 self._fail(own, "its worker was not heard of any more", now)
             else:
                 if not own.is_heard:
-                    self._effects.append(Say(self._allocation(own)))
+                    # The first one may still wait for the log, where that is slow.
+                    self._effects.append(Say(self._allocation(own), durable=True))
                 self._await_report(own, now)
         self._repeat_announcements(now)
 
     # -- deciding --------------------------------------------------------------------------
 
     def _allocate(self, own: _OwnTask, agent: str, now: float) -> None:
-        own.is_open = own.is_over = own.is_heard = False
+        own.is_open = own.is_over = False
         own.attempt += 1
         own.agent = agent
         own.repeats = 0
-        own.lease_until = now + self._params.lease
+        self._lend(own, now)
         self._effects.append(Say(self._allocation(own), durable=True))
         self._await_report(own, now)
+
+    def _lend(self, own: _OwnTask, now: float) -> None:
+        own.is_heard = False
+        self._unheard[own.agent] = self._unheard.get(own.agent, 0) + 1
+        own.lease_until = now + self._params.lease
+        own.ends_by = own.lease_until + self._params.time_limit
+
+    def _note_heard(self, own: _OwnTask) -> None:
+        """Its worker has said something, or nothing is expected of it any more."""
+        if own.is_heard:
+            return
+        own.is_heard = True
+        self._unheard[own.agent] -= 1
+        if not self._unheard[own.agent]:
+            del self._unheard[own.agent]
 
     def _fail(self, own: _OwnTask, error: str, now: float, output: object = None) -> None:
         own.failures += 1
@@ -238,32 +275,36 @@ class Arbiter:
     def _reopen(self, own: _OwnTask, now: float) -> None:
         own.is_open = True
         own.repeats = 0
-        own.shunned_until = now + 2 * self._params.retry_interval
+        self._note_heard(own)
+        # For longer than others wait when one of these claims it before them.
+        own.shunned.pop(own.agent, None)
+        own.shunned[own.agent] = now + 3 * self._params.retry_interval
+        if len(own.shunned) > MAX_SHUNNED:
+            del own.shunned[next(iter(own.shunned))]
         self._announce(own, now)
 
     def _renew(self, own: _OwnTask, now: float) -> None:
         if own.is_open:  # the lease had lapsed, and nobody else has the task yet
             own.is_open = False
             own.failures -= 1
-        own.is_heard = True
-        own.lease_until = now + self._params.lease
+        self._note_heard(own)
+        own.lease_until = min(now + self._params.lease, own.ends_by)
         self._await_report(own, now)
 
     def _complete(self, own: _OwnTask, completed: Completed) -> None:
         task_id = own.task.task_id
+        self._note_heard(own)
         del self._tasks[task_id]
         self._deadlines.cancel(task_id)
         self._remember(task_id, own.attempt)
         self._effects.append(Say(completed, durable=True))
 
     def complete_without_output(self, said: Completed, error: str) -> None:
-        """The completion could not be published as it was, so nobody has heard of it."""
-        self._effects.append(
-            Say(
-                Completed(said.task_id, TaskResult.FAILED, said.agent, said.attempt, error=error),
-                durable=True,
-            )
-        )
+        """The completion could not be published as it was, so nobody has heard of it: leave out
+        what its worker has put into it."""
+        why = error[:MAX_ERROR_LENGTH]
+        bare = Completed(said.task_id, TaskResult.FAILED, said.agent, said.attempt, error=why)
+        self._effects.append(Say(bare, durable=True, is_bare=True))
 
     def _remember(self, task_id: str, attempt: int) -> None:
         if len(self._completed) >= self._params.max_tasks:

@@ -116,22 +116,27 @@ class TaskBoard:
         sender: str,
         *,
         now: float,
+        size_bytes: int = 0,
         is_caught_up: bool = False,
     ) -> None:
         """A message signed by `sender`, who may be this agent; never raises for what it says.
 
-        `is_caught_up` where it may be old.
+        `size_bytes` is what it took on the wire, `is_caught_up` where it may be old.
         """
         said = read(kind, data, sender)
         if said is not None:
-            self._hear(said, sender, now, is_caught_up)
+            self._hear(said, sender, now, size_bytes, is_caught_up)
 
-    def _hear(self, said: Said, sender: str, now: float, is_caught_up: bool) -> None:
+    def _hear(
+        self, said: Said, sender: str, now: float, size_bytes: int, is_caught_up: bool
+    ) -> None:
         match said:
             case Announced():
                 # Its completion may be on its way, from the same log.
                 delay = self._params.announce_interval / 2 if is_caught_up else 0.0
-                self._worker.hear_announcement(said, sender, now=now, delay=delay)
+                self._worker.hear_announcement(
+                    said, sender, now=now, size_bytes=size_bytes, delay=delay
+                )
             case Claimed() if not is_caught_up:
                 if sender != self._me:
                     self._worker.hear_claim(said, now=now)
@@ -205,7 +210,7 @@ class TaskBoard:
                 self._arbiter.forget(say.message.task_id)
             case Progressed(status=Status.DONE):
                 self._worker.refuse_output(say.message, error, now)
-            case Completed() if say.message.output is not None:
+            case Completed(result=result) if result != TaskResult.WITHDRAWN and not say.is_bare:
                 self._arbiter.complete_without_output(say.message, error)
             case _:
                 return not say.durable

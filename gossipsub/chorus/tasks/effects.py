@@ -18,6 +18,8 @@ class Say:
     message: Said
     durable: bool = False
     """Not before the event log has it for good: what is decided must survive a crash."""
+    is_bare: bool = False
+    """A completion from which all that its worker said was left out."""
 
 
 @dataclass(slots=True)

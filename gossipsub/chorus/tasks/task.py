@@ -11,6 +11,8 @@ from gossipsub.wire.errors import GossipSubError, LocalProtocolError
 MAX_ID_LENGTH = 256
 """Characters of a task's id, of an agent's, and of a capability."""
 MAX_CAPABILITIES = 64
+MIN_LEASE = 0.5
+"""Seconds: workers report ten times a second at most."""
 
 
 class TaskFailed(GossipSubError):
@@ -101,15 +103,17 @@ class TaskParams:
     give_up_after: float = 3600.0
     """So long a worker repeats a result that its announcer does not confirm."""
     time_limit: float = 3600.0
-    """So long a task may be carried out here before it counts as failed."""
+    """So long an attempt may take: here before it counts as failed, elsewhere before the task is
+    given to another agent, whatever its worker reports."""
     max_tasks: int = 100_000
     """Own tasks under way; and, as many again, completed ones that are remembered."""
     max_offers: int = 4096
     """Tasks of others that are known and open."""
 
     def __post_init__(self) -> None:
+        if not MIN_LEASE <= self.lease <= 1e6:
+            raise LocalProtocolError(f"lease is from {MIN_LEASE} to 1e6: {self.lease}")
         for name in (
-            "lease",
             "retry_interval",
             "announce_interval",
             "announce_rate",
@@ -134,7 +138,7 @@ def is_identifier(value: object) -> bool:
 def checked_capabilities(given: Sequence[str]) -> tuple[str, ...]:
     """In lower case; LocalProtocolError for what is no sequence of short texts."""
     is_short_list = isinstance(given, (list, tuple)) and len(given) <= MAX_CAPABILITIES
-    if is_short_list and all(is_identifier(one) for one in given):
+    if is_short_list and all(isinstance(one, str) and is_identifier(one.lower()) for one in given):
         return tuple(one.lower() for one in given)
     raise LocalProtocolError(
         f"capabilities are at most {MAX_CAPABILITIES} texts of 1 to {MAX_ID_LENGTH} characters"

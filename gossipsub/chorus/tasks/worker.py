@@ -9,21 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 
 from gossipsub.chorus.tasks.deadlines import Deadlines
 from gossipsub.chorus.tasks.effects import Effect, Say, Start, Stop, TaskKey
 from gossipsub.chorus.tasks.messages import (
     MAX_ATTEMPT,
+    MAX_ERROR_LENGTH,
     Allocated,
     Announced,
     Claimed,
     Progressed,
     Status,
 )
+from gossipsub.chorus.tasks.offers import Offer, Offers
 from gossipsub.chorus.tasks.task import Job, Task, TaskParams
 
-MAX_CLAIMS = 5
-"""How often a task is claimed in vain before it is left until it is announced again."""
+MAX_CLAIMS = 3
+"""How often a task is claimed in vain before it is left until it is announced again; those of an
+announcer that has not answered lately are claimed once."""
+MIN_REPORT_INTERVAL = 0.1
+"""Seconds between reports, however short a lease an announcer gives."""
 MAX_REPORTS = 256
 """Results that wait to be confirmed; beyond, the oldest is given up."""
 MAX_CLOSED = 16384
@@ -31,17 +37,6 @@ MAX_CLOSED = 16384
 
 Accept = Callable[[Task, str], bool]
 """Takes a task and the agent that announced it; whether this agent wants to do it."""
-
-
-@dataclass(slots=True)
-class _Offer:
-    """A task that is open, as far as is known here."""
-
-    task: Task
-    attempt: int
-    """The one that would be allocated."""
-    claims: int = 0
-    """How often it was claimed by this agent; 0 while it only may be."""
 
 
 @dataclass(slots=True)
@@ -55,6 +50,7 @@ class _Attempt:
     """What came of it; None while it is carried out."""
     repeats: int = 0
     give_up_at: float = 0.0
+    said_at: float = -inf
 
 
 class Worker:
@@ -76,9 +72,7 @@ class Worker:
         self._capabilities = frozenset(capabilities)
         self._capacity = capacity
         self._accept = accept
-        self._offers: dict[TaskKey, _Offer] = {}
-        self._ready: dict[TaskKey, None] = {}
-        """Offers whose time has come, while there was no room."""
+        self._offers = Offers(params.max_offers)
         self._attempts: dict[TaskKey, _Attempt] = {}
         self._busy = 0
         """Attempts being carried out, and claims that may become such."""
@@ -94,7 +88,13 @@ class Worker:
     # -- what announcers say ---------------------------------------------------------------
 
     def hear_announcement(
-        self, said: Announced, announcer: str, *, now: float, delay: float = 0.0
+        self,
+        said: Announced,
+        announcer: str,
+        *,
+        now: float,
+        size_bytes: int = 0,
+        delay: float = 0.0,
     ) -> None:
         key = (announcer, said.task_id)
         if not self._capacity or said.attempt <= self._closed.get(key, 0):
@@ -105,10 +105,10 @@ class Worker:
                 return
             if attempt.result is None or attempt.result.status is Status.DONE:
                 # Its lease has lapsed; it may be in time yet.
-                self._report(key, attempt, now)
+                self._repeat(key, attempt, now)
                 return
             self._end(key)
-        offer = self._offers.get(key)
+        offer = self._offers.find(key)
         if offer is not None:
             if said.attempt > offer.attempt:
                 self._withdraw(key)
@@ -124,16 +124,21 @@ class Worker:
         )
         if not self._accept(task, announcer):
             return
-        self._make_room(announcer)
-        self._offers[key] = _Offer(task, said.attempt)
+        while self._offers.needs_room_for(size_bytes):
+            self._withdraw(self._offers.to_push_out(announcer))
+        self._offers.add(key, Offer(task, said.attempt, size_bytes))
         self._deadlines.set(key, now + delay + self._own_delay(key, said.attempt))
 
     def hear_claim(self, said: Claimed, *, now: float) -> None:
-        """Somebody else is first: wait whether the task is given to it."""
+        """Somebody else is first: wait whether the task is given to it.
+
+        Only once, or one that claims again and again would keep all others from it.
+        """
         key = (said.announcer, said.task_id)
-        offer = self._offers.get(key)
-        if offer is not None and not offer.claims:
-            self._ready.pop(key, None)
+        offer = self._offers.find(key)
+        if offer is not None and not offer.claims and not offer.has_yielded:
+            offer.has_yielded = True
+            self._offers.set_ready(key, False)
             patience = 2 * self._params.retry_interval
             self._deadlines.set(key, now + patience + self._own_delay(key, offer.attempt))
 
@@ -141,6 +146,8 @@ class Worker:
         self, said: Allocated, announcer: str, *, now: float, is_old: bool = False
     ) -> None:
         key = (announcer, said.task_id)
+        if not is_old:
+            self._offers.note_answer(announcer, is_there=True)
         if said.agent != self._me:
             self._close(key, said.attempt, now)
         elif is_old:
@@ -149,11 +156,12 @@ class Worker:
             said.attempt <= attempt.job.attempt
         ):
             if said.attempt == attempt.job.attempt:
-                self._report(key, attempt, now)
+                self._repeat(key, attempt, now)
         elif said.attempt > self._closed.get(key, 0):
             self._take(key, said, now)
 
     def hear_closed(self, said: Progressed, announcer: str, *, now: float) -> None:
+        self._offers.note_answer(announcer, is_there=True)
         if said.agent == self._me:
             self._close((announcer, said.task_id), said.attempt, now)
 
@@ -171,7 +179,7 @@ class Worker:
         """Between times; nothing happens when the attempt is no longer wanted."""
         mine = self._running(key, attempt)
         if mine is not None:
-            mine.progress, mine.message = progress, message
+            mine.progress, mine.message = progress, message[:MAX_ERROR_LENGTH]
             self._report(key, mine, now)
 
     def finish(self, key: TaskKey, attempt: int, output: object, now: float) -> None:
@@ -179,7 +187,7 @@ class Worker:
         self._conclude(key, attempt, result, now)
 
     def fail(self, key: TaskKey, attempt: int, error: str, now: float) -> None:
-        result = Progressed(key[1], key[0], attempt, Status.FAILED, error=error)
+        result = Progressed(key[1], key[0], attempt, Status.FAILED, error=error[:MAX_ERROR_LENGTH])
         self._conclude(key, attempt, result, now)
 
     def refuse_output(self, said: Progressed, error: str, now: float) -> None:
@@ -187,7 +195,11 @@ class Worker:
         mine = self._attempts.get((said.announcer, said.task_id))
         if mine is not None and mine.result == said:
             mine.result = Progressed(
-                said.task_id, said.announcer, said.attempt, Status.FAILED, error=error
+                said.task_id,
+                said.announcer,
+                said.attempt,
+                Status.FAILED,
+                error=error[:MAX_ERROR_LENGTH],
             )
             self._report((said.announcer, said.task_id), mine, now)
 
@@ -219,7 +231,7 @@ class Worker:
     def handle_timer(self, *, now: float) -> None:
         while (key := self._deadlines.pop_due(now)) is not None:
             mine = self._attempts.get(key)
-            offer = self._offers.get(key)
+            offer = self._offers.find(key)
             if mine is not None:
                 if mine.result is not None and now >= mine.give_up_at:
                     self._end(key)
@@ -227,24 +239,27 @@ class Worker:
                     self._report(key, mine, now)
             elif offer is None:
                 continue
-            elif offer.claims >= MAX_CLAIMS:
+            elif offer.claims >= MAX_CLAIMS or (offer.claims and self._offers.is_silent(key[0])):
+                self._offers.note_answer(key[0], is_there=False)
                 self._withdraw(key)
             elif offer.claims:
                 self._claim(key, offer, now)
             else:
-                self._ready[key] = None
+                self._offers.set_ready(key, True)
         self._fill(now)
 
     # -- claiming --------------------------------------------------------------------------
 
     def _fill(self, now: float) -> None:
-        while self._ready and self._busy < self._capacity:
-            key = next(iter(self._ready))
-            del self._ready[key]
+        while self._busy < self._capacity:
+            key = self._offers.take_ready()
+            offer = None if key is None else self._offers.find(key)
+            if key is None or offer is None:
+                return
             self._busy += 1
-            self._claim(key, self._offers[key], now)
+            self._claim(key, offer, now)
 
-    def _claim(self, key: TaskKey, offer: _Offer, now: float) -> None:
+    def _claim(self, key: TaskKey, offer: Offer, now: float) -> None:
         wait = self._params.retry_interval * 2**offer.claims
         offer.claims += 1
         self._effects.append(Say(Claimed(key[1], self._me, key[0], offer.attempt)))
@@ -252,21 +267,10 @@ class Worker:
 
     def _withdraw(self, key: TaskKey) -> None:
         """Forget an offer, claimed or not."""
-        offer = self._offers.pop(key, None)
+        offer = self._offers.remove(key)
         if offer is not None:
             self._busy -= 1 if offer.claims else 0
-            self._ready.pop(key, None)
             self._deadlines.cancel(key)
-
-    def _make_room(self, announcer: str) -> None:
-        """The announcer with most open tasks loses its oldest: one cannot drive out the others."""
-        if len(self._offers) < self._params.max_offers:
-            return
-        counts: dict[str, int] = {}
-        for owner, _ in self._offers:
-            counts[owner] = counts.get(owner, 0) + 1
-        most = max(counts, key=lambda owner: (counts[owner], owner == announcer))
-        self._withdraw(next(key for key in self._offers if key[0] == most))
 
     def _own_delay(self, key: TaskKey, attempt: int) -> float:
         if not self._params.claim_spread:
@@ -278,7 +282,7 @@ class Worker:
 
     def _take(self, key: TaskKey, said: Allocated, now: float) -> None:
         self._end(key)  # an earlier attempt, where there is one
-        offer = self._offers.get(key)
+        offer = self._offers.find(key)
         has_room = offer is not None and (offer.claims > 0 or self._busy < self._capacity)
         if offer is None or not has_room:
             declined = Progressed(said.task_id, key[0], said.attempt, Status.DECLINED)
@@ -291,7 +295,14 @@ class Worker:
         self._effects.append(Start(job))
         # The first report tells that the allocation has arrived, and is saved where the work is
         # done before the allocation would be repeated.
-        self._deadlines.set(key, now + min(said.lease / 3, self._params.retry_interval / 2))
+        wait = min(said.lease / 3, self._params.retry_interval / 2)
+        self._deadlines.set(key, now + max(wait, MIN_REPORT_INTERVAL))
+
+    def _repeat(self, key: TaskKey, mine: _Attempt, now: float) -> None:
+        """Tell how it stands to an announcer that seems not to know: not as often as it likes,
+        since an output can be a thousand times as long as the question."""
+        if now >= mine.said_at + self._params.retry_interval / 2:
+            self._report(key, mine, now)
 
     def _report(self, key: TaskKey, mine: _Attempt, now: float) -> None:
         """Tell how it stands, and when to tell it again."""
@@ -300,11 +311,12 @@ class Worker:
             progressed = Progressed(
                 key[1], key[0], attempt, Status.WORKING, mine.progress, mine.message
             )
-            wait = mine.job.lease / 3
+            wait = max(mine.job.lease / 3, MIN_REPORT_INTERVAL)
         else:
             progressed = mine.result
             wait = self._params.retry_interval * 2 ** min(mine.repeats, 20)
             mine.repeats += 1
+        mine.said_at = now
         self._effects.append(Say(progressed))
         self._deadlines.set(key, now + min(wait, self._params.max_retry_interval))
 
@@ -334,7 +346,7 @@ class Worker:
         mine = self._attempts.get(key)
         if mine is not None and mine.job.attempt <= attempt:
             self._end(key)
-        offer = self._offers.get(key)
+        offer = self._offers.find(key)
         if offer is not None and offer.attempt <= attempt:
             self._withdraw(key)
         self._fill(now)

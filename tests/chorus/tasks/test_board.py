@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from math import inf
 from typing import Any
 
@@ -40,13 +41,16 @@ def hear(board: TaskBoard, said: Said, sender: str, now: float, **options: Any) 
     return board.effects()
 
 
-def wait(board: TaskBoard, until: float) -> list[tuple[float, Effect]]:
-    """What it does by itself, and when."""
-    done: list[tuple[float, Effect]] = []
+def steps(board: TaskBoard, until: float) -> Iterator[tuple[float, Effect]]:
+    """What it does by itself, and when; it may be answered at once."""
     while (now := board.next_deadline()) <= until:
         board.handle_timer(now=now)
-        done += [(now, effect) for effect in board.effects()]
-    return done
+        for effect in board.effects():
+            yield now, effect
+
+
+def wait(board: TaskBoard, until: float) -> list[tuple[float, Effect]]:
+    return list(steps(board, until))
 
 
 def announced(board: TaskBoard) -> TaskBoard:
@@ -55,9 +59,9 @@ def announced(board: TaskBoard) -> TaskBoard:
     return board
 
 
-def allocated(board: TaskBoard, agent: str = "bob", attempt: int = 1) -> TaskBoard:
-    assert hear(board, Claimed("t", agent, "ada", attempt), agent, 1.0) == [
-        Say(Allocated("t", agent, attempt, 10.0, 0), durable=True)
+def allocated(board: TaskBoard, lease: float = 10.0) -> TaskBoard:
+    assert hear(board, Claimed("t", "bob", "ada", 1), "bob", 1.0) == [
+        Say(Allocated("t", "bob", 1, lease, 0), durable=True)
     ]
     return board
 
@@ -82,7 +86,8 @@ def test_many_tasks_that_nobody_claims_are_announced_again_at_a_bounded_rate() -
 
 def test_an_allocation_is_repeated_until_its_worker_is_heard_and_then_not() -> None:
     board = allocated(announced(a_board(capacity=0)))
-    repeated = Say(Allocated("t", "bob", 1, 10.0, 0))
+    # Where the log is slow, the first may not be durable yet.
+    repeated = Say(Allocated("t", "bob", 1, 10.0, 0), durable=True)
     assert wait(board, 5.0) == [(2.0, repeated), (4.0, repeated)]
     assert hear(board, Progressed("t", "ada", 1, Status.WORKING), "bob", 5.0) == []
     assert wait(board, 14.9) == []
@@ -150,6 +155,51 @@ def test_agents_without_a_board_can_take_part_with_the_documents_fields_alone() 
     ]
 
 
+def test_a_completion_of_another_announcers_task_of_the_same_id_is_no_report() -> None:
+    board = allocated(announced(a_board(capacity=0)))
+    theirs = Completed("t", "success", "carol", 1, output="of their own task")
+    outcome = TaskOutcome("t", "bob", TaskResult.SUCCESS, "of their own task", "carol", 1)
+    assert hear(board, theirs, "bob", 2.0) == [Finished(outcome)]
+    assert board.unfinished() == 1
+
+
+def test_a_withdrawal_of_another_announcers_task_of_the_same_id_is_no_report() -> None:
+    board = allocated(announced(a_board(capacity=0)))
+    told = hear(board, Completed("t", "withdrawn"), "bob", 2.0)
+    assert told == [Finished(TaskOutcome("t", "bob", TaskResult.WITHDRAWN))]
+    assert board.unfinished() == 1
+
+
+def test_a_worker_that_reports_for_ever_loses_its_task_when_the_time_limit_is_over() -> None:
+    params = TaskParams(lease=10.0, time_limit=100.0)
+    board = allocated(announced(a_board(capacity=0, params=params)))
+    said: list[tuple[float, Effect]] = []
+    for now in range(2, 120, 4):
+        said += wait(board, float(now))
+        said += [
+            (float(now), effect)
+            for effect in hear(board, Progressed("t", "ada", 1, Status.WORKING), "bob", float(now))
+        ]
+    assert said[:2] == [
+        (111.0, Say(Announced("t", "", (), {"n": 1}, 2, 1))),
+        (114.0, Say(Progressed("t", "ada", 1, Status.CLOSED, agent="bob"))),
+    ]
+
+
+def test_one_that_claims_everything_and_is_not_heard_holds_up_a_few_tasks_only() -> None:
+    board = a_board(capacity=0)
+    for number in range(200):
+        board.announce(Task(task_id=str(number)), now=0.0)
+        board.hear("task_claim", {"task_id": str(number), "announcer": "ada"}, "mallory", now=0.0)
+    given = [effect.message for effect in board.effects() if isinstance(effect, Say)]
+    assert sum(isinstance(said, Allocated) for said in given) == 64
+    # One that is heard gets more.
+    board.hear("task_progress", {"task_id": "0", "status": "working"}, "mallory", now=1.0)
+    assert len(hear(board, Claimed("199", "mallory", "ada", 1), "mallory", 1.0)) == 1
+    assert hear(board, Claimed("198", "mallory", "ada", 1), "mallory", 1.0) == []
+    assert len(hear(board, Claimed("198", "bob", "ada", 1), "bob", 1.0)) == 1
+
+
 # The worker
 
 
@@ -179,10 +229,129 @@ def test_claims_are_repeated_and_given_up_until_the_task_is_announced_again() ->
     board = a_board("bob")
     hear(board, OPEN, "ada", 0.0)
     claims = wait(board, 100.0)
-    assert [effect for _, effect in claims] == [Say(Claimed("t", "bob", "ada", 1))] * 5
+    assert [effect for _, effect in claims] == [Say(Claimed("t", "bob", "ada", 1))] * 3
     assert (board.busy, board.next_deadline()) == (0, inf)
     hear(board, OPEN, "ada", 100.0)
     assert len(wait(board, 101.0)) == 1
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("lease", [1e-300, 1e-9, 0.001])
+def test_an_announcer_that_lends_for_no_time_does_not_make_a_worker_talk_without_end(
+    lease: float,
+) -> None:
+    board = a_board("bob")
+    hear(board, OPEN, "ada", 0.0)
+    wait(board, 0.5)
+    hear(board, Allocated("t", "bob", 1, lease, 0), "ada", 1.0)
+    assert 5 <= len(wait(board, 2.0)) <= 10
+
+
+def test_an_announcer_that_asks_again_and_again_gets_the_result_now_and_then() -> None:
+    board = a_board("bob")
+    hear(board, OPEN, "ada", 0.0)
+    wait(board, 0.5)
+    hear(board, Allocated("t", "bob", 1, 9.0, 0), "ada", 1.0)
+    board.finish(("ada", "t"), 1, "x" * 100_000, now=1.0)
+    board.effects()
+    said: list[Effect] = []
+    for number in range(100):
+        now = 1.0 + number / 100
+        said += hear(board, Allocated("t", "bob", 1, 9.0, 0), "ada", now)
+        said += hear(board, Announced("t", "", (), None, 2 + number, 0), "ada", now)
+    assert len(said) == 1
+
+
+def test_a_long_reason_and_a_long_message_are_cut_so_that_they_can_be_said() -> None:
+    board = a_board("bob")
+    hear(board, OPEN, "ada", 0.0)
+    wait(board, 0.5)
+    hear(board, Allocated("t", "bob", 1, 9.0, 0), "ada", 1.0)
+    board.report(("ada", "t"), 1, 0.5, "x" * 300_000, now=1.5)
+    working = Progressed("t", "ada", 1, Status.WORKING, 0.5, "x" * 2000)
+    assert board.effects() == [Say(working)]
+    board.fail(("ada", "t"), 1, "y" * 300_000, now=2.0)
+    assert board.effects() == [Say(Progressed("t", "ada", 1, Status.FAILED, error="y" * 2000))]
+
+
+def test_one_that_claims_again_and_again_keeps_nobody_from_a_task() -> None:
+    board = a_board("bob")
+    hear(board, OPEN, "ada", 0.0)
+    said: list[tuple[float, Effect]] = []
+    for tenth in range(50):
+        said += wait(board, tenth / 10)
+        hear(board, Claimed("t", "mallory", "ada", 1), "mallory", tenth / 10)
+    assert [effect for _, effect in said][:1] == [Say(Claimed("t", "bob", "ada", 1))]
+
+
+def test_one_that_lets_its_lease_lapse_gets_no_second_try_where_another_wants_the_task() -> None:
+    """Even if it claims first, so that the other waits."""
+    ada, bob = announced(a_board(capacity=0)), a_board("bob")
+    allocation: list[Effect] = []
+    hear(bob, OPEN, "ada", 0.0)
+    hear(ada, Claimed("t", "mallory", "ada", 1), "mallory", 0.0)
+    hear(bob, Allocated("t", "mallory", 1, 10.0, 0), "ada", 0.0)
+    ((when, opened),) = wait(ada, 10.0)[-1:]
+    assert isinstance(opened, Say)
+    hear(bob, opened.message, "ada", when)
+    for tenth in range(100):
+        now = when + tenth / 10
+        claim = Claimed("t", "mallory", "ada", 2)
+        hear(bob, claim, "mallory", now)
+        allocation += hear(ada, claim, "mallory", now)
+        for _, effect in wait(bob, now):
+            assert isinstance(effect, Say)
+            allocation += hear(ada, effect.message, "bob", now)
+    assert allocation[:1] == [Say(Allocated("t", "bob", 2, 10.0, 1), durable=True)]
+
+
+def test_an_announcer_that_died_does_not_keep_agents_from_the_tasks_of_others() -> None:
+    board = a_board("bob")
+    for number in range(50):
+        hear(board, Announced(f"dead-{number}", "", (), None, 1, 0), "ghost", 0.0)
+    wait(board, 10.0)
+    done = 0
+    for number in range(5):
+        now = 10.0 + 10 * number
+        hear(board, Announced(f"live-{number}", "", (), None, 1, 0), "ada", now)
+        for when, effect in steps(board, now + 10):
+            if isinstance(effect, Say) and effect.message == Claimed(
+                f"live-{number}", "bob", "ada", 1
+            ):
+                assert when < now + 5
+                done += 1
+                hear(board, Completed(f"live-{number}", "success"), "ada", when)
+    assert done == 5
+
+
+def test_announcers_that_answer_nobody_take_turns_with_the_others() -> None:
+    board = a_board("bob", params=TaskParams(claim_spread=0.0))
+    for name in ("mallory", "ada"):
+        for number in range(20):
+            hear(board, Announced(f"t{number}", "", (), None, 1, 0), name, 0.0)
+    names: list[str] = []
+    for when, effect in steps(board, 120.0):
+        if isinstance(effect, Say) and isinstance(effect.message, Claimed):
+            names.append(effect.message.announcer)
+            if names[-1] == "ada":
+                hear(board, Completed(effect.message.task_id, "success"), "ada", when)
+    assert names[:24] == ["mallory"] * 3 + ["ada"] * 20 + ["mallory"]
+
+
+def test_what_is_on_offer_is_bounded_in_bytes_as_well() -> None:
+    board = a_board("bob", capacity=1, params=TaskParams(claim_spread=0.0))
+    board.hear("task_announcement", OPEN.to_data(), "ada", now=0.0, size_bytes=200)
+    for number in range(1000):
+        large = Announced(f"t{number}", "", (), "x", 1, 0).to_data()
+        board.hear("task_announcement", large, "mallory", now=0.0, size_bytes=256 << 10)
+    claimed: list[str] = []
+    for now, effect in steps(board, 1000.0):
+        assert isinstance(effect, Say)
+        claimed.append(effect.message.task_id)
+        closed = Progressed(claimed[-1], "", 1, Status.CLOSED, agent="bob")
+        for announcer in ("ada", "mallory"):
+            hear(board, closed, announcer, now)
+    assert claimed == ["t", *[f"t{number}" for number in range(937, 1000)]]
 
 
 def test_agents_draw_different_tasks_to_claim_first() -> None:
@@ -278,9 +447,19 @@ def test_a_completion_that_cannot_be_published_is_one_without_output_or_none() -
     (completion,) = hear(board, done, "bob", 2.0)
     assert isinstance(completion, Say)
     assert board.unpublishable(completion, "too large", now=2.0)
-    bare = Say(Completed("t", "failed", "bob", 1, error="too large"), durable=True)
+    bare = Say(Completed("t", "failed", "bob", 1, error="too large"), durable=True, is_bare=True)
     assert board.effects() == [bare]
     assert not board.unpublishable(bare, "the redactor failed", now=2.0)
+
+
+def test_a_workers_reason_that_cannot_be_published_does_not_end_the_announcer() -> None:
+    board = allocated(announced(a_board(capacity=0, params=TaskParams(max_failures=1))), 15.0)
+    failed = Progressed("t", "ada", 1, Status.FAILED, error="poison")
+    (completion,) = hear(board, failed, "bob", 2.0)
+    assert isinstance(completion, Say)
+    assert board.unpublishable(completion, "the redactor failed", now=2.0)
+    bare = Completed("t", "failed", "bob", 1, error="the redactor failed")
+    assert board.effects() == [Say(bare, durable=True, is_bare=True)]
 
 
 # Whatever is said

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gossipsub.chorus.tasks.board import TaskBoard
 from gossipsub.chorus.tasks.effects import Finished, Say, Start, Stop
-from gossipsub.chorus.tasks.messages import Allocated, Announced, Completed
+from gossipsub.chorus.tasks.messages import Allocated, Completed
 from gossipsub.chorus.tasks.task import Job, Task, TaskParams
 
 AGENTS = ("ada", "barbara", "chien")
@@ -92,12 +92,16 @@ class Fleet(RuleBasedStateMachine):
                     agent.finished.append((outcome.announcer, outcome.task_id))
         assert len(agent.jobs) <= 2
 
-    def write(self, agent: Agent) -> tuple[str, str]:
+    def write(self, agent: Agent, place: int = 0) -> tuple[str, str]:
         """The next thing said goes into the log, for good where that is asked for."""
-        say = agent.to_say.popleft()
+        say = agent.to_say[place]
+        del agent.to_say[place]
         entry = (say.message.message_type.value, json.dumps(say.message.to_data()))
         agent.log.append(entry)
         if say.durable:
+            for kind, data in agent.log[agent.durable :]:  # what was said before it, too
+                if kind == "task_announcement":
+                    self.announced[agent.name, json.loads(data)["task_id"]] = None
             agent.durable = len(agent.log)
             self.note(agent, say)
         return entry
@@ -106,8 +110,6 @@ class Fleet(RuleBasedStateMachine):
         """Others may hear of it from now on: by the network, or from the log after a crash."""
         key = (agent.name, say.message.task_id)
         match say.message:
-            case Announced() if say.durable:
-                self.announced[key] = None
             case Allocated(attempt=attempt, agent=worker):
                 self.workers.setdefault((*key, attempt), set()).add(worker)
                 self.last[key] = max(self.last.get(key, (0, "")), (attempt, worker))
@@ -115,10 +117,13 @@ class Fleet(RuleBasedStateMachine):
                 self.decided.append(key)
                 assert (attempt, worker) == self.last[key]  # earlier ones are fenced off
 
-    def say(self, agent: Agent) -> None:
+    def say(self, agent: Agent, *, is_log_slow: bool = False) -> None:
+        """Where the log is slow, what need not be durable overtakes what must be."""
         assert agent.board is not None
-        say = agent.to_say[0]
-        kind, data = self.write(agent)
+        quick = [place for place, say in enumerate(agent.to_say) if not say.durable]
+        place = quick[0] if is_log_slow and quick else 0
+        say = agent.to_say[place]
+        kind, data = self.write(agent, place)
         if not say.durable:
             self.note(agent, say)
         for other in AGENTS:
@@ -153,8 +158,9 @@ class Fleet(RuleBasedStateMachine):
         steps=st.integers(20, 100),
         loss=st.sampled_from([0, 0.1, 0.5]),
         crashes=st.sampled_from([0, 0.01, 0.05]),
+        slowness=st.sampled_from([0, 0.5, 0.8]),
     )
-    def live_on(self, seed: int, steps: int, loss: float, crashes: float) -> None:
+    def live_on(self, seed: int, steps: int, loss: float, crashes: float, slowness: float) -> None:
         """A while in which agents talk, in any order; some of it is lost or doubled, some crash."""
         random = Random(seed)
         for _ in range(steps):
@@ -164,8 +170,8 @@ class Fleet(RuleBasedStateMachine):
                 random.choice([self.crash, self.crash_between_log_and_network])(name)
             elif agent.board is None and random.random() < 0.1:
                 self.start(agent)
-            if agent.to_say:
-                self.say(agent)
+            if agent.to_say and random.random() >= slowness:
+                self.say(agent, is_log_slow=bool(slowness))
             if agent.jobs and random.random() < 0.3:
                 self.conclude(agent, random.random() < 0.7)
             for _ in range(min(3, len(self.flying))):
