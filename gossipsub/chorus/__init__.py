@@ -113,8 +113,9 @@ if TYPE_CHECKING:
     from gossipsub.chorus.requests import Requests
     from gossipsub.chorus.serving import Server
     from gossipsub.chorus.statistics import ChorusStatistics, TopicStatistics
-    from gossipsub.chorus.tasks.runner import TaskRunner, Work
+    from gossipsub.chorus.tasks.runner import TaskRunner
     from gossipsub.chorus.tasks.task import Task, TaskFailed, TaskOutcome, TaskParams, TaskResult
+    from gossipsub.chorus.tasks.work import Work
     from gossipsub.chorus.timestamp import Timestamp
     from gossipsub.chorus.trace_context import TraceContext, current_trace, use_trace
     from gossipsub.chorus.tracing import Span, Tracing
@@ -236,7 +237,7 @@ _HOMES = {
     "TopicStatistics": "statistics",
     "TraceContext": "trace_context",
     "Tracing": "tracing",
-    "Work": "tasks.runner",
+    "Work": "tasks.work",
     "WorkAllocation": "payloads.roles",
     "check_payload": "payloads.catalogue",
     "current_delivery": "delivery",

@@ -6,6 +6,7 @@ its second pipe any more. Killed and started again with the same settings it goe
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +20,11 @@ import anyio.to_thread
 from gossipsub.chorus.catch_up.catch_up import CatchUp
 from gossipsub.chorus.catch_up.limits import CatchUpLimits
 from gossipsub.chorus.event_log.event_log import EventLog
-from gossipsub.chorus.fleet.index import index_file, list_files, merge, write_index
+from gossipsub.chorus.fleet.index import index_file, is_index, list_files, merge, write_index
 from gossipsub.chorus.pubsub import ChorusPubSub
-from gossipsub.chorus.tasks.runner import TaskRunner, Work
-from gossipsub.chorus.tasks.task import Task, TaskOutcome, TaskParams, TaskResult
+from gossipsub.chorus.tasks.runner import TaskRunner
+from gossipsub.chorus.tasks.task import MAX_ID_LENGTH, Task, TaskOutcome, TaskParams, TaskResult
+from gossipsub.chorus.tasks.work import Work
 from gossipsub.host import Host
 from gossipsub.peer.json_lines import LineWriter, read_lines
 
@@ -115,26 +117,25 @@ class _Agent:
             self._outcomes.append(outcome)
 
     async def announce(self, runner: TaskRunner, number: int, shares: int) -> None:
-        files = list_files(self._folder)[number::shares]
+        files = {_task_id(name): name for name in list_files(self._folder)[number::shares]}
         await runner.announce(
             *(
-                Task(task_id=name, description="index", capabilities=(CAPABILITY,), input=name)
-                for name in files
+                Task(task_id=task_id, description="index", capabilities=(CAPABILITY,), input=name)
+                for task_id, name in files.items()
             )
         )
         self.writer.write({"event": "announced", "tasks": len(files)})
         await runner.wait_until_done(timeout=float("inf"))
-        outcomes = [outcome for outcome in self._outcomes if outcome.announcer == self.me]
-        failed = {
-            outcome.task_id: outcome.error
-            for outcome in outcomes
-            if outcome.result != TaskResult.SUCCESS
-        }
-        done: dict[str, Any] = {
-            outcome.task_id: outcome.output
-            for outcome in outcomes
-            if outcome.task_id not in failed and isinstance(outcome.output, dict)
-        }
+        failed: dict[str, str] = {}
+        done: dict[str, Any] = {}
+        for outcome in self._outcomes:
+            name = files.get(outcome.task_id)
+            if outcome.announcer != self.me or name is None:
+                continue  # another's, or of an earlier life with other files
+            if outcome.result == TaskResult.SUCCESS and is_index(outcome.output):
+                done[name] = outcome.output
+            else:
+                failed[name] = outcome.error or "its output is no index"
         if self._settings.result:
             await anyio.to_thread.run_sync(write_index, merge(done), Path(self._settings.result))
         self.writer.write({"event": "result", "files": len(done), "failed": failed})
@@ -149,3 +150,8 @@ class _Agent:
                 told = count
                 self.writer.write({"event": "log", "completed": count})
             await anyio.sleep(TELL_INTERVAL)
+
+
+def _task_id(name: str) -> str:
+    """The path itself, where it is not too long for that."""
+    return name if len(name) <= MAX_ID_LENGTH else hashlib.sha256(name.encode()).hexdigest()

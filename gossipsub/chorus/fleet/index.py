@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from gossipsub.chorus.tasks.task import TaskFailed
 
@@ -19,14 +19,18 @@ _WORD = re.compile(rb"[A-Za-z]{3,64}")
 
 
 def list_files(folder: Path) -> list[str]:
-    """Paths below the folder with `/` between their parts, in order; no links, nothing hidden."""
+    """Paths below the folder with `/` between their parts, in order; no links, nothing hidden, no
+    names that are not Unicode."""
     found: list[str] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(root, name)
-            if not name.startswith(".") and path.is_file() and not path.is_symlink():
-                found.append(path.relative_to(folder).as_posix())
+            if name.startswith(".") or not path.is_file() or path.is_symlink():
+                continue
+            below = path.relative_to(folder).as_posix()
+            if not any("\ud800" <= character <= "\udfff" for character in below):
+                found.append(below)
     return sorted(found)
 
 
@@ -72,6 +76,16 @@ def _index(path: Path) -> dict[str, Any]:
         "sha256": digest.hexdigest(),
         "frequent": [[word.decode(), count] for word, count in ranked],
     }
+
+
+def is_index(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether it is what `index_file` returns; it may come from the network."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(what), int) for what in ("bytes", "lines", "words"))
+        and isinstance(value.get("sha256"), str)
+        and isinstance(value.get("frequent"), list)
+    )
 
 
 def merge(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gossipsub.chorus.tasks.board import TaskBoard
 from gossipsub.chorus.tasks.effects import Finished, Say, Start, Stop, TaskKey
 from gossipsub.chorus.tasks.messages import MESSAGE_TYPES, Announced, Completed
 from gossipsub.chorus.tasks.task import Job, Task, TaskFailed, TaskOutcome, TaskParams
+from gossipsub.chorus.tasks.work import Work
 from gossipsub.chorus.tasks.worker import Accept
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError
@@ -27,31 +28,11 @@ logger = logging.getLogger("gossipsub.chorus.tasks")
 
 PUBLISHING_AT_ONCE = 32
 """Messages that wait together until the log is durable: it writes them in groups."""
+MAX_WAITING = 16_384
+"""Messages that wait to be published, beside those that the log must have first. Further ones are
+lost: what they say is said again."""
 GOODBYE_SECONDS = 2.0
 """How long handing back unfinished work may take."""
-
-
-class Work:
-    """What `carry_out` is given: one attempt at a task."""
-
-    def __init__(self, job: Job, report: Callable[[float, str], None]) -> None:
-        self._report = report
-        self.task_id = job.task.task_id
-        self.description = job.task.description
-        self.input = job.task.input
-        """What the announcer gave it, by the network: trust it as you trust the announcer."""
-        self.announcer = job.announcer
-        """Peer id, in text, of the agent whose task it is."""
-        self.attempt = job.attempt
-        """Grows with each allocation of the task and is never used again (a fencing token)."""
-        self.lease = job.lease
-        """Seconds after which the task is given to another agent when this one is not heard."""
-
-    def report(self, progress: float, message: str = "") -> None:
-        """Tell everybody how far it is, from 0 to 1; the lease is renewed without it as well."""
-        if not 0 <= progress <= 1:
-            raise LocalProtocolError(f"progress is from 0 to 1: {progress}")
-        self._report(progress, message)
 
 
 CarryOut = Callable[[Work], Awaitable[object]]
@@ -132,7 +113,12 @@ class TaskRunner:
             params=self._params,
             accept=self._accepts,
         )
+        self._topics = (chorus.coordination_topic, chorus.hmmm_topic)
+        self._slots = anyio.Semaphore(max(1, capacity))
+        """Work that was stopped may take its time to end."""
         self._to_say: deque[Say] = deque()
+        self._to_announce: deque[Say] = deque()
+        """New tasks, which may be thousands: leases and decisions do not wait for them."""
         self._speaking = Wake()
         self._timing = Wake()
         self._limit = anyio.Semaphore(PUBLISHING_AT_ONCE)
@@ -188,8 +174,12 @@ class TaskRunner:
     async def _restore(self) -> None:
         """What this agent has said in earlier lives, as its log has it."""
         log = self._chorus.get_hypercore_log()
-        if not isinstance(log, ReplayableLog):
+        if log is None or not isinstance(log, ReplayableLog):
             return
+        try:
+            await log.flush()  # the life before may have ended a moment ago
+        except Exception as error:
+            raise EventLogFailed(f"the event log could not be flushed: {error}") from error
         async for entry in log.entries(author=self._me):
             if entry.message_type in MESSAGE_TYPES:
                 data = entry.data.get("data")
@@ -266,13 +256,16 @@ class TaskRunner:
 
     def _observe(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
-        if delivery.is_own or envelope.type not in MESSAGE_TYPES:
+        if delivery.is_own and not delivery.is_caught_up:
             return  # own messages are heard when they have been published
+        if envelope.type not in MESSAGE_TYPES or delivery.topic not in self._topics:
+            return
         self._board.hear(
             envelope.type,
             envelope.data,
             envelope.from_peer,
             now=anyio.current_time(),
+            size_bytes=len(delivery.signed.data),
             is_caught_up=delivery.is_caught_up,
         )
         self._perform()
@@ -280,8 +273,12 @@ class TaskRunner:
     def _perform(self) -> None:
         for effect in self._board.effects():
             match effect:
+                case Say(durable=True, message=Announced()):
+                    self._to_announce.append(effect)
+                    self._speaking.set()
                 case Say():
-                    self._to_say.append(effect)
+                    if effect.durable or len(self._to_say) < MAX_WAITING:
+                        self._to_say.append(effect)
                     self._deciding += isinstance(effect.message, Completed)
                     self._speaking.set()
                 case Start(job):
@@ -297,8 +294,8 @@ class TaskRunner:
     async def _speak(self) -> None:
         while True:
             await self._speaking.wait()
-            while self._to_say:
-                say = self._to_say.popleft()
+            while self._to_say or self._to_announce:
+                say = (self._to_say or self._to_announce).popleft()
                 if say.durable:
                     await self._limit.acquire()
                     self._running().start_soon(self._publish_durably, say)
@@ -376,7 +373,8 @@ class TaskRunner:
         except TimeoutError:
             error = f"it took longer than {self._params.time_limit:g} s"
         finally:
-            del self._scopes[key, job.attempt]
+            if self._scopes.get((key, job.attempt)) is scope:
+                del self._scopes[key, job.attempt]
         if scope.cancelled_caught:
             return
         now = anyio.current_time()
@@ -391,7 +389,12 @@ class TaskRunner:
         if self._carry_out is None:
             return "it takes no tasks", None
         try:
-            return "", await self._carry_out(work)
+            async with self._slots:
+                output = self._carry_out(work)
+                if not isinstance(output, Awaitable):
+                    logger.error("carry_out is no async function type=%s", type(output).__name__)
+                    return "its agent cannot carry out anything: carry_out is not async", None
+                return "", await output
         except TaskFailed as failure:
             return str(failure) or "it failed", None
         except Exception as failure:

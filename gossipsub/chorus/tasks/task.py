@@ -46,6 +46,8 @@ class Task:
             raise LocalProtocolError(
                 f"a task_id is text of 1 to {MAX_ID_LENGTH} characters: {self.task_id!r:.80}"
             )
+        if any("\ud800" <= character <= "\udfff" for character in self.task_id):
+            raise LocalProtocolError(f"a task_id is Unicode text: {self.task_id!r:.80}")
         if not isinstance(self.description, str):
             raise LocalProtocolError("the description of a task is text")
         object.__setattr__(self, "capabilities", checked_capabilities(self.capabilities))

@@ -14,7 +14,10 @@ def test_a_fleet_of_which_one_is_killed_makes_the_index_one_process_makes(
 ) -> None:
     folder, result, state = tmp_path / "files", tmp_path / "index.json", tmp_path / "state"
     folder.mkdir()
-    for number in range(12):
+    deep = folder / ("x" * 150)
+    deep.mkdir()
+    (deep / ("y" * 150)).write_text("its path is too long to name a task\n")
+    for number in range(11):
         (folder / f"{number}.txt").write_text(f"file {number // 2}\n" * 3)
     flags = [str(folder), "--result", str(result), "--agents", "3", "--state", str(state)]
     assert main([*flags, "--kill", "1"]) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from gossipsub.chorus.fleet.index import (
     CHUNK_BYTES,
     index_file,
     index_folder,
+    is_index,
     list_files,
     write_index,
 )
@@ -21,7 +23,15 @@ def test_a_folder_is_listed_without_links_and_hidden_files(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "b.txt")
+    (tmp_path / os.fsdecode(b"not-utf-8-\xff")).write_text("x")
     assert list_files(tmp_path) == ["b.txt", "sub/a.txt"]
+
+
+def test_what_is_no_index_is_told_from_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    assert is_index(index_file(tmp_path, "a"))
+    for value in (None, {}, {"bytes": "1"}, {**index_file(tmp_path, "a"), "sha256": None}):
+        assert not is_index(value)
 
 
 def test_an_index_has_totals_frequent_words_and_duplicates(tmp_path: Path) -> None:

@@ -500,6 +500,9 @@ def test_nothing_that_is_said_makes_a_board_raise(messages: list[tuple[str, Any,
     [
         lambda: Task(task_id=""),
         lambda: Task(task_id="x" * 257),
+        lambda: Task(task_id="not utf-8: \udcff"),
+        lambda: Task(task_id="t", capabilities=("\u0130" * 256,)),  # longer in lower case
+        lambda: TaskParams(lease=0.4),
         lambda: Task(task_id="t", description=1),
         lambda: Task(task_id="t", capabilities=("",)),
         lambda: Task(task_id="t", capabilities="python"),

@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from gossipsub import Host
-from gossipsub.chorus import ChorusPubSub, EventLogFailed, MemoryEventLog
-from gossipsub.chorus.tasks.runner import TaskRunner, Work
+from gossipsub.chorus import ChorusPubSub, EventLogFailed, MemoryEventLog, TaskAnnouncement
+from gossipsub.chorus.tasks.runner import TaskRunner
 from gossipsub.chorus.tasks.task import Task, TaskFailed, TaskOutcome, TaskParams, TaskResult
+from gossipsub.chorus.tasks.work import Work
 from gossipsub.testing.mesh import Mesh
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -44,6 +45,7 @@ class Agent:
             ChorusPubSub(self.host, logger=self.log) as chorus,
             TaskRunner(chorus, **options) as runner,
         ):
+            self.chorus = chorus
             yield runner
 
     async def completions(self) -> Counter[tuple[str, str]]:
@@ -224,7 +226,165 @@ async def test_work_handed_back_on_leaving_is_taken_up_at_once(gossipsub_mesh: M
     assert [(o.agent, o.attempt) for o in announcer.outcomes] == [(staying.name, 2)]
 
 
+async def test_work_that_takes_its_time_to_stop_keeps_its_place(gossipsub_mesh: MakeMesh) -> None:
+    mesh = await gossipsub_mesh(2)
+    at_once = most = 0
+    started: list[str] = []
+
+    async def stubborn(work: Work) -> object:
+        nonlocal at_once, most
+        started.append(work.task_id)
+        at_once += 1
+        most = max(most, at_once)
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(30)
+        at_once -= 1
+        return None
+
+    announcer, worker = Agent(mesh[0]), Agent(mesh[1], carry_out=stubborn)
+    async with announcer.living() as runner, worker.living() as at_work:
+        await mesh.wait_until_grafted("CHORUS/coordination/v1")
+        await runner.announce(*some_tasks(2))
+        await until(lambda: at_once == 1)
+        assert runner.withdraw(started[0])
+        await runner.wait_until_done(timeout=200)
+        await until(lambda: at_work.busy == 0)
+    assert (most, sorted(started)) == (1, ["task-0", "task-1"])
+
+
+async def test_leases_do_not_wait_until_thousands_of_tasks_are_announced(
+    gossipsub_mesh: MakeMesh,
+) -> None:
+    class SlowLog(MemoryEventLog):
+        async def flush(self) -> None:
+            await anyio.sleep(1)
+
+    mesh = await gossipsub_mesh(2)
+    attempts: list[int] = []
+
+    async def work(work: Work) -> object:
+        attempts.append(work.attempt)
+        await anyio.sleep(20)
+        return None
+
+    one = Agent(mesh[0])
+    busy = Agent(mesh[1], carry_out=work, accept=lambda task, announcer: announcer == one.name)
+    busy.log = SlowLog(node=busy.name)
+    async with one.living() as runner, busy.living() as announcing:
+        await mesh.wait_until_grafted("CHORUS/coordination/v1")
+        await runner.announce(Task(task_id="long"))
+        await until(lambda: attempts == [1])
+        await announcing.announce(*some_tasks(900))
+        await runner.wait_until_done(timeout=60)
+    said = [entry.data["data"] async for entry in one.log.entries(author=one.name)]
+    assert {data["attempt"] for data in said} == {1}  # type: ignore[index]
+
+
+async def test_what_is_said_in_other_topics_counts_for_no_board(gossipsub_mesh: MakeMesh) -> None:
+    """Whoever may speak there need not be one who may give work."""
+    mesh = await gossipsub_mesh(2)
+    seen: list[str] = []
+    worker = Agent(
+        mesh[1], carry_out=double, accept=lambda task, announcer: not seen.append(task.task_id)
+    )
+    async with ChorusPubSub(mesh[0]) as chorus, worker.living() as at_work:
+        for agent in (chorus, worker.chorus):
+            await agent.join_dynamic_topic("elsewhere")
+        for topic in ("CHORUS/coordination/v1", "elsewhere"):
+            await mesh.wait_until_grafted(topic)
+        for topic in ("elsewhere", chorus.coordination_topic):
+            await chorus.publish(TaskAnnouncement(task_id=topic, attempt=1), topic=topic)
+        await until(lambda: at_work.busy == 1)
+        await anyio.sleep(5)
+    assert seen == ["CHORUS/coordination/v1"]
+
+
+async def test_what_a_worker_says_too_much_of_is_cut_and_what_is_no_text_is_its_error(
+    gossipsub_mesh: MakeMesh,
+) -> None:
+    mesh = await gossipsub_mesh(2)
+
+    async def fail(work: Work) -> object:
+        for wrong in (2, -1, True, float("nan"), "1"):
+            with pytest.raises(LocalProtocolError, match="from 0 to 1"):
+                work.report(wrong)  # type: ignore[arg-type]
+        with pytest.raises(LocalProtocolError, match="a message is text, not of type int"):
+            work.report(0.5, 1)  # type: ignore[arg-type]
+        work.report(1, "x" * 300_000)
+        await anyio.sleep(20)
+        raise TaskFailed("y" * 300_000)
+
+    announcer = Agent(mesh[0], params=TaskParams(max_failures=1))
+    worker = Agent(mesh[1], carry_out=fail)
+    async with announcer.living() as runner, worker.living():
+        await mesh.wait_until_grafted("CHORUS/coordination/v1")
+        await runner.announce(Task(task_id="one"))
+        await runner.wait_until_done(timeout=60)
+    assert [(o.attempt, o.error) for o in announcer.outcomes] == [(1, "y" * 2000)]
+
+
+async def test_a_function_that_is_not_async_is_told_as_such(gossipsub_mesh: MakeMesh) -> None:
+    mesh = await gossipsub_mesh(1)
+    agent = Agent(mesh[0], carry_out=lambda work: {}, params=TaskParams(max_failures=1))
+    async with agent.living() as runner:
+        await runner.announce(Task(task_id="one"))
+        await runner.wait_until_done(timeout=60)
+    assert [o.error for o in agent.outcomes] == [
+        "its agent cannot carry out anything: carry_out is not async"
+    ]
+
+
 # The announcer's earlier lives
+
+
+async def test_a_life_that_begins_at_once_knows_what_the_one_before_has_just_decided(
+    gossipsub_mesh: MakeMesh,
+) -> None:
+    class LateLog(MemoryEventLog):
+        """Shows what is durable."""
+
+        durable = 0
+
+        async def flush(self) -> None:
+            await anyio.sleep(1)
+            self.durable = self.statistics()["last_index"]
+
+        async def entries(self, **criteria: Any) -> Any:
+            async for entry in super().entries(**criteria):
+                if entry.index <= self.durable:
+                    yield entry
+
+    mesh = await gossipsub_mesh(1)
+    agent = Agent(mesh[0])
+    agent.log = LateLog(node=agent.name)
+    async with agent.living() as runner:
+        await runner.announce(Task(task_id="one"))
+        assert runner.withdraw("one")
+        await anyio.sleep(0.5)
+    async with agent.living() as runner:
+        assert runner.unfinished() == 0
+    assert await agent.completions() == {(agent.name, "one"): 1}
+
+
+async def test_what_others_logs_have_of_an_announcer_that_lost_its_own_is_not_decided_again(
+    gossipsub_mesh: MakeMesh,
+) -> None:
+    mesh = await gossipsub_mesh(2)
+    announcer, worker = Agent(mesh[0]), Agent(mesh[1], carry_out=double)
+    async with worker.living():
+        async with announcer.living() as runner:
+            await mesh.wait_until_grafted("CHORUS/coordination/v1")
+            await runner.announce(*some_tasks(1))
+            await runner.wait_until_done(timeout=60)
+            await until(lambda: len(worker.outcomes) == 1)
+        entries = worker.log.entries(message_type="task_complete")
+        told = [entry.signed_message async for entry in entries]
+        announcer.log = MemoryEventLog(node=announcer.name)
+        async with announcer.living() as runner:
+            assert [announcer.chorus.catch_up(signed) for signed in told] == [True]
+            await runner.announce(*some_tasks(1))
+            assert runner.unfinished() == 0
+    assert await announcer.completions() == {(announcer.name, "task-0"): 1}
 
 
 async def test_an_announcer_goes_on_after_a_restart_and_completes_nothing_twice(
