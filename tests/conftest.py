@@ -7,10 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gossipsub.conformance.build import PeerUnavailable, build_go_peer
 
 pytest_plugins = ["gossipsub.testing.pytest_plugin"]
+
+# A deadline for each example fails on a busy machine, whatever the code does.
+settings.register_profile(
+    "without deadlines", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("without deadlines")
 
 # The first test that needs the Go peer may have to build it, which can take minutes.
 BUILD_TIMEOUT = 900

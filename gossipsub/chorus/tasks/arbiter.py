@@ -31,6 +31,8 @@ MAX_UNHEARD = 64
 """Tasks that one agent may be given before it is heard of as their worker: one that claims all
 there is and dies, or never meant to do anything, holds up no more."""
 MAX_SHUNNED = 16
+MAX_AT_ONCE = 2000
+"""Deadlines that are looked at in one go; others wait a moment, since the program does too."""
 
 
 @dataclass(slots=True)
@@ -220,7 +222,10 @@ class Arbiter:
         return min(turn, self._deadlines.next())
 
     def handle_timer(self, *, now: float) -> None:
-        while (task_id := self._deadlines.pop_due(now)) is not None:
+        for _ in range(MAX_AT_ONCE):
+            task_id = self._deadlines.pop_due(now)
+            if task_id is None:
+                break
             own = self._tasks[task_id]
             if own.is_open:
                 self._unclaimed.append(task_id)
@@ -246,6 +251,9 @@ class Arbiter:
         self._lend(own, now)
         self._effects.append(Say(self._allocation(own), durable=True))
         self._await_report(own, now)
+        # Somebody has room: of many thousand tasks, workers have forgotten most.
+        credited = self._next_repeat - 1 / self._params.announce_rate
+        self._next_repeat = max(credited, now - 1.0)
 
     def _lend(self, own: _OwnTask, now: float) -> None:
         own.is_heard = False

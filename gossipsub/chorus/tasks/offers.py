@@ -38,7 +38,8 @@ class _Announcer:
 
 
 class Offers:
-    """Bounded: the announcer with most loses its oldest, so one cannot drive out the others.
+    """Bounded: the announcer with most loses the oldest that is not claimed, so one cannot drive
+    out the others.
 
     Announcers take turns, and those that leave claims unanswered come last: one that died, or
     never means to give a task to anybody, must not keep agents from the work of others.
@@ -68,7 +69,9 @@ class Offers:
             return max(len(owner.offers) / self._max_offers, bytes_share), name == newcomer
 
         most = max(self._announcers, key=share)
-        return most, next(iter(self._announcers[most].offers))
+        task_ids = self._announcers[most].offers
+        unclaimed = (one for one in task_ids if not self._offers[most, one].claims)
+        return most, next(unclaimed, next(iter(task_ids)))
 
     def add(self, key: TaskKey, offer: Offer) -> None:
         """It must not be there, and there must be room."""

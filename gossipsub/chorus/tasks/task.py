@@ -101,7 +101,7 @@ class TaskParams:
     """The same for tasks that nobody claims."""
     max_retry_interval: float = 30.0
     announce_rate: float = 5.0
-    """Tasks announced again in a second, at most."""
+    """Tasks announced again in a second, at most; and one more for each that is taken."""
     give_up_after: float = 3600.0
     """So long a worker repeats a result that its announcer does not confirm."""
     time_limit: float = 3600.0

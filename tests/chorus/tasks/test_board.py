@@ -84,6 +84,28 @@ def test_many_tasks_that_nobody_claims_are_announced_again_at_a_bounded_rate() -
     assert len({effect.message.task_id for _, effect in repeats if isinstance(effect, Say)}) > 480
 
 
+def test_as_many_tasks_are_announced_again_as_are_taken() -> None:
+    board = a_board(capacity=0)
+    for number in range(1000):
+        board.announce(Task(task_id=str(number)), now=0.0)
+    wait(board, 9.0)
+    for number in range(200):
+        assert hear(board, Claimed(str(number), "bob", "ada", 1), "bob", 9.0 + number / 100)
+        board.hear("task_progress", {"task_id": str(number)}, "bob", now=9.0 + number / 100)
+    announcements = [
+        effect
+        for _, effect in wait(board, 11.0)
+        if isinstance(effect, Say) and isinstance(effect.message, Announced)
+    ]
+    assert len(announcements) <= 20  # not more than a second's worth is made up for
+    for number in range(200, 400):
+        now = 11.0 + (number - 200) / 100
+        announcements += [effect for _, effect in wait(board, now) if isinstance(effect, Say)]
+        hear(board, Claimed(str(number), "bob", "ada", 1), "bob", now)
+        board.hear("task_progress", {"task_id": str(number)}, "bob", now=now)
+    assert 200 <= len(announcements) <= 230
+
+
 def test_an_allocation_is_repeated_until_its_worker_is_heard_and_then_not() -> None:
     board = allocated(announced(a_board(capacity=0)))
     # Where the log is slow, the first may not be durable yet.
@@ -336,6 +358,16 @@ def test_announcers_that_answer_nobody_take_turns_with_the_others() -> None:
             if names[-1] == "ada":
                 hear(board, Completed(effect.message.task_id, "success"), "ada", when)
     assert names[:24] == ["mallory"] * 3 + ["ada"] * 20 + ["mallory"]
+
+
+def test_a_task_that_is_claimed_does_not_make_room_for_others() -> None:
+    board = a_board("bob", params=TaskParams(max_offers=10, claim_spread=0.0))
+    hear(board, OPEN, "ada", 0.0)
+    assert wait(board, 0.0) == [(0.0, Say(Claimed("t", "bob", "ada", 1)))]
+    for number in range(100):
+        hear(board, Announced(f"t{number}", "", (), None, 1, 0), "ada", 0.1)
+    started = hear(board, Allocated("t", "bob", 1, 9.0, 0), "ada", 0.2)
+    assert started == [Start(Job(TASK, "ada", 1, 9.0))]
 
 
 def test_what_is_on_offer_is_bounded_in_bytes_as_well() -> None:
