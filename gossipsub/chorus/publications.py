@@ -70,6 +70,11 @@ class Publications:
         EventLogFailed, and nothing was sent, where the log cannot; LocalProtocolError where there
         is no log, or the type has no home and no `topic` was given.
         """
+        if isinstance(payload, type) or not callable(getattr(payload, "to_data", None)):
+            raise LocalProtocolError(
+                f"publish takes a payload, as TaskClaim(task_id=…), not {_described(payload)}; "
+                "publish_bzzz_message and its like take a type and a mapping"
+            )
         joined = self._membership.find_enveloped(topic or self._home(payload.message_type))
         return await self._publishing.publish(
             joined, payload.message_type, payload.to_data(), options, log_first=log_first

@@ -19,6 +19,7 @@ from gossipsub.chorus import (
     MessageType,
     PayloadPolicy,
     RefusalReason,
+    TaskClaim,
     Timestamp,
 )
 from gossipsub.chorus.topics import CONTEXT_TOPIC, COORDINATION_TOPIC, HMMM_TOPIC
@@ -362,6 +363,14 @@ async def test_what_could_not_be_made_durable_is_not_sent_nor_told() -> None:
             await chorus.publish(Note(MessageType.TASK_COMPLETE, task_id="1"), log_first=True)
         assert (host.statistics().published, observed) == (0, [])
         assert chorus.statistics().log_failures == 1
+
+
+@pytest.mark.parametrize("wrong", [{"task_id": "1"}, TaskClaim, None])
+async def test_what_is_no_payload_is_told_at_once(wrong: Any) -> None:
+    async with Host() as host, ChorusPubSub(host) as chorus:
+        with pytest.raises(LocalProtocolError, match=r"^publish takes a payload, as TaskClaim"):
+            await chorus.publish(wrong)
+        assert host.statistics().published == 0
 
 
 async def test_log_first_needs_a_log() -> None:

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 if TYPE_CHECKING:
-    from gossipsub.chorus.tasks.runner import Work
+    from gossipsub.chorus.tasks.work import Work
 
 MAX_OUTPUT_BYTES = 192 << 10
 """Of a result: with what stands around it, it has to fit into an envelope."""

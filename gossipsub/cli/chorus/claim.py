@@ -23,8 +23,8 @@ from gossipsub.cli.text import printable
 
 if TYPE_CHECKING:
     from gossipsub.chorus.delivery import Delivery
-    from gossipsub.chorus.tasks.runner import Work
     from gossipsub.chorus.tasks.task import Task, TaskOutcome
+    from gossipsub.chorus.tasks.work import Work
 
 
 def main(arguments: Sequence[str]) -> int:
