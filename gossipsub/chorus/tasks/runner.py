@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -400,6 +401,13 @@ class TaskRunner:
         except Exception as failure:
             logger.exception("a task could not be carried out task=%r", work.task_id)
             return f"{type(failure).__name__}: {failure}", None
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # Something the work waited for was cancelled, not the work. Passed on it would end
+            # the runner without a word.
+            logger.exception("a task could not be carried out task=%r", work.task_id)
+            return "something it waited for was cancelled", None
 
     # -- the application's functions -------------------------------------------------------
 

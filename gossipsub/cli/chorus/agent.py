@@ -24,7 +24,7 @@ from gossipsub.cli.text import printable
 
 if TYPE_CHECKING:
     from gossipsub.chorus.rate_limits import RateLimits
-    from gossipsub.chorus.tasks.runner import Work
+    from gossipsub.chorus.tasks.work import Work
 
 TASK_TIMEOUT = 600.0
 """Seconds that a task may take."""

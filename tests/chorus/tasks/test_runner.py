@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from gossipsub.chorus.tasks.runner import TaskRunner
 from gossipsub.chorus.tasks.task import Task, TaskFailed, TaskOutcome, TaskParams, TaskResult
 from gossipsub.chorus.tasks.work import Work
 from gossipsub.testing.mesh import Mesh
+from gossipsub.testing.virtual_time import virtual_backend
 from gossipsub.wire.errors import LocalProtocolError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -156,6 +158,27 @@ async def test_a_task_that_fails_is_tried_again_and_then_given_up(
     assert announcer.outcomes == [
         TaskOutcome("hopeless", announcer.name, TaskResult.FAILED, None, worker.name, 3, told)
     ]
+
+
+# asyncio's futures can be cancelled alone.
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")])
+async def test_work_whose_awaited_future_is_cancelled_has_failed_and_ends_nothing(
+    gossipsub_mesh: MakeMesh,
+) -> None:
+    async def waiting(work: Work) -> object:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return await future
+
+    mesh = await gossipsub_mesh(2)
+    announcer, worker = (Agent(host) for host in mesh)
+    async with announcer.living() as board, worker.living(carry_out=waiting):
+        await board.announce(Task(task_id="t", input=1))
+        await board.wait_until_done(timeout=300)
+    (outcome,) = announcer.outcomes
+    assert (outcome.result, outcome.error) == (
+        TaskResult.FAILED, "something it waited for was cancelled"
+    )  # fmt: skip
 
 
 async def test_work_that_takes_too_long_counts_as_failed(gossipsub_mesh: MakeMesh) -> None:
