@@ -137,17 +137,20 @@ async def test_a_task_that_accept_turns_down_goes_to_another(gossipsub_mesh: Mak
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(TaskFailed("no such file"), "no such file"), (KeyError("x"), "KeyError: 'x'")],
+    [
+        (lambda: TaskFailed("no such file"), "no such file"),
+        (lambda: KeyError("x"), "KeyError: 'x'"),
+    ],
 )
 async def test_a_task_that_fails_is_tried_again_and_then_given_up(
-    gossipsub_mesh: MakeMesh, error: Exception, told: str
+    gossipsub_mesh: MakeMesh, error: Callable[[], Exception], told: str
 ) -> None:
     mesh = await gossipsub_mesh(2)
     attempts: list[int] = []
 
     async def fail(work: Work) -> object:
         attempts.append(work.attempt)
-        raise error
+        raise error()
 
     announcer, worker = Agent(mesh[0]), Agent(mesh[1], carry_out=fail)
     async with announcer.living() as runner, worker.living():
