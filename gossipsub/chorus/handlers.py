@@ -12,6 +12,8 @@ import anyio
 
 from gossipsub.chorus.delivery import Delivery, handled
 from gossipsub.chorus.envelope import Envelope
+from gossipsub.chorus.payloads.catalogue import check_payload
+from gossipsub.chorus.payloads.kinds import BadPayload
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError
 
@@ -102,11 +104,17 @@ async def call_contained(
     what: str,
 ) -> bool:
     """Run a function of the application; False when it failed, which is logged and goes no
-    further."""
+    further: as an error, unless it had no use for a bad payload of another agent."""
     try:
         outcome = handler(said, sender)
         if inspect.isawaitable(outcome):
             await outcome
+    except BadPayload as error:
+        if not _has_bad_payload(said):
+            _log_failure(handler, what)
+        else:  # so wrote the sender: nothing for this node's operator to act on
+            logger.debug("no use for a bad payload name=%s why=%s", _name(handler), error)
+        return False
     except Exception:
         _log_failure(handler, what)
         return False
@@ -118,6 +126,16 @@ async def call_contained(
         _log_failure(handler, what)
         return False
     return True
+
+
+def _has_bad_payload(said: object) -> bool:
+    """Whether it is an envelope whose data is not what its type promises."""
+    try:
+        if isinstance(said, Envelope):
+            check_payload(said.type, said.data)
+    except BadPayload:
+        return True
+    return False
 
 
 def _log_failure(handler: object, what: str) -> None:

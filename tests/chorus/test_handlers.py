@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import anyio
 import anyio.lowlevel
@@ -10,6 +11,7 @@ from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.handlers import HandlerCalls, Handlers
 from gossipsub.chorus.message_type import MessageType
+from gossipsub.chorus.payloads import TaskClaim, TaskComplete
 from gossipsub.chorus.timestamp import Timestamp
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.signed_message import SignedMessage
@@ -57,6 +59,21 @@ async def test_a_failure_is_logged_with_the_name_and_goes_no_further(
     assert record.getMessage() == f"a handler failed name={name} type=task_claim"
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
+
+
+@pytest.mark.parametrize(("data", "level"), [({}, "DEBUG"), ({"task_id": "t"}, "ERROR")])
+async def test_a_bad_payload_of_another_agent_is_no_error_of_the_handler_that_reads_it(
+    data: dict[str, object], level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def read_and_answer(envelope: Envelope, sender: PeerId) -> None:
+        TaskClaim.from_data(envelope.data)
+        TaskComplete(task_id="")  # the handler's own mistake
+
+    said = Envelope(MessageType.TASK_CLAIM, "f", Timestamp.from_unix_ns(0), data)
+    assert not await HandlerCalls().call(read_and_answer, Delivery(said, "t", SENDER, SIGNED, 0))
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 async def test_cancelling_a_handler_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
