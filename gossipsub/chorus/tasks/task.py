@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError
 
@@ -75,7 +76,7 @@ class TaskOutcome:
     announcer: str
     result: TaskResult | str
     """A plain string where another program's announcer says something else."""
-    output: object = None
+    output: Any = None
     """What the worker gave back."""
     agent: str = ""
     """Peer id of the worker; empty when there was none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from gossipsub.chorus.tasks.task import Job
 from gossipsub.wire.errors import LocalProtocolError
@@ -15,7 +16,7 @@ class Work:
         self._report = report
         self.task_id = job.task.task_id
         self.description = job.task.description
-        self.input = job.task.input
+        self.input: Any = job.task.input
         """What the announcer gave it, by the network: trust it as you trust the announcer."""
         self.announcer = job.announcer
         """Peer id, in text, of the agent whose task it is."""
