@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import anyio
 
+from gossipsub.cancellation import is_task_cancelled
 from gossipsub.chorus.delivery import Delivery, handled
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.payloads.catalogue import check_payload
@@ -119,10 +119,8 @@ async def call_contained(
         _log_failure(handler, what)
         return False
     except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf:
+        if is_task_cancelled():
             raise
-        # Something the handler waited for was cancelled, not this task. Passed on it would end
-        # the topic's reader, and the application around it, without a word.
         _log_failure(handler, what)
         return False
     return True

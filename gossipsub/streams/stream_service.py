@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
+from gossipsub.cancellation import is_task_cancelled
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.streams.errors import ProtocolNotSupported, StreamReset
 from gossipsub.streams.peer_stream import PeerStream
@@ -164,10 +164,8 @@ async def _serve(served: _Served, stream: PeerStream) -> None:
         else:
             _log_failure(served)
     except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf:
+        if is_task_cancelled():
             raise
-        # Something the handler waited for was cancelled, not this task. Passed on it would end
-        # the host without a word.
         _log_failure(served)
     finally:
         served.leave(peer)

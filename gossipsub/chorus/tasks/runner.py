@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Protocol, Self, runtime_checkable
 import anyio
 from anyio.abc import TaskGroup
 
+from gossipsub.cancellation import is_task_cancelled
 from gossipsub.chorus.delivery import Delivery
 from gossipsub.chorus.errors import EventLogFailed, RedactionFailed
 from gossipsub.chorus.pubsub import ChorusPubSub
@@ -402,10 +402,8 @@ class TaskRunner:
             logger.exception("a task could not be carried out task=%r", work.task_id)
             return f"{type(failure).__name__}: {failure}", None
         except anyio.get_cancelled_exc_class():
-            if anyio.current_effective_deadline() == -math.inf:
+            if is_task_cancelled():
                 raise
-            # Something the work waited for was cancelled, not the work. Passed on it would end
-            # the runner without a word.
             logger.exception("a task could not be carried out task=%r", work.task_id)
             return "something it waited for was cancelled", None
 

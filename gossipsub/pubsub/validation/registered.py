@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import Enum
 
 import anyio
 
+from gossipsub.cancellation import is_task_cancelled
 from gossipsub.pubsub.message import ReceivedMessage, Validator
 from gossipsub.router.effects import Verdict
 from gossipsub.wire.errors import LocalProtocolError
@@ -123,10 +123,8 @@ class RegisteredValidator:
         except Exception:
             return self._failed()
         except anyio.get_cancelled_exc_class():
-            if own or anyio.current_effective_deadline() == -math.inf:
+            if own or is_task_cancelled():
                 raise
-            # Something the validator waited for was cancelled, not this task. Passed on it would
-            # end the pipeline without a word.
             return self._failed()
         return Refusal(Verdict.IGNORE, self.name, Cause.TIMED_OUT)
 
