@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from gossipsub.chorus.agent_parts import AgentParts
 from gossipsub.chorus.caught_up import CaughtUp
-from gossipsub.chorus.delivery import Delivery
+from gossipsub.chorus.delivery import Check, Delivery
 from gossipsub.chorus.envelope import Envelope
 from gossipsub.chorus.errors import MalformedEnvelope, RefusalReason
 from gossipsub.chorus.handlers import Handlers
@@ -56,18 +56,24 @@ class EnvelopeTopic:
     def judge(self, message: ReceivedMessage) -> Verdict:
         """The topic's validator."""
         try:
-            envelope = self._decode(message)
-            is_good = judge_payload(envelope, self._agent.payload_policy)
-            self._agent.checks.judge(envelope, message)
+            envelope = self._accepted(message, self._agent.checks.judge)
         except MalformedEnvelope as error:
             self._refuse(message, error)
             return _verdict(message, error.reason)
-        self.counters.bad_payloads += not is_good
         if len(message.data) <= REMEMBERED_BYTES and message.sender != self._agent.me:
             if len(self._judged) == REMEMBERED:
                 del self._judged[next(iter(self._judged))]
             self._judged[message.message_id] = envelope
         return Verdict.ACCEPT
+
+    def _accepted(self, message: ReceivedMessage, check: Check) -> Envelope:
+        """MalformedEnvelope where it is none, or not its signer's, or its payload or a check
+        refuses it."""
+        envelope = self._decode(message)
+        is_good = judge_payload(envelope, self._agent.payload_policy)
+        check(envelope, message)
+        self.counters.bad_payloads += not is_good
+        return envelope
 
     def _decode(self, message: ReceivedMessage) -> Envelope:
         """MalformedEnvelope where it is none, or not its signer's."""
@@ -88,8 +94,7 @@ class EnvelopeTopic:
     def wants(self, message: ReceivedMessage) -> bool:
         """Whether it is to wait until it can be taken. Not so what this node has just sent: it was
         logged and told before, and waking the reader for it costs 9 us."""
-        signed = message.signed
-        if message.sender != self._agent.me or signed is None:
+        if message.sender != self._agent.me or (signed := message.signed) is None:
             return True
         if not self._agent.intake.is_known(signed.origin):
             return True
@@ -160,13 +165,10 @@ class EnvelopeTopic:
             return False
         message = _as_received(signed)
         try:
-            envelope = self._decode(message)
-            is_good = judge_payload(envelope, agent.payload_policy)
-            agent.checks.judge_caught_up(envelope, message)
+            envelope = self._accepted(message, agent.checks.judge_caught_up)
         except MalformedEnvelope as error:
             self._refuse(message, error)
             return False
-        self.counters.bad_payloads += not is_good
         delivery = self._caught_up_delivery(signed, envelope)
         agent.intake.take(delivery)
         if not delivery.is_own:

@@ -84,7 +84,7 @@ class Answers:
         if path == "/metrics":
             return await self._fresh("metrics", self._metrics)
         if path == "/conversation.json" and self._conversation is not None:
-            return await self._fresh("conversation", self._said)
+            return await self._fresh("conversation", partial(_said, self._conversation))
         there_are = "/snapshot.json and /metrics"
         if self._conversation is not None:
             there_are = "/snapshot.json, /conversation, /conversation.json and /metrics"
@@ -118,14 +118,6 @@ class Answers:
         pieces.append("".join(gathered).encode())
         return Answer(200, "application/json", tuple(pieces))
 
-    async def _said(self) -> Answer:
-        if self._conversation is None:
-            return error(404, "there is no conversation")
-        said = self._conversation()
-        # Some hundred KiB take milliseconds to write down.
-        text = await anyio.to_thread.run_sync(partial(json.dumps, said, ensure_ascii=False))
-        return Answer(200, "application/json", (text.encode("utf-8", "replace"),))
-
     async def _metrics(self) -> Answer:
         try:
             from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -136,3 +128,9 @@ class Answers:
         # Hundreds of topics take tens of milliseconds to write down: not in the event loop.
         text = await anyio.to_thread.run_sync(generate_latest, registry)
         return Answer(200, CONTENT_TYPE_LATEST, (text,))
+
+
+async def _said(conversation: Conversation) -> Answer:
+    # Some hundred KiB take milliseconds to write down.
+    text = await anyio.to_thread.run_sync(partial(json.dumps, conversation(), ensure_ascii=False))
+    return Answer(200, "application/json", (text.encode("utf-8", "replace"),))
