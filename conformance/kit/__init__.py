@@ -1,0 +1,1 @@
+"""Runs numbered cases against a GossipSub implementation and says what it does."""

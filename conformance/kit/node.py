@@ -1,0 +1,86 @@
+"""The node under test, or one beside it: started and steered, or only an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gossipsub.conformance.driver import Event, PeerError, PeerProcess
+from gossipsub.conformance.kit.verdict import CannotTry
+from gossipsub.conformance.scripted_peer import ScriptedPeer
+from gossipsub.conformance.scripted_wire import PATIENCE, Journal
+
+_UNSUPPORTED = ("unsupported", "unknown command")
+
+
+class Node:
+    """Made by `Trial`. Its commands and answers are in `journal`."""
+
+    def __init__(
+        self, address: str, *, topic: str, heartbeat: float, process: PeerProcess | None
+    ) -> None:
+        self.address = address
+        """A multiaddr to reach it at; ends in its peer id."""
+        self.topic = topic
+        """A topic it is subscribed to, where the case asked for that."""
+        self.heartbeat = heartbeat
+        """Seconds between its heartbeats."""
+        self.journal = Journal()
+        self._process = process
+
+    @property
+    def peer_id(self) -> str:
+        return self.address.rpartition("/p2p/")[2]
+
+    @property
+    def process(self) -> PeerProcess:
+        """The test peer that runs it. CannotTry where it is not ours to steer."""
+        if self._process is None:
+            raise CannotTry("needs control of the target")
+        return self._process
+
+    async def command(self, name: str, /, timeout: float | None = None, **fields: Any) -> Event:
+        """As of the process; CannotTry where the target has no such command."""
+        self.journal.note("command", {"cmd": name, **fields}, sent=True)
+        try:
+            answer = await self.process.command(name, timeout=timeout, **fields)
+        except PeerError as error:
+            self.journal.note("command", {"error": error.reason}, sent=False)
+            if error.reason.startswith(_UNSUPPORTED):
+                raise CannotTry(f"the target has no command for it: {error}") from error
+            raise
+        self.journal.note("command", answer, sent=False)
+        return answer
+
+    async def publish(self, data: bytes, topic: str | None = None) -> Event:
+        self.journal.note("command", {"cmd": "publish", "bytes": len(data)}, sent=True)
+        return await self.process.publish(self.topic if topic is None else topic, data)
+
+    async def wait_answer(
+        self,
+        name: str,
+        /,
+        where: Callable[[Event], bool],
+        *,
+        timeout: float = PATIENCE,
+        **fields: Any,
+    ) -> Event:
+        """Ask the same question until `where` holds for the answer. PeerTimeout after `timeout`
+        seconds."""
+        answer = await self.process.wait_answer(name, where, timeout=timeout, **fields)
+        self.journal.note("command", answer, sent=False)
+        return answer
+
+    async def has_in_mesh(self, w: ScriptedPeer, topic: str | None = None) -> None:
+        """Wait until W is in its mesh of the topic."""
+        await self.wait_answer(
+            "mesh", lambda got: str(w.peer_id) in got["peers"], topic=topic or self.topic
+        )
+
+    async def delivered(self, data: bytes, *, timeout: float = PATIENCE) -> Event:
+        """Wait until its application got this message; the event."""
+        event = await self.process.wait_event(
+            "message", timeout=timeout, where=lambda event: event["data"] == data
+        )
+        self.journal.note("delivery", event, sent=False)
+        return event

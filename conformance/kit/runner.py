@@ -1,0 +1,129 @@
+"""Runs cases against a target, several at once, each with its own node and its own deadline."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from gossipsub.conformance.build import PeerUnavailable
+from gossipsub.conformance.driver import PeerError, PeerFailed, start_peer
+from gossipsub.conformance.kit.case import Case
+from gossipsub.conformance.kit.deviations import known_deviations
+from gossipsub.conformance.kit.results import Result, Run
+from gossipsub.conformance.kit.target import Target
+from gossipsub.conformance.kit.transcript import transcript
+from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.verdict import CannotTry, Deviation, Verdict
+from gossipsub.conformance.scripted_wire import WireError
+from gossipsub.wire.errors import RemoteProtocolError
+
+JOBS = 4
+"""Cases under way at once."""
+
+
+async def run_cases(
+    target: Target,
+    cases: Sequence[Case],
+    *,
+    seed: int = 1,
+    jobs: int = JOBS,
+    progress: Callable[[Result], None] = lambda result: None,
+) -> Run:
+    """Try each case on the target; `progress` hears of each when it is done.
+
+    PeerUnavailable or PeerFailed where the target cannot be started at all.
+    """
+    began = time.monotonic()
+    versions = await _versions(target)
+    results: dict[str, Result] = {}
+    places = anyio.CapacityLimiter(jobs)
+
+    async def run(case: Case) -> None:
+        async with places:
+            results[case.id] = result = await run_case(target, case, seed=seed)
+        progress(result)
+
+    async with anyio.create_task_group() as tasks:
+        for case in cases:
+            tasks.start_soon(run, case)
+    return Run(
+        target=target,
+        seed=seed,
+        results=tuple(results[case.id] for case in cases),
+        versions=versions,
+        seconds=time.monotonic() - began,
+    )
+
+
+async def _versions(target: Target) -> dict[str, str]:
+    """Also shows that it can be started, before each case says that it cannot."""
+    if target.address is not None:
+        return {}
+    async with start_peer(target.name, command=target.command, start_timeout=60.0) as peer:
+        return {str(name): str(version) for name, version in peer.ready["versions"].items()}
+
+
+async def run_case(target: Target, case: Case, *, seed: int = 1) -> Result:
+    """Try one case. Never raises for what the target or the case does."""
+    began = time.monotonic()
+    if target.address is not None and not case.address:
+        return Result(
+            case=case, verdict=Verdict.SKIPPED, seconds=0.0, reason="needs control of the target"
+        )
+    trial = Trial(target, seed=seed, case_id=case.id)
+    failure = await _failure(trial, case)
+    verdict, expected, came, reason = _judge(failure, case)
+    if verdict is Verdict.FAILED and case.id in known_deviations(target.name):
+        verdict, reason = Verdict.KNOWN, known_deviations(target.name)[case.id]
+    shown = verdict not in (Verdict.PASSED, Verdict.SKIPPED)
+    return Result(
+        case=case,
+        verdict=verdict,
+        seconds=time.monotonic() - began,
+        expected=expected,
+        came=came,
+        reason=reason,
+        observed=tuple(trial.observed),
+        transcript=transcript(trial.journals) if shown else (),
+    )
+
+
+def _judge(failure: Exception | None, case: Case) -> tuple[Verdict, str, str, str]:
+    """The verdict; of a failure, what was expected and what came; else the reason."""
+    match failure:
+        case None:
+            return Verdict.PASSED, "", "", ""
+        case CannotTry() | PeerUnavailable():
+            return Verdict.SKIPPED, "", "", str(failure)
+        case Deviation(expected=expected, came=came):
+            return Verdict.FAILED, expected, came, ""
+        case WireError() | RemoteProtocolError() | PeerFailed() | PeerError():
+            return Verdict.FAILED, f"the target: {case.title}", str(failure), ""
+        case TimeoutError():
+            return Verdict.FAILED, f"an end within {case.time_limit:g} s", "none", ""
+        case _:
+            return Verdict.BROKEN, "", "", "".join(traceback.format_exception(failure))
+
+
+async def _failure(trial: Trial, case: Case) -> Exception | None:
+    """What ended the script; else what showed when its peers were closed."""
+    failure: Exception | None = None
+    try:
+        with anyio.fail_after(case.time_limit):
+            async with trial:
+                try:
+                    await case.script(trial)
+                except Exception as error:
+                    failure = error
+    except Exception as error:
+        return failure or _first(error)
+    return failure
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,24 @@
+"""What cases are tried on: a test peer that is started for each, or a node that runs already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEARTBEAT = 0.3
+"""Seconds between heartbeats of a target, where its parameters are ours to choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """`name` is one of our test peers unless a command or an address is given; then it is only
+    what reports say."""
+
+    name: str
+    command: tuple[str, ...] | None = None
+    """Starts any other program that speaks the test-peer protocol."""
+    address: str | None = None
+    """The multiaddr of a running node. Cases that need control of it are skipped."""
+    topic: str = "t"
+    """What the running node is subscribed to."""
+    heartbeat: float = HEARTBEAT
+    """Seconds."""

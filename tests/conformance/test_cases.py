@@ -1,0 +1,56 @@
+"""Our node passes every case, go differs only as it is known to, and every case can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from gossipsub.conformance.faults.fault import load_faults
+from gossipsub.conformance.kit.case import choose_cases, load_cases
+from gossipsub.conformance.kit.control import run_controls
+from gossipsub.conformance.kit.deviations import known_deviations
+from gossipsub.conformance.kit.results import Result
+from gossipsub.conformance.kit.runner import run_cases
+from gossipsub.conformance.kit.target import Target
+from gossipsub.conformance.kit.verdict import Verdict
+
+AREAS = sorted({case.rule.area for case in load_cases().values()})
+GOOD = (Verdict.PASSED, Verdict.SKIPPED, Verdict.KNOWN)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+
+def told(results: Iterable[Result]) -> list[str]:
+    """What pytest shows of those that are not as they should be."""
+    return [
+        "\n".join([f"{r.case.id} {r.verdict.value}", r.expected, r.came, r.reason, *r.transcript])
+        for r in results
+    ]
+
+
+@pytest.mark.parametrize("area", AREAS)
+async def test_our_node_passes_every_case_that_applies(area: str) -> None:
+    run = await run_cases(Target(name="python"), choose_cases([area]))
+    assert told(r for r in run.results if r.verdict not in GOOD) == []
+
+
+@pytest.mark.usefixtures("go_peer_available")
+@pytest.mark.parametrize("area", AREAS)
+async def test_go_differs_only_as_it_is_known_to(area: str) -> None:
+    run = await run_cases(Target(name="go"), choose_cases([area]))
+    assert told(r for r in run.results if r.verdict not in GOOD) == []
+    known = known_deviations("go")
+    assert [
+        r.case.id for r in run.results if r.verdict is Verdict.PASSED and r.case.id in known
+    ] == []
+
+
+@pytest.mark.parametrize("area", AREAS)
+async def test_no_case_passes_on_a_node_with_its_fault(area: str) -> None:
+    results = await run_controls(choose_cases([area]))
+    assert told(r for r in results if r.verdict is not Verdict.FAILED) == []
+
+
+async def test_every_case_has_a_fault_and_every_fault_a_case() -> None:
+    assert {case.fault for case in load_cases().values()} == set(load_faults())
