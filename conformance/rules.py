@@ -1,8 +1,9 @@
 """The numbered rules of GossipSub and its transport, and which tests show which of them.
 
 The catalogue is `rules.json`: what any implementation has to do, each rule with a test in words
-and where it comes from. Tests name the rules they show with `@pytest.mark.rule("YMX-07")`;
-`uncovered.json` gives the reason for each rule that has no test although it should.
+and where it comes from. Tests name the rules they show with `@pytest.mark.rule("YMX-07")`, the
+cases of the kit, which a test tries on our own node, with `@case("YMX-07")`. `uncovered.json`
+gives the reason for each rule that has no test although it should.
 
 `python -m gossipsub.conformance.rules` prints what is covered.
 """
@@ -13,7 +14,7 @@ import argparse
 import ast
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,8 @@ HERE: Final = Path(__file__).resolve().parent
 """The real folder, also when this module was found through the link in the package."""
 
 Coverage = dict[str, list[str]]
-"""Rule id → the tests that name it, as `tests/wire/test_yamux.py::test_name`."""
+"""Rule id → the tests that name it, as `tests/wire/test_yamux.py::test_name`, and the cases, as
+`conformance/cases/yamux.py::name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +68,38 @@ def find_tests() -> Path | None:
 
 
 def collect_coverage(tests: Path) -> Coverage:
-    """Which tests name which rules, read from the source of all `test_*.py` below `tests`.
+    """Which tests name which rules, read from the source of all `test_*.py` below `tests`, and of
+    the kit's cases beside it.
 
     Raises ValueError where a mark's arguments are not plain strings.
     """
     coverage: Coverage = {}
-    for path in sorted(tests.rglob("test_*.py")):
+    cases = (tests.parent / "conformance" / "cases").glob("*.py")
+    for path in [*sorted(tests.rglob("test_*.py")), *sorted(cases)]:
         name = path.relative_to(tests.parent).as_posix()
-        for rule, test in rules_named(path.read_text(encoding="utf-8"), name):
+        source, read = path.read_text(encoding="utf-8"), _reader(path, tests)
+        for rule, test in read(source, name):
             named = coverage.setdefault(rule, [])
             if test not in named:
                 named.append(test)
     return coverage
+
+
+def _reader(path: Path, tests: Path) -> Callable[[str, str], Iterator[tuple[str, str]]]:
+    return rules_named if path.is_relative_to(tests) else rules_tried
+
+
+def rules_tried(source: str, path: str) -> Iterator[tuple[str, str]]:
+    """Pairs of rule and case for the cases in one file: `@case("YMX-07", also=("T3",))`; a second
+    case of the same rule is `YMX-07b`."""
+    for script in ast.parse(source, path).body:
+        for call in getattr(script, "decorator_list", ()):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "case":
+                also = [keyword.value for keyword in call.keywords if keyword.arg == "also"]
+                named = [str(ast.literal_eval(call.args[0])).rstrip("bcdefghij")]
+                for rules in also:
+                    named += ast.literal_eval(rules)
+                yield from ((rule, f"{path}::{getattr(script, 'name', '')}") for rule in named)
 
 
 def rules_named(source: str, path: str) -> Iterator[tuple[str, str]]:

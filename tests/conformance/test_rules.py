@@ -21,6 +21,7 @@ from gossipsub.conformance.rules import (
     load_rules,
     main,
     rules_named,
+    rules_tried,
 )
 from gossipsub.conformance.rules import __file__ as rules_file
 
@@ -78,6 +79,32 @@ def step(n): ...
         ("A-05", "tests/test_a.py::TestGroup::test_two"),
         ("A-06", "tests/test_a.py::TestGroup::test_two"),
     ]
+
+
+def test_a_case_names_its_rule_and_further_ones() -> None:
+    source = """
+@case("A-01", fault="deaf")
+async def one(trial): ...
+
+@case("A-01b", fault="mute", also=("A-02", "T3"))
+async def two(trial): ...
+
+@other("A-04")
+async def three(trial): ...
+"""
+    assert list(rules_tried(source, "conformance/cases/a.py")) == [
+        ("A-01", "conformance/cases/a.py::one"),
+        ("A-01", "conformance/cases/a.py::two"),
+        ("A-02", "conformance/cases/a.py::two"),
+        ("T3", "conformance/cases/a.py::two"),
+    ]
+
+
+def test_a_rule_that_only_a_case_shows_is_covered() -> None:
+    assert (
+        "conformance/cases/ping.py::the_echo_is_of_32_bytes_however_they_are_cut"
+        in (collect_coverage(TESTS)["PNG-05"])
+    )
 
 
 def test_a_rule_that_is_not_a_plain_string_is_an_error() -> None:
