@@ -30,6 +30,12 @@ from gossipsub.wire.errors import GossipSubError
 Event = dict[str, Any]
 """One line a peer printed. A `message` event also has its payload as bytes under `data`."""
 
+PEERS: Mapping[str, Callable[[], list[str]]] = {
+    "python": lambda: [sys.executable, "-m", "gossipsub", "peer"],
+    "go": lambda: [str(build_go_peer())],
+}
+"""The named peers, and what gives the command of each."""
+
 _STDERR_BYTES = 64 * 1024
 _STDERR_SHOWN = 2000
 _POLL_SECONDS = 0.02
@@ -58,15 +64,13 @@ class PeerTimeout(PeerFailed, TimeoutError):
 
 
 def peer_command(target: str) -> list[str]:
-    """The command that runs a named peer: "go" (built on first use: blocks) or "python".
+    """The command that runs a named peer, built on first use (blocks).
 
     PeerUnavailable where it cannot be had; ValueError for an unknown name.
     """
-    if target == "go":
-        return [str(build_go_peer())]
-    if target == "python":
-        return [sys.executable, "-m", "gossipsub", "peer"]
-    raise ValueError(f"no peer is called {target!r}; known are 'go' and 'python'")
+    if target not in PEERS:
+        raise ValueError(f"no peer is called {target!r}; known are {', '.join(PEERS)}")
+    return PEERS[target]()
 
 
 def peer_arguments(

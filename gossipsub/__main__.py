@@ -27,6 +27,10 @@ _GROUPS = {
         "trace": ("gossipsub.cli.trace", "show, filter and sum up trace files"),
     },
     "the project": {
+        "conformance": (
+            "gossipsub.conformance.kit.command",
+            "hold any implementation to the numbered rules",
+        ),
         "demo": ("gossipsub.cli.demo", "five agents (and a go peer) work through tasks"),
         "demo-agent": ("gossipsub.demo.agent", "one agent of the demo"),
         "peer": ("gossipsub.peer.command", "a node steered by JSON lines, for other languages"),

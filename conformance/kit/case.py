@@ -18,6 +18,7 @@ import pkgutil
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from inspect import getdoc
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class Case:
 
     @property
     def rule(self) -> Rule:
-        return load_rules()[_rule_id(self.id)]
+        return _rules()[_rule_id(self.id)]
 
     @property
     def title(self) -> str:
@@ -79,7 +80,7 @@ def case(
 
     def add(script: Script) -> Script:
         for rule in (_rule_id(id), *also):
-            if rule not in load_rules():
+            if rule not in _rules():
                 raise ValueError(f"case {id}: there is no rule {rule}")
         if id in _cases:
             raise ValueError(f"there are two cases {id}")
@@ -96,7 +97,7 @@ def load_cases() -> dict[str, Case]:
     """All cases by id, in the order of the catalogue of rules."""
     for module in pkgutil.iter_modules(cases_package.__path__):
         import_module(f"{cases_package.__name__}.{module.name}")
-    order = {rule: number for number, rule in enumerate(load_rules())}
+    order = {rule: number for number, rule in enumerate(_rules())}
     return {id: _cases[id] for id in sorted(_cases, key=lambda id: (order[_rule_id(id)], id))}
 
 
@@ -117,6 +118,11 @@ def choose_cases(wanted: Iterable[str]) -> list[Case]:
 
 def _stands_for(name: str, case: Case) -> bool:
     return name in (case.id, case.rule.id, case.rule.area)
+
+
+@cache
+def _rules() -> dict[str, Rule]:
+    return load_rules()
 
 
 def _rule_id(id: str) -> str:

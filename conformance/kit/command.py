@@ -1,53 +1,107 @@
-"""`gossipsub conformance`: cases against a target, and what came of them."""
+"""`gossipsub conformance`: numbered cases against a target, and what came of them."""
 
 from __future__ import annotations
 
-import argparse
+import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 
-from gossipsub.conformance.kit.case import choose_cases
+from gossipsub.conformance.build import PeerUnavailable
+from gossipsub.conformance.driver import PeerFailed
+from gossipsub.conformance.kit.arguments import WrongCall, parse_arguments, targets_of
+from gossipsub.conformance.kit.case import Case, choose_cases
 from gossipsub.conformance.kit.control import run_controls
-from gossipsub.conformance.kit.results import Result
-from gossipsub.conformance.kit.runner import JOBS, run_cases
+from gossipsub.conformance.kit.explanation import explain_case
+from gossipsub.conformance.kit.progress import Progress
+from gossipsub.conformance.kit.report_json import encode_report
+from gossipsub.conformance.kit.report_text import report_lines, result_lines
+from gossipsub.conformance.kit.results import Report, report_of
+from gossipsub.conformance.kit.runner import run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
+from gossipsub.conformance.rules import load_areas
+
+PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
+"""Exit statuses: nothing failed, something did, the call makes no sense, no target to be had."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="gossipsub conformance", description=__doc__)
-    parser.add_argument("--target", default="python")
-    parser.add_argument("--address")
-    parser.add_argument("--only", default="", metavar="SCORE,BACK-03")
-    parser.add_argument("--jobs", type=int, default=JOBS)
-    parser.add_argument("--self-test", action="store_true")
-    parser.add_argument("--verbose", action="store_true")
-    parsed = parser.parse_args(arguments)
-    cases = choose_cases(name for name in parsed.only.split(",") if name)
+    """The command; its exit status."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cases = choose_cases([options.explain] if options.explain else options.only)
+        targets = targets_of(options)
+    except (WrongCall, ValueError) as error:
+        print(f"gossipsub conformance: {error}", file=sys.stderr)
+        return WRONG_CALL
+    if options.list:
+        print("\n".join(_case_line(case) for case in cases))
+        return PASSED
+    try:
+        return anyio.run(_work, options, cases, targets)
+    except (PeerUnavailable, PeerFailed) as error:
+        print(f"gossipsub conformance: {error}", file=sys.stderr)
+        return NO_TARGET
 
-    def show(result: Result) -> None:
-        head = f"{result.verdict.value:<9} {result.seconds:6.2f} s"
-        print(f"{head} {result.case.id} {result.case.title}")
-        for label in ("expected", "came", "reason"):
-            if getattr(result, label):
-                print(f"    {label}: {getattr(result, label)}")
-        for what in result.observed:
-            print(f"    observed: {what}")
-        if parsed.verbose:
-            print("\n".join(f"    {line}" for line in result.transcript))
 
-    async def run() -> int:
-        if parsed.self_test:
-            controls = await run_controls(cases, jobs=parsed.jobs, progress=show)
-            return sum(result.verdict is not Verdict.FAILED for result in controls)
-        target = Target(name=parsed.target, address=parsed.address)
-        done = await run_cases(target, cases, jobs=parsed.jobs, progress=show)
-        print(f"{done.seconds:.1f} s", {v.value: n for v, n in done.count().items()})
-        return done.count()[Verdict.FAILED] + done.count()[Verdict.BROKEN]
+async def _work(options: Namespace, cases: Sequence[Case], targets: Sequence[Target]) -> int:
+    if options.explain:
+        result = await run_case(targets[0], cases[0], seed=options.seed, keep_transcript=True)
+        print("\n".join(explain_case(cases[0], result, targets[0].name)))
+        return PASSED
+    if options.self_test:
+        return await _test_itself(options, cases)
+    runs = []
+    for target in targets:
+        progress = Progress(target.name, len(cases))
+        runs.append(
+            await run_cases(
+                target, cases, seed=options.seed, jobs=options.jobs, progress=progress.tell
+            )
+        )
+        progress.end()
+    report = report_of(runs, seed=options.seed)
+    _write(options, report)
+    return FAILED if any(run.failed for run in runs) else PASSED
 
-    return 1 if anyio.run(run) else 0
+
+def _write(options: Namespace, report: Report) -> None:
+    if options.json:
+        _put(options.json, encode_report(report))
+    if "-" not in (options.json,):
+        lines = report_lines(report, load_areas(), transcripts=options.transcript)
+        print("\n".join(lines))
+
+
+def _put(file: str, text: str) -> None:
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).write_text(text, encoding="utf-8")
+
+
+async def _test_itself(options: Namespace, cases: Sequence[Case]) -> int:
+    """Each case on the node with its fault; it must fail."""
+    progress = Progress("self-test", len(cases), good=Verdict.FAILED)
+    results = await run_controls(
+        cases, seed=options.seed, jobs=options.jobs, progress=progress.tell
+    )
+    progress.end()
+    bad = [result for result in results if result.verdict is not Verdict.FAILED]
+    for result in bad:
+        print(f"{result.id} did not fail on the node with its fault, but {result.verdict.value}")
+        print("\n".join(result_lines(result, transcripts=options.transcript)))
+    print(f"{len(results) - len(bad)} of {len(results)} cases can fail")
+    return FAILED if bad else PASSED
+
+
+def _case_line(case: Case) -> str:
+    alone = "address" if case.address else "control"
+    return f"{case.id:<10}{case.rule.level:<8}{alone:<9}{case.title}"
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,12 +1,14 @@
-"""What came of a run, as data: reports are made of it."""
+"""What came of a run, as data: all reports are made of it."""
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 
-from gossipsub.conformance.kit.case import Case
-from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 
 
@@ -14,7 +16,14 @@ from gossipsub.conformance.kit.verdict import Verdict
 class Result:
     """What came of one case."""
 
-    case: Case
+    id: str
+    title: str
+    """What the target is to do."""
+    rule: str
+    """The number of the rule."""
+    area: str
+    level: str
+    """`MUST`, `SHOULD` or `MAY`."""
     verdict: Verdict
     seconds: float
     expected: str = ""
@@ -26,19 +35,49 @@ class Result:
     observed: tuple[str, ...] = ()
     """Which of several allowed ways the target went."""
     transcript: tuple[str, ...] = ()
-    """Every frame, where the case did not pass."""
+    """What passed, where the case did not pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """All results of one target, in the order of the catalogue."""
 
-    target: Target
-    seed: int
-    results: tuple[Result, ...]
-    versions: dict[str, str]
+    target: str
+    address: str | None
+    """Of a node that ran already."""
+    versions: Mapping[str, str]
     """What the target says of itself."""
     seconds: float
+    results: tuple[Result, ...]
 
     def count(self) -> Counter[Verdict]:
         return Counter(result.verdict for result in self.results)
+
+    @property
+    def failed(self) -> bool:
+        """Some case failed that is not known to, or broke."""
+        return any(self.count()[verdict] for verdict in (Verdict.FAILED, Verdict.BROKEN))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Runs of the same cases."""
+
+    made: str
+    """UTC, ISO 8601."""
+    machine: str
+    kit: str
+    """Version of this project."""
+    seed: int
+    runs: tuple[Run, ...]
+
+
+def report_of(runs: Sequence[Run], *, seed: int) -> Report:
+    """With this moment and this machine."""
+    return Report(
+        made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        kit=version("gossipsub"),
+        seed=seed,
+        runs=tuple(runs),
+    )

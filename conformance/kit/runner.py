@@ -14,7 +14,7 @@ from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.deviations import known_deviations
 from gossipsub.conformance.kit.results import Result, Run
 from gossipsub.conformance.kit.target import Target
-from gossipsub.conformance.kit.transcript import transcript
+from gossipsub.conformance.kit.transcript import TRANSPORT_AREAS, transcript
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Deviation, Verdict
 from gossipsub.conformance.scripted_wire import WireError
@@ -50,11 +50,11 @@ async def run_cases(
         for case in cases:
             tasks.start_soon(run, case)
     return Run(
-        target=target,
-        seed=seed,
-        results=tuple(results[case.id] for case in cases),
+        target=target.name,
+        address=target.address,
         versions=versions,
-        seconds=time.monotonic() - began,
+        seconds=round(time.monotonic() - began, 3),
+        results=tuple(results[case.id] for case in cases),
     )
 
 
@@ -66,28 +66,35 @@ async def _versions(target: Target) -> dict[str, str]:
         return {str(name): str(version) for name, version in peer.ready["versions"].items()}
 
 
-async def run_case(target: Target, case: Case, *, seed: int = 1) -> Result:
-    """Try one case. Never raises for what the target or the case does."""
+async def run_case(
+    target: Target, case: Case, *, seed: int = 1, keep_transcript: bool = False
+) -> Result:
+    """Try one case. Never raises for what the target or the case does. The transcript is kept
+    where it did not pass, or if asked for."""
     began = time.monotonic()
-    if target.address is not None and not case.address:
-        return Result(
-            case=case, verdict=Verdict.SKIPPED, seconds=0.0, reason="needs control of the target"
-        )
     trial = Trial(target, seed=seed, case_id=case.id)
-    failure = await _failure(trial, case)
+    if target.address is not None and not case.address:
+        failure: Exception | None = CannotTry("needs control of the target")
+    else:
+        failure = await _failure(trial, case)
     verdict, expected, came, reason = _judge(failure, case)
     if verdict is Verdict.FAILED and case.id in known_deviations(target.name):
         verdict, reason = Verdict.KNOWN, known_deviations(target.name)[case.id]
-    shown = verdict not in (Verdict.PASSED, Verdict.SKIPPED)
+    shown = keep_transcript or verdict not in (Verdict.PASSED, Verdict.SKIPPED)
+    frames = case.rule.area in TRANSPORT_AREAS
     return Result(
-        case=case,
+        id=case.id,
+        title=case.title,
+        rule=case.rule.id,
+        area=case.rule.area,
+        level=case.rule.level,
         verdict=verdict,
-        seconds=time.monotonic() - began,
+        seconds=round(time.monotonic() - began, 3),
         expected=expected,
         came=came,
         reason=reason,
         observed=tuple(trial.observed),
-        transcript=transcript(trial.journals) if shown else (),
+        transcript=transcript(trial.journals, frames=frames) if shown else (),
     )
 
 

@@ -1,0 +1,57 @@
+"""A report for the terminal: by section of the specification, what is not plain success."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from gossipsub.conformance.kit.results import Report, Result, Run
+from gossipsub.conformance.kit.verdict import Verdict
+
+SHOWN = (Verdict.FAILED, Verdict.BROKEN, Verdict.KNOWN, Verdict.SKIPPED)
+"""Verdicts that have columns of their own beside `passed`, and cases told one by one."""
+
+
+def report_lines(
+    report: Report, titles: Mapping[str, str], *, transcripts: bool = False
+) -> Iterator[str]:
+    """All runs, one after the other. `titles` are the sections' by area."""
+    for run in report.runs:
+        yield from run_lines(run, titles, transcripts=transcripts)
+
+
+def run_lines(run: Run, titles: Mapping[str, str], *, transcripts: bool = False) -> Iterator[str]:
+    """One run: each section with its counts, and below it what failed, and why."""
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    where = f" at {run.address}" if run.address else ""
+    yield f"{run.target}{where}{f' ({versions})' if versions else ''}"
+    for area in dict.fromkeys(result.area for result in run.results):
+        members = [result for result in run.results if result.area == area]
+        yield f"  {area:<6}{titles.get(area, ''):<24}{counts(members)}"
+        for result in members:
+            yield from (f"    {line}" for line in result_lines(result, transcripts=transcripts))
+    yield f"  {counts(run.results)} in {run.seconds:.1f} s"
+    again = ",".join(result.id for result in run.results if result.verdict is Verdict.FAILED)
+    if again:
+        yield f"  once more: --only {again} --transcript"
+
+
+def counts(results: tuple[Result, ...] | list[Result]) -> str:
+    """`12 passed, 1 failed, 3 skipped`; what there is none of is left out."""
+    found = Counter(result.verdict for result in results)
+    return ", ".join(f"{found[verdict]} {verdict.value}" for verdict in Verdict if found[verdict])
+
+
+def result_lines(result: Result, *, transcripts: bool) -> Iterator[str]:
+    """Nothing for a case that passed and shows no choice."""
+    if result.verdict in SHOWN:
+        yield f"{result.verdict.value}: {result.id} [{result.level}] {result.title}"
+        if result.expected:
+            yield f"    expected {result.expected}"
+            yield f"    came     {result.came}"
+        for line in result.reason.splitlines():
+            yield f"    {line}"
+    for observed in result.observed:
+        yield f"{result.id}: {observed}"
+    if transcripts:
+        yield from (f"    {line}" for line in result.transcript)
