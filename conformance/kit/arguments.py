@@ -50,6 +50,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     cases.add_argument("--jobs", type=_jobs, default=JOBS, help=f"at once (default: {JOBS})")
     report = parser.add_argument_group("report")
     report.add_argument("--json", metavar="FILE", help="- is standard output")
+    report.add_argument("--junit", metavar="FILE", help="XML for build servers")
+    report.add_argument("--html", metavar="FILE", help="one page, targets beside each other")
+    report.add_argument("--markdown", metavar="FILE", help="tables")
+    report.add_argument(
+        "--compare", nargs="+", metavar="JSON", help="run nothing: make the report of these"
+    )
     report.add_argument("--transcript", action="store_true", help="what passed, in failed cases")
     return parser.parse_args(arguments)
 

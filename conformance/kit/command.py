@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -13,10 +13,14 @@ from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.arguments import WrongCall, parse_arguments, targets_of
 from gossipsub.conformance.kit.case import Case, choose_cases
+from gossipsub.conformance.kit.comparison import joined
 from gossipsub.conformance.kit.control import run_controls
 from gossipsub.conformance.kit.explanation import explain_case
 from gossipsub.conformance.kit.progress import Progress
-from gossipsub.conformance.kit.report_json import encode_report
+from gossipsub.conformance.kit.report_html import encode_html
+from gossipsub.conformance.kit.report_json import decode_report, encode_report
+from gossipsub.conformance.kit.report_junit import encode_junit
+from gossipsub.conformance.kit.report_markdown import encode_markdown
 from gossipsub.conformance.kit.report_text import report_lines, result_lines
 from gossipsub.conformance.kit.results import Report, report_of
 from gossipsub.conformance.kit.runner import run_case, run_cases
@@ -31,6 +35,8 @@ PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    if options.compare:
+        return _compare(options)
     try:
         cases = choose_cases([options.explain] if options.explain else options.only)
         targets = targets_of(options)
@@ -45,6 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PeerUnavailable, PeerFailed) as error:
         print(f"gossipsub conformance: {error}", file=sys.stderr)
         return NO_TARGET
+
+
+def _compare(options: Namespace) -> int:
+    """Reports made before, as one."""
+    try:
+        texts = [Path(file).read_text(encoding="utf-8") for file in options.compare]
+        report = joined([decode_report(text) for text in texts])
+    except (OSError, ValueError) as error:
+        print(f"gossipsub conformance: {error}", file=sys.stderr)
+        return WRONG_CALL
+    _write(options, report)
+    return FAILED if any(run.failed for run in report.runs) else PASSED
 
 
 async def _work(options: Namespace, cases: Sequence[Case], targets: Sequence[Target]) -> int:
@@ -69,11 +87,18 @@ async def _work(options: Namespace, cases: Sequence[Case], targets: Sequence[Tar
 
 
 def _write(options: Namespace, report: Report) -> None:
-    if options.json:
-        _put(options.json, encode_report(report))
-    if "-" not in (options.json,):
-        lines = report_lines(report, load_areas(), transcripts=options.transcript)
-        print("\n".join(lines))
+    titles = load_areas()
+    written: list[tuple[str | None, Callable[[], str]]] = [
+        (options.json, lambda: encode_report(report)),
+        (options.junit, lambda: encode_junit(report)),
+        (options.html, lambda: encode_html(report, titles)),
+        (options.markdown, lambda: encode_markdown(report, titles)),
+    ]
+    for file, encode in written:
+        if file is not None:
+            _put(file, encode())
+    if "-" not in [file for file, _ in written]:
+        print("\n".join(report_lines(report, titles, transcripts=options.transcript)))
 
 
 def _put(file: str, text: str) -> None:
