@@ -51,6 +51,10 @@ class PeerError(GossipSubError):
         self.reason = reason
 
 
+class PeerLacks(PeerError):
+    """The peer has nothing for the command: its error begins with "unsupported" or "unknown"."""
+
+
 class PeerFailed(GossipSubError):
     """The peer ended or broke the protocol. `exit_status` is None where it did not end."""
 
@@ -144,6 +148,11 @@ def start_peer(
     )
 
 
+def _peer_error(command: str, reason: str) -> PeerError:
+    lacks = reason.lower().startswith(("unsupported", "unknown command"))
+    return PeerLacks(command, reason) if lacks else PeerError(command, reason)
+
+
 class _Pending:
     """A command on its way; `answer` stays None when the peer fails first."""
 
@@ -233,7 +242,7 @@ class PeerProcess:
                 raise self._failed(f"cannot do {name}: {self._failure}")
             raise self._timed_out(f"did not answer {name} within {patience:g} s")
         if pending.answer["event"] == "error":
-            raise PeerError(name, str(pending.answer.get("error")))
+            raise _peer_error(name, str(pending.answer.get("error")))
         return pending.answer
 
     async def credit(self, received: int) -> None:

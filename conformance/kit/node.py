@@ -10,8 +10,6 @@ from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import PATIENCE, Journal
 
-_UNSUPPORTED = ("unsupported", "unknown command")
-
 
 class Node:
     """Made by `Trial`. Its commands and answers are in `journal`."""
@@ -40,14 +38,12 @@ class Node:
         return self._process
 
     async def command(self, name: str, /, timeout: float | None = None, **fields: Any) -> Event:
-        """As of the process; CannotTry where the target has no such command."""
+        """As of the process."""
         self.journal.note("command", {"cmd": name, **fields}, sent=True)
         try:
             answer = await self.process.command(name, timeout=timeout, **fields)
         except PeerError as error:
             self.journal.note("command", {"error": error.reason}, sent=False)
-            if error.reason.startswith(_UNSUPPORTED):
-                raise CannotTry(f"the target has no command for it: {error}") from error
             raise
         self.journal.note("command", answer, sent=False)
         return answer

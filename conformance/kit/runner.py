@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from gossipsub.conformance.build import PeerUnavailable
-from gossipsub.conformance.driver import PeerError, PeerFailed, start_peer
+from gossipsub.conformance.driver import PeerError, PeerFailed, PeerLacks, start_peer
 from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.deviations import known_deviations
 from gossipsub.conformance.kit.results import Result, Run
@@ -103,7 +103,7 @@ def _judge(failure: Exception | None, case: Case) -> tuple[Verdict, str, str, st
     match failure:
         case None:
             return Verdict.PASSED, "", "", ""
-        case CannotTry() | PeerUnavailable():
+        case CannotTry() | PeerLacks() | PeerUnavailable():
             return Verdict.SKIPPED, "", "", str(failure)
         case Deviation(expected=expected, came=came):
             return Verdict.FAILED, expected, came, ""

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
-from gossipsub.conformance.driver import PeerError, PeerTimeout, start_peer
+from gossipsub.conformance.driver import PeerError, PeerFailed, PeerLacks, PeerTimeout, start_peer
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import CannotTry, Deviation
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
 """What scripted peers speak unless the case says otherwise."""
+
+WRONG_FLAG = 2
+"""The exit status of a test peer that does not know a flag."""
 
 PARAMS: Mapping[str, object] = {
     "D": 6,
@@ -123,17 +126,21 @@ class Trial:
     ) -> Node:
         heartbeat_ms = round(target.heartbeat * 1000)
         wanted = {**PARAMS, "heartbeatMs": heartbeat_ms, **(params or {})}
-        process = await self._stack.enter_async_context(
-            start_peer(
-                target.name,
-                command=target.command,
-                params=wanted,
-                score=score,
-                arguments=arguments,
-                start_timeout=30.0,
-                **flags,
-            )
+        peer = start_peer(
+            target.name,
+            command=target.command,
+            params=wanted,
+            score=score,
+            arguments=arguments,
+            start_timeout=30.0,
+            **flags,
         )
+        try:
+            process = await self._stack.enter_async_context(peer)
+        except PeerFailed as error:
+            if error.exit_status == WRONG_FLAG and (flags or arguments or score is not None):
+                raise CannotTry(f"the target does not take the case's flags: {error}") from error
+            raise
         lacking = set(params or ()) & set(process.ready.get("unsupported_params", ()))
         if lacking:
             raise CannotTry(f"the target has no parameter {', '.join(sorted(lacking))}")
@@ -232,6 +239,8 @@ class Trial:
         self._expected.append(what)
         try:
             yield
+        except PeerLacks:
+            raise
         except (WireError, RemoteProtocolError, PeerError, PeerTimeout) as error:
             raise Deviation(what, str(error)) from error
         finally:
