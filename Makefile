@@ -7,12 +7,15 @@
 #   make docs                      the pages of the public API, in .build/docs
 #   make payload-tables            the tables of docs/chorus-payloads.md
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
+#   make conformance ARGS='--target go'   numbered cases on any implementation
+#   make conformance-all           all targets (builds them: minutes), and the tables in docs/
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+TARGETS ?= python go go-old rust js py-libp2p
 # "ci" draws the same examples in each run; "default" explores.
 HYPOTHESIS_PROFILE ?= ci
 
@@ -32,7 +35,7 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables rules package-check lock clean
+.PHONY: test lint demo docs payload-tables rules conformance conformance-all package-check lock clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -62,6 +65,25 @@ payload-tables: $(READY)
 
 rules: $(READY)
 	@$(RUN) gossipsub.conformance.rules $(ARGS)
+
+conformance: $(READY)
+	@$(RUN) gossipsub conformance $(ARGS)
+
+# One target after the other: one that cannot be had does not stop the next, but is an error.
+conformance-all: $(READY)
+	@mkdir -p .build/conformance; rm -f .build/conformance/*.json; failed=; \
+	for target in $(TARGETS); do \
+		$(RUN) gossipsub conformance --target $$target \
+			--json .build/conformance/$$target.json $(ARGS) || failed="$$failed $$target"; \
+	done; \
+	reports=; for target in $(TARGETS); do \
+		[ ! -f .build/conformance/$$target.json ] \
+			|| reports="$$reports .build/conformance/$$target.json"; \
+	done; \
+	$(RUN) gossipsub conformance --compare $$reports --html .build/conformance/all.html > /dev/null; \
+	$(VENV)/bin/python docs/conformance_results.py $$reports; \
+	echo "wrote .build/conformance/all.html and docs/conformance-results.md"; \
+	if [ -n "$$failed" ]; then echo "not as they are known to be:$$failed" >&2; exit 1; fi
 
 package-check: $(READY)
 	$(VENV)/bin/python tests/packaging/package_check.py

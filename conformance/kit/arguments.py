@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from gossipsub.conformance.driver import PEERS
+from gossipsub.conformance.kit.case import load_cases
+from gossipsub.conformance.kit.deviations import read_deviations
 from gossipsub.conformance.kit.runner import JOBS
-from gossipsub.conformance.kit.target import HEARTBEAT, Target
+from gossipsub.conformance.kit.target import HEARTBEAT, Target, named_target
 from gossipsub.conformance.scripted_wire import host_and_port
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import RemoteProtocolError
@@ -26,6 +29,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="exit status: 0 nothing failed, 1 something did, 2 wrong call, 3 no such target",
         allow_abbrev=False,
     )
+    _add_target(parser)
+    _add_cases(parser)
+    _add_report(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument_group("what is tried (default: --target python)")
     target.add_argument(
         "--target", action="append", default=[], metavar="NAME", help=f"{', '.join(PEERS)}; several"
@@ -39,6 +49,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     target.add_argument(
         "--heartbeat", type=float, default=HEARTBEAT, metavar="SECONDS", help="of the target"
     )
+    target.add_argument(
+        "--known", type=Path, metavar="FILE", help="JSON: cases it is known to fail, and why"
+    )
+
+
+def _add_cases(parser: argparse.ArgumentParser) -> None:
     cases = parser.add_argument_group("cases")
     cases.add_argument(
         "--only", type=_names, default=[], metavar="SCORE,BACK-03", help="areas, rules, cases"
@@ -48,6 +64,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     cases.add_argument("--self-test", action="store_true", help="each case on a node it must fail")
     cases.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
     cases.add_argument("--jobs", type=_jobs, default=JOBS, help=f"at once (default: {JOBS})")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
     report = parser.add_argument_group("report")
     report.add_argument("--json", metavar="FILE", help="- is standard output")
     report.add_argument("--junit", metavar="FILE", help="XML for build servers")
@@ -57,7 +76,6 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--compare", nargs="+", metavar="JSON", help="run nothing: make the report of these"
     )
     report.add_argument("--transcript", action="store_true", help="what passed, in failed cases")
-    return parser.parse_args(arguments)
 
 
 def targets_of(options: argparse.Namespace) -> list[Target]:
@@ -65,12 +83,13 @@ def targets_of(options: argparse.Namespace) -> list[Target]:
     heartbeat = options.heartbeat
     if not 0.05 <= heartbeat <= 10:
         raise WrongCall(f"a heartbeat of {heartbeat} s; 0.05 to 10 are possible")
-    targets = [Target(name=_known(name), heartbeat=heartbeat) for name in options.target]
+    targets = [named_target(_named(name), heartbeat=heartbeat) for name in options.target]
+    known = {} if options.known is None else _known(options.known)
     if options.peer_command is not None:
         command = tuple(shlex.split(options.peer_command))
         if not command:
             raise WrongCall("--peer-command is empty")
-        targets.append(Target(name=options.name, command=command, heartbeat=heartbeat))
+        targets.append(Target(name=options.name, command=command, heartbeat=heartbeat, known=known))
     if options.address is not None:
         _check_address(options.address)
         targets.append(
@@ -79,15 +98,27 @@ def targets_of(options: argparse.Namespace) -> list[Target]:
                 address=options.address,
                 topic=options.topic,
                 heartbeat=heartbeat,
+                known=known,
             )
         )
-    return targets or [Target(name="python", heartbeat=heartbeat)]
+    return targets or [named_target("python", heartbeat=heartbeat)]
 
 
-def _known(name: str) -> str:
+def _named(name: str) -> str:
     if name not in PEERS:
         raise WrongCall(f"no target is called {name!r}; there are {', '.join(PEERS)}")
     return name
+
+
+def _known(file: Path) -> Mapping[str, str]:
+    try:
+        known = read_deviations(file)
+    except (OSError, ValueError) as error:
+        raise WrongCall(f"--known: {error}") from error
+    for case in known:
+        if case not in load_cases():
+            raise WrongCall(f"--known: there is no case {case}")
+    return known
 
 
 def _check_address(address: str) -> None:

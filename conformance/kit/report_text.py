@@ -9,7 +9,7 @@ from gossipsub.conformance.kit.results import Report, Result, Run
 from gossipsub.conformance.kit.verdict import Verdict
 
 SHOWN = (Verdict.FAILED, Verdict.BROKEN, Verdict.KNOWN, Verdict.SKIPPED)
-"""Verdicts that have columns of their own beside `passed`, and cases told one by one."""
+"""Verdicts whose cases are told one by one."""
 
 
 def report_lines(
@@ -44,7 +44,7 @@ def counts(results: tuple[Result, ...] | list[Result]) -> str:
 
 def result_lines(result: Result, *, transcripts: bool) -> Iterator[str]:
     """Nothing for a case that passed and shows no choice."""
-    if result.verdict in SHOWN:
+    if result.verdict in SHOWN or result.reason:
         yield f"{result.verdict.value}: {result.id} [{result.level}] {result.title}"
         if result.expected:
             yield f"    expected {result.expected}"

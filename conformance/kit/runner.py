@@ -11,7 +11,6 @@ import anyio
 from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PeerError, PeerFailed, PeerLacks, start_peer
 from gossipsub.conformance.kit.case import Case
-from gossipsub.conformance.kit.deviations import known_deviations
 from gossipsub.conformance.kit.results import Result, Run
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.transcript import TRANSPORT_AREAS, transcript
@@ -78,8 +77,10 @@ async def run_case(
     else:
         failure = await _failure(trial, case)
     verdict, expected, came, reason = _judge(failure, case)
-    if verdict is Verdict.FAILED and case.id in known_deviations(target.name):
-        verdict, reason = Verdict.KNOWN, known_deviations(target.name)[case.id]
+    if case.id in target.known and verdict is Verdict.FAILED:
+        verdict, reason = Verdict.KNOWN, target.known[case.id]
+    elif case.id in target.known and verdict is Verdict.PASSED:
+        reason = f"no longer deviates: {target.known[case.id]}"
     shown = keep_transcript or verdict not in (Verdict.PASSED, Verdict.SKIPPED)
     frames = case.rule.area in TRANSPORT_AREAS
     return Result(

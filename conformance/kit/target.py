@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gossipsub.conformance.kit.deviations import known_deviations
 
 HEARTBEAT = 0.3
 """Seconds between heartbeats of a target, where its parameters are ours to choose."""
@@ -22,3 +25,10 @@ class Target:
     """What the running node is subscribed to."""
     heartbeat: float = HEARTBEAT
     """Seconds."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """Cases that it is known to fail, and why."""
+
+
+def named_target(name: str, *, heartbeat: float = HEARTBEAT) -> Target:
+    """One of our test peers, with what is known of it."""
+    return Target(name=name, heartbeat=heartbeat, known=known_deviations(name))
