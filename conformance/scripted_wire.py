@@ -8,6 +8,7 @@ journal. Every wait has a deadline.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -93,9 +94,11 @@ def key_of_seed(seed: int) -> PrivateKey:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Of `/ip4/HOST/tcp/PORT…`."""
-    _, _, host, _, port, *_ = address.split("/")
-    return host, int(port)
+    """Of `/ip4/HOST/tcp/PORT…`; ValueError for another form."""
+    match = re.match(r"/(?:ip[46]|dns[46]?)/([^/]+)/tcp/(\d{1,5})(?:/|$)", address)
+    if match is None:
+        raise ValueError(f"not /ip4/HOST/tcp/PORT: {address!r}")
+    return match[1], int(match[2])
 
 
 class Negotiating:
@@ -369,9 +372,13 @@ class Wire(Negotiating):
 async def reach(
     address: str, *, local_host: str | None = None, timeout: float = PATIENCE
 ) -> AsyncIterator[Wire]:
-    """A bare TCP connection to a multiaddr, from an address of ours if one is given."""
+    """A bare TCP connection to a multiaddr, from an address of ours if one is given. WireError
+    where there is none."""
     with deadline(timeout, f"connection to {address}"):
-        socket = await anyio.connect_tcp(*host_and_port(address), local_host=local_host)
+        try:
+            socket = await anyio.connect_tcp(*host_and_port(address), local_host=local_host)
+        except OSError as error:
+            raise WireError(f"no connection to {address}: {error}") from error
     wire = Wire(socket)
     try:
         yield wire

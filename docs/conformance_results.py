@@ -17,7 +17,7 @@ HEAD = """\
 The [conformance kit](conformance-kit.md) on each target; `make conformance-all` writes this page
 anew. "yes": the target does what the rule says. "no": it does not, and below it stands what it does
 instead and where that can be read; whether the specification leaves room for it is said there too.
-"-": the case could not be tried, mostly because the library has no parameter or query for it. A rule
+"-": the case could not be tried, mostly because the library has no parameter or query for it. Rules
 marked SHOULD or MAY may be left undone. `gossipsub conformance --explain CASE` has the rule and its
 source.
 

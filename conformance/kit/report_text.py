@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from gossipsub.cli.text import printable
 from gossipsub.conformance.kit.results import Report, Result, Run
 from gossipsub.conformance.kit.verdict import Verdict
 
@@ -47,11 +48,11 @@ def result_lines(result: Result, *, transcripts: bool) -> Iterator[str]:
     if result.verdict in SHOWN or result.reason:
         yield f"{result.verdict.value}: {result.id} [{result.level}] {result.title}"
         if result.expected:
-            yield f"    expected {result.expected}"
-            yield f"    came     {result.came}"
+            yield f"    expected {printable(result.expected)}"
+            yield f"    came     {printable(result.came)}"
         for line in result.reason.splitlines():
-            yield f"    {line}"
+            yield f"    {printable(line)}"
     for observed in result.observed:
-        yield f"{result.id}: {observed}"
+        yield f"{result.id}: {printable(observed)}"
     if transcripts:
-        yield from (f"    {line}" for line in result.transcript)
+        yield from (f"    {printable(line)}" for line in result.transcript)

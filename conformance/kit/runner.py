@@ -16,7 +16,7 @@ from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.transcript import TRANSPORT_AREAS, transcript
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Deviation, Verdict
-from gossipsub.conformance.scripted_wire import WireError
+from gossipsub.conformance.scripted_wire import WireError, reach
 from gossipsub.wire.errors import RemoteProtocolError
 
 JOBS = 4
@@ -60,7 +60,11 @@ async def run_cases(
 async def _versions(target: Target) -> dict[str, str]:
     """Also shows that it can be started, before each case says that it cannot."""
     if target.address is not None:
-        return {}
+        try:
+            async with reach(target.address):
+                return {}
+        except WireError as error:
+            raise PeerFailed(str(error)) from error
     async with start_peer(target.name, command=target.command, start_timeout=60.0) as peer:
         return {str(name): str(version) for name, version in peer.ready["versions"].items()}
 

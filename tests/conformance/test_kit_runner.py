@@ -1,0 +1,212 @@
+"""What the runner makes of cases, good and bad, on targets good and bad."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from gossipsub.conformance.driver import PeerFailed
+from gossipsub.conformance.kit.case import Case, case, choose_cases
+from gossipsub.conformance.kit.results import Result
+from gossipsub.conformance.kit.runner import run_case, run_cases
+from gossipsub.conformance.kit.target import Target
+from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.verdict import CannotTry, Verdict
+from gossipsub.conformance.scripted_wire import WireTimeout
+
+pytestmark = pytest.mark.anyio
+
+PEER = """
+import json, sys
+if "--score" in sys.argv:
+    print("no such flag", file=sys.stderr)
+    sys.exit(2)
+ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": ["/ip4/127.0.0.1/tcp/9/p2p/12D3KooW"],
+         "impl": "fake", "versions": {"fake": "9"}, "pid": 1, "unsupported_params": ["Dout"]}
+print(json.dumps(ready), flush=True)
+for line in sys.stdin:
+    command = json.loads(line)
+    answer = {"event": "ok", "cmd": command["cmd"], "id": command.get("id"), "peers": []}
+    if command["cmd"] == "scores":
+        answer |= {"event": "error", "error": "unsupported: scores"}
+    if command["cmd"] == "connect":
+        answer |= {"event": "error", "error": "refused"}
+    if command["cmd"] == "disconnect":
+        sys.exit(7)
+    print(json.dumps(answer), flush=True)
+    if command["cmd"] == "exit":
+        break
+"""
+FAKE = Target(name="fake", command=(sys.executable, "-I", "-c", PEER))
+
+Script = Callable[[Trial], Awaitable[None]]
+
+
+def made_up(script: Script, **fields: object) -> Case:
+    values: dict[str, object] = {"fault": "", "also": (), "address": False, "time_limit": 20.0}
+    return Case(id="PNG-05", script=script, **{**values, **fields})  # type: ignore[arg-type]
+
+
+def outcome(result: Result) -> tuple[Verdict, str, str, str]:
+    return result.verdict, result.expected, result.came, result.reason
+
+
+async def passes(trial: Trial) -> None:
+    node = await trial.start(subscribed=True)
+    trial.equal("peers", (await node.command("mesh", topic="t"))["peers"], [])
+    trial.observe("goes left")
+
+
+async def test_a_case_passes_and_says_which_way_the_target_went():
+    result = await run_case(FAKE, made_up(passes))
+    assert outcome(result) == (Verdict.PASSED, "", "", "")
+    assert result.observed == ("goes left",)
+    assert result.transcript == ()
+    assert (result.title, result.rule, result.area, result.level) == (
+        "passes",
+        "PNG-05",
+        "PNG",
+        "MUST",
+    )
+
+
+async def check_fails(trial: Trial) -> None:
+    trial.equal("backoff", 10, 60)
+
+
+async def wait_fails(trial: Trial) -> None:
+    with trial.expecting("a PRUNE"):
+        raise WireTimeout("no RPC within 5 s")
+
+
+async def refused(trial: Trial) -> None:
+    node = await trial.start()
+    with trial.expecting("a connection"):
+        await node.command("connect", addr="x")
+
+
+async def dies(trial: Trial) -> None:
+    node = await trial.start()
+    await node.command("disconnect", peer="x")
+
+
+async def never_ends(trial: Trial) -> None:
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("script", "expected", "came"),
+    [
+        (check_fails, "backoff: 60", "backoff: 10"),
+        (wait_fails, "a PRUNE", "no RPC within 5 s"),
+        (refused, "a connection", "connect: refused"),
+        (
+            dies,
+            "the target: dies",
+            "the fake peer cannot do disconnect: closed its standard output",
+        ),
+        (never_ends, "an end within 0.2 s", "none"),
+    ],
+)
+async def test_what_the_target_does_not_do_is_a_failure(script, expected, came):
+    limit = 0.2 if script is never_ends else 20.0
+    result = await run_case(FAKE, made_up(script, time_limit=limit))
+    assert result.verdict is Verdict.FAILED
+    assert result.expected == expected
+    assert result.came.startswith(came)
+
+
+async def asks_for_scores(trial: Trial) -> None:
+    node = await trial.start()
+    with trial.expecting("scores"):
+        await node.command("scores")
+
+
+async def wants_a_parameter(trial: Trial) -> None:
+    await trial.start(params={"Dout": 1, "D": 3})
+
+
+async def wants_a_flag(trial: Trial) -> None:
+    await trial.start(score={})
+
+
+async def gives_up(trial: Trial) -> None:
+    raise CannotTry("only on Sundays")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (asks_for_scores, "scores: unsupported: scores"),
+        (wants_a_parameter, "the target has no parameter Dout"),
+        (wants_a_flag, "the target does not take the case's flags: "),
+        (gives_up, "only on Sundays"),
+    ],
+)
+async def test_what_the_target_does_not_have_is_skipped_with_the_reason(script, reason):
+    result = await run_case(FAKE, made_up(script))
+    assert (result.verdict, result.transcript) == (Verdict.SKIPPED, ())
+    assert result.reason.startswith(reason)
+
+
+async def wrong(trial: Trial) -> None:
+    raise ZeroDivisionError("mine")
+
+
+async def test_a_mistake_in_a_case_is_broken_and_stops_no_other(monkeypatch):
+    broken, good = made_up(wrong), made_up(passes, fault="other")
+    result = await run_case(FAKE, broken)
+    assert result.verdict is Verdict.BROKEN
+    assert result.reason.endswith("ZeroDivisionError: mine\n")
+    assert (await run_case(FAKE, good)).verdict is Verdict.PASSED
+
+
+async def test_a_known_deviation_is_told_as_such_and_when_it_is_gone():
+    known = Target(name="fake", command=FAKE.command, known={"PNG-05": "they do not care"})
+    result = await run_case(known, made_up(check_fails))
+    assert outcome(result) == (
+        Verdict.KNOWN,
+        "backoff: 60",
+        "backoff: 10",
+        "they do not care",
+    )
+    result = await run_case(known, made_up(passes))
+    assert outcome(result) == (Verdict.PASSED, "", "", "no longer deviates: they do not care")
+
+
+async def test_of_a_running_node_only_cases_for_it_are_tried():
+    running = Target(name="theirs", address="/ip4/127.0.0.1/tcp/9/p2p/12D3KooW")
+    result = await run_case(running, made_up(passes))
+    assert outcome(result) == (Verdict.SKIPPED, "", "", "needs control of the target")
+
+    async def only_looks(trial: Trial) -> None:
+        trial.equal("address", (await trial.start()).address, running.address)
+
+    assert (await run_case(running, made_up(only_looks, address=True))).verdict is Verdict.PASSED
+    result = await run_case(running, made_up(wants_a_parameter, address=True))
+    assert result.reason == "needs parameters of its own, and the target runs already"
+
+
+async def test_a_target_that_cannot_be_started_ends_the_run_at_once():
+    with pytest.raises(PeerFailed, match="cannot start the none peer"):
+        await run_cases(Target(name="none", command=("/no/such/file",)), choose_cases(["PNG"]))
+
+
+def test_a_case_of_no_rule_and_one_given_twice_are_refused():
+    with pytest.raises(ValueError, match=r"^case PNG-77: there is no rule PNG-77$"):
+        case("PNG-77", fault="x")(passes)
+    with pytest.raises(ValueError, match=r"^a case is named after its rule, not 'ping'$"):
+        case("ping", fault="x")(passes)
+    choose_cases([])
+    with pytest.raises(ValueError, match=r"^there are two cases PNG-05$"):
+        case("PNG-05", fault="x")(passes)
+
+
+def test_cases_are_chosen_by_area_rule_and_id():
+    assert {case.rule.area for case in choose_cases(["PNG"])} == {"PNG"}
+    assert [case.id for case in choose_cases(["PNG-05"])] == ["PNG-05"]
+    with pytest.raises(ValueError, match=r"^there is no case PONG$"):
+        choose_cases(["PNG", "PONG"])
