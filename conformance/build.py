@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -97,24 +98,54 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def build_go_peer(*, source: Path = PEERS / "go", target_dir: Path | None = None) -> Path:
+def build_go_peer(
+    *, source: Path = PEERS / "go", variant: Path | None = None, target_dir: Path | None = None
+) -> Path:
     """Path of the go-libp2p peer's binary, built if it is not there yet (blocks).
+
+    `variant` is a folder whose files come on top of the sources and stand in for those of the same
+    name: the same peer on other versions of its libraries.
 
     PeerUnavailable when Go is missing, older than the `go` line of go.mod asks for, or cannot
     build it (for example because the modules are neither cached nor to be downloaded).
     """
     folder = build_dir() if target_dir is None else target_dir
     suffix = ".exe" if sys.platform == "win32" else ""
-    binary = folder / f"gopeer-{sources_hash(source, _GO_SOURCES, _GO_BUILD)}{suffix}"
+    name = sources_hash(source, _GO_SOURCES, _GO_BUILD)
+    if variant is not None:
+        name = sources_hash(variant, _GO_SOURCES, [name])
+    binary = folder / f"gopeer-{name}{suffix}"
     if binary.is_file():
         return binary
-    go = _find_go(source)
+    go = _find_go(source if variant is None else variant)
     with build_lock(folder / f"{binary.name}.lock"):
         if not binary.is_file():
             unfinished = binary.with_name(f"unfinished-{binary.name}")
-            _run_go([go, *_GO_BUILD, "-o", str(unfinished), "."], source)
+            with _go_sources(source, variant) as sources:
+                _run_go([go, *_GO_BUILD, "-o", str(unfinished), "."], sources)
             unfinished.replace(binary)
     return binary
+
+
+def build_old_go_peer() -> Path:
+    """As `build_go_peer`, on the versions of go-libp2p and its pubsub of early 2025."""
+    try:
+        return build_go_peer(variant=PEERS / "go_old")
+    except PeerUnavailable as error:
+        raise PeerUnavailable("go-old", error.reason) from None
+
+
+@contextlib.contextmanager
+def _go_sources(source: Path, variant: Path | None) -> Iterator[Path]:
+    """A folder with everything to build from."""
+    if variant is None:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="gopeer-") as temporary:
+        for folder in (source, variant):
+            for file in [file for pattern in _GO_SOURCES for file in folder.glob(pattern)]:
+                shutil.copyfile(file, Path(temporary, file.name))
+        yield Path(temporary)
 
 
 def _find_go(source: Path) -> str:

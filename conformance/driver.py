@@ -23,7 +23,7 @@ from typing import Any, Self
 import anyio
 from anyio.abc import AnyByteReceiveStream, Process, TaskGroup
 
-from gossipsub.conformance.build import build_go_peer
+from gossipsub.conformance.build import build_go_peer, build_old_go_peer
 from gossipsub.conformance.events import EventBuffer, LineReader
 from gossipsub.wire.errors import GossipSubError
 
@@ -33,6 +33,7 @@ Event = dict[str, Any]
 PEERS: Mapping[str, Callable[[], list[str]]] = {
     "python": lambda: [sys.executable, "-m", "gossipsub", "peer"],
     "go": lambda: [str(build_go_peer())],
+    "go-old": lambda: [str(build_old_go_peer())],
 }
 """The named peers, and what gives the command of each."""
 
