@@ -42,12 +42,13 @@ async def test_our_node_passes_every_case_that_applies(area: str) -> None:
 
 
 @pytest.mark.usefixtures("go_peer_available")
+@pytest.mark.parametrize("target", ["go", "go-old"])
 @pytest.mark.parametrize("area", AREAS)
-async def test_go_differs_only_as_it_is_known_to(area: str) -> None:
-    run = await run_cases(named_target("go"), choose_cases([area]))
+async def test_go_differs_only_as_it_is_known_to(area: str, target: str) -> None:
+    run = await run_cases(named_target(target), choose_cases([area]))
     assert told(r for r in run.results if r.verdict not in GOOD) == []
     passed = {result.id for result in run.results if result.verdict is Verdict.PASSED}
-    assert passed & set(known_deviations("go")) == set()
+    assert passed & set(known_deviations(target)) == set()
 
 
 @pytest.mark.parametrize("area", AREAS)
