@@ -22,8 +22,8 @@ from gossipsub.conformance.kit.report_json import decode_report, encode_report
 from gossipsub.conformance.kit.report_junit import encode_junit
 from gossipsub.conformance.kit.report_markdown import encode_markdown
 from gossipsub.conformance.kit.report_text import report_lines, result_lines
-from gossipsub.conformance.kit.results import Report, report_of
-from gossipsub.conformance.kit.runner import run_case, run_cases
+from gossipsub.conformance.kit.results import Report, Run, report_of
+from gossipsub.conformance.kit.runner import probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.rules import load_areas
@@ -72,18 +72,25 @@ async def _work(options: Namespace, cases: Sequence[Case], targets: Sequence[Tar
         return PASSED
     if options.self_test:
         return await _test_itself(options, cases)
-    runs = []
-    for target in targets:
-        progress = Progress(target.name, len(cases))
-        runs.append(
-            await run_cases(
-                target, cases, seed=options.seed, jobs=options.jobs, progress=progress.tell
-            )
-        )
-        progress.end()
+    runs = [await _run(options, target, cases) for target in targets]
     report = report_of(runs, seed=options.seed)
     _write(options, report)
     return FAILED if any(run.failed for run in runs) else PASSED
+
+
+async def _run(options: Namespace, target: Target, cases: Sequence[Case]) -> Run:
+    versions = await probe(target)
+    progress = Progress(target.name, len(cases))
+    run = await run_cases(
+        target,
+        cases,
+        seed=options.seed,
+        jobs=options.jobs,
+        versions=versions,
+        progress=progress.tell,
+    )
+    progress.end()
+    return run
 
 
 def _write(options: Namespace, report: Report) -> None:

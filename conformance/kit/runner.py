@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
@@ -29,14 +29,14 @@ async def run_cases(
     *,
     seed: int = 1,
     jobs: int = JOBS,
+    versions: Mapping[str, str] | None = None,
     progress: Callable[[Result], None] = lambda result: None,
 ) -> Run:
-    """Try each case on the target; `progress` hears of each when it is done.
+    """Try each case on the target, several at once; `progress` hears of each when it is done.
 
-    PeerUnavailable or PeerFailed where the target cannot be started at all.
+    `versions`, of `probe`, only go into the run's data.
     """
     began = time.monotonic()
-    versions = await _versions(target)
     results: dict[str, Result] = {}
     places = anyio.CapacityLimiter(jobs)
 
@@ -51,14 +51,18 @@ async def run_cases(
     return Run(
         target=target.name,
         address=target.address,
-        versions=versions,
+        versions=versions or {},
         seconds=round(time.monotonic() - began, 3),
         results=tuple(results[case.id] for case in cases),
     )
 
 
-async def _versions(target: Target) -> dict[str, str]:
-    """Also shows that it can be started, before each case says that it cannot."""
+async def probe(target: Target) -> dict[str, str]:
+    """What the target says of its versions; of a running node nothing is known.
+
+    PeerUnavailable or PeerFailed where it cannot be started or reached at all: to be told once,
+    before each case says so.
+    """
     if target.address is not None:
         try:
             async with reach(target.address):

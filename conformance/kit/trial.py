@@ -198,6 +198,7 @@ class Trial:
         """As `peer`, but the target dialled: an outbound peer of it."""
         listener = await self.listener(seed=seed)
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(tasks.cancel_scope.cancel)
 
         async def connect() -> None:
             try:

@@ -11,7 +11,7 @@ import pytest
 from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.case import Case, case, choose_cases
 from gossipsub.conformance.kit.results import Result
-from gossipsub.conformance.kit.runner import run_case, run_cases
+from gossipsub.conformance.kit.runner import probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Verdict
@@ -46,8 +46,9 @@ Script = Callable[[Trial], Awaitable[None]]
 
 
 def made_up(script: Script, **fields: object) -> Case:
-    values: dict[str, object] = {"fault": "", "also": (), "address": False, "time_limit": 20.0}
-    return Case(id="PNG-05", script=script, **{**values, **fields})  # type: ignore[arg-type]
+    values: dict[str, object] = {"id": "PNG-05", "fault": "", "also": (), "address": False}
+    values |= {"script": script, "time_limit": 20.0}
+    return Case(**{**values, **fields})  # type: ignore[arg-type]
 
 
 def outcome(result: Result) -> tuple[Verdict, str, str, str]:
@@ -190,9 +191,22 @@ async def test_of_a_running_node_only_cases_for_it_are_tried():
     assert result.reason == "needs parameters of its own, and the target runs already"
 
 
-async def test_a_target_that_cannot_be_started_ends_the_run_at_once():
-    with pytest.raises(PeerFailed, match="cannot start the none peer"):
-        await run_cases(Target(name="none", command=("/no/such/file",)), choose_cases(["PNG"]))
+async def test_a_target_that_cannot_be_had_is_told_before_any_case():
+    with pytest.raises(PeerFailed, match=r"^cannot start the none peer"):
+        await probe(Target(name="none", command=("/no/such/file",)))
+    with pytest.raises(PeerFailed, match=r"^no connection to /ip4/127\.0\.0\.1/tcp/1/p2p/x"):
+        await probe(Target(name="none", address="/ip4/127.0.0.1/tcp/1/p2p/x"))
+    assert await probe(FAKE) == {"fake": "9"}
+
+
+async def test_a_run_has_each_result_in_the_order_of_the_cases_and_tells_each_once():
+    cases = [made_up(passes, id="PNG-04"), made_up(check_fails), made_up(gives_up, id="PNG-01")]
+    told: list[Result] = []
+    run = await run_cases(FAKE, cases, versions={"fake": "9"}, progress=told.append)
+    assert [result.id for result in run.results] == ["PNG-04", "PNG-05", "PNG-01"]
+    assert {result.id: result for result in told} == {result.id: result for result in run.results}
+    assert (run.target, run.versions, run.failed) == ("fake", {"fake": "9"}, True)
+    assert run.count() == {Verdict.PASSED: 1, Verdict.FAILED: 1, Verdict.SKIPPED: 1}
 
 
 def test_a_case_of_no_rule_and_one_given_twice_are_refused():

@@ -28,7 +28,9 @@ LICENSES = ("LICENSE-APACHE", "LICENSE-MIT")
 
 NOT_AGAINST_THE_WHEEL = (
     "tests/live",
+    "tests/conformance/test_cases.py",
     "tests/conformance/test_go_peer.py",
+    "tests/conformance/test_small_peer.py",
     "tests/test_architecture.py",
 )
 """Live peers were met by `make test` already; the architecture is a matter of the sources."""
