@@ -98,8 +98,17 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
+def build_go_interop_node() -> Path:
+    """Path of the Go node for the public experiments; as `build_go_peer`."""
+    return build_go_peer(source=PEERS / "go_interop", name="gointerop")
+
+
 def build_go_peer(
-    *, source: Path = PEERS / "go", variant: Path | None = None, target_dir: Path | None = None
+    *,
+    source: Path = PEERS / "go",
+    variant: Path | None = None,
+    name: str = "gopeer",
+    target_dir: Path | None = None,
 ) -> Path:
     """Path of the go-libp2p peer's binary, built if it is not there yet (blocks).
 
@@ -111,10 +120,10 @@ def build_go_peer(
     """
     folder = build_dir() if target_dir is None else target_dir
     suffix = ".exe" if sys.platform == "win32" else ""
-    name = sources_hash(source, _GO_SOURCES, _GO_BUILD)
+    state = sources_hash(source, _GO_SOURCES, _GO_BUILD)
     if variant is not None:
-        name = sources_hash(variant, _GO_SOURCES, [name])
-    binary = folder / f"gopeer-{name}{suffix}"
+        state = sources_hash(variant, _GO_SOURCES, [state])
+    binary = folder / f"{name}-{state}{suffix}"
     if binary.is_file():
         return binary
     go = _find_go(source if variant is None else variant)

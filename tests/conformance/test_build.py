@@ -153,3 +153,12 @@ def test_the_hash_changes_with_a_name_a_file_and_the_recipe(source: Path) -> Non
 )
 def test_a_go_version_is_read(text: str, version: tuple[int, int, int]) -> None:
     assert go_version(text) == version
+
+
+def test_both_go_programs_have_the_same_versions() -> None:
+    for name in ("go.mod", "go.sum"):
+        peer, node = (build.PEERS / folder / name for folder in ("go", "go_interop"))
+        lines = [file.read_text().splitlines() for file in (peer, node)]
+        assert [line for line in lines[0] if not line.startswith("module ")] == [
+            line for line in lines[1] if not line.startswith("module ")
+        ]
