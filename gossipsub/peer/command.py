@@ -1,27 +1,22 @@
-"""Runs a test peer: reads commands, answers each once, ends with its input."""
+"""Runs a test peer."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from gossipsub.host import Host
-from gossipsub.peer.fields import Fields
-from gossipsub.peer.json_lines import DriverFailed, LineWriter, read_lines
-from gossipsub.peer.node import Action, PeerNode
+from gossipsub.peer.command_loop import STDIN, STDOUT, obey
+from gossipsub.peer.json_lines import DriverFailed, LineWriter
+from gossipsub.peer.node import PeerNode
 from gossipsub.peer.options import OptionError, PeerOptions, parse_options
 from gossipsub.peer_events import PeerEvents
 from gossipsub.wire.errors import GossipSubError
-
-STDIN, STDOUT = 0, 1
-T = TypeVar("T")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,7 +68,7 @@ async def _run(options: PeerOptions) -> None:
                 partial=options.partial,
             )
             try:
-                await _obey(node, tasks, writer)
+                await obey(node, tasks, writer, STDIN)
             except DriverFailed as error:
                 failure = error
             tasks.cancel_scope.cancel()
@@ -104,71 +99,3 @@ def _ready(host: Host, options: PeerOptions) -> dict[str, Any]:
         "pid": os.getpid(),
         "unsupported_params": list(options.unsupported),
     }
-
-
-async def _obey(node: PeerNode, tasks: TaskGroup, writer: LineWriter) -> None:
-    """Carry out commands until `exit` or the end of the input."""
-    async for line in read_lines(STDIN):
-        command = _parse(line)
-        if command is None:
-            no_command = {"cmd": "", "error": "not a command: no JSON object with a text in `cmd`"}
-            writer.write({"event": "error", **no_command})
-            continue
-        fields, answer = Fields(command), Answering(writer, command)
-        match command["cmd"]:
-            case "exit":
-                answer.ok({})
-                return
-            case "credit":
-                node.credit(fields)
-            case "connect":
-                tasks.start_soon(answer.to, node.connect, fields)
-            case "publish_many":
-                run = await answer.unless_wrong(node.begin_publish_many, fields)
-                if run is not None:
-                    tasks.start_soon(answer.to, run, fields)
-            case name if name in node.commands:
-                await answer.to(node.commands[name], fields)
-            case name:
-                answer.error(f"unknown command {name!r}")
-        writer.check()  # not `room`: the end of the input must be noticed
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        command = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    is_command = isinstance(command, dict) and isinstance(command.get("cmd"), str)
-    return command if is_command else None
-
-
-class Answering:
-    """The one answer of a command."""
-
-    def __init__(self, writer: LineWriter, command: dict[str, Any]) -> None:
-        self._writer = writer
-        about = ("cmd", "id")
-        self._about: dict[str, Any] = {name: command[name] for name in about if name in command}
-
-    def ok(self, fields: dict[str, Any]) -> None:
-        self._writer.write({"event": "ok", **self._about, **fields})
-
-    def error(self, why: str) -> None:
-        self._writer.write({"event": "error", **self._about, "error": why})
-
-    async def to(self, action: Action, fields: Fields) -> None:
-        """Carry it out and tell what came of it."""
-        answer = await self.unless_wrong(action, fields)
-        if answer is not None:
-            self.ok(answer)
-
-    async def unless_wrong(
-        self, action: Callable[[Fields], Awaitable[T]], fields: Fields
-    ) -> T | None:
-        """Carry it out; what goes wrong is the answer, and None the result."""
-        try:
-            return await action(fields)
-        except GossipSubError as error:
-            self.error(str(error))
-            return None

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
-import resource
-import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from anyio.abc import TaskGroup
 
 from gossipsub.host import Host
+from gossipsub.peer.command_loop import Action, Answer
 from gossipsub.peer.fields import BadCommand, Fields
 from gossipsub.peer.json_lines import LineWriter
 from gossipsub.peer.load import Load, Publisher
@@ -20,14 +16,12 @@ from gossipsub.peer.part_groups import PartGroups
 from gossipsub.peer.receiver import Receiver
 from gossipsub.peer.rules import ValidatorRules
 from gossipsub.peer.score import AppScores, describe
+from gossipsub.peer.usage import usage
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.subscription import Subscription
 from gossipsub.pubsub.topic import Topic
 from gossipsub.router.extension.params import PartialMode
 from gossipsub.router.params import TopicParams
-
-Answer = dict[str, Any]
-Action = Callable[[Fields], Awaitable[Answer]]
 
 
 class PeerNode:
@@ -217,7 +211,7 @@ class PeerNode:
             "rpc_dropped": now.rpc_dropped - then.rpc_dropped,
             "undelivered": self._undelivered(),
             "throttled": sum(rejections.get(reason, 0) for reason in throttled),
-            **_usage(self._cpu_at_reset),
+            **usage(self._cpu_at_reset),
         }
 
     async def _reset_stats(self, fields: Fields) -> Answer:
@@ -252,26 +246,3 @@ def _message_event(message: ReceivedMessage) -> Answer:
         "received_from": str(message.received_from),
         "data_b64": base64.b64encode(message.data).decode(),
     }
-
-
-def _usage(cpu_at_reset: float) -> dict[str, float]:
-    """What the process took of the machine."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
-    resident = _resident_bytes(most)
-    return {
-        "cpu_user_s": used.ru_utime,
-        "cpu_sys_s": used.ru_stime,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "cpu_since_reset_s": time.process_time() - cpu_at_reset,
-        "rss_bytes": resident,
-        "max_rss_bytes": max(most, resident),  # the system updates its maximum now and then
-    }
-
-
-def _resident_bytes(otherwise: int) -> int:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux
-        return otherwise

@@ -69,7 +69,8 @@ _GOSSIP = {
 }
 """What means nothing to a floodsub node."""
 _NONE_HERE = {"validate", "metrics"}
-_KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
+KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
+"""The parameters of test peers, whatever library they are made of."""
 _SIGN = {"strict": SignaturePolicy.STRICT_SIGN, "none": SignaturePolicy.STRICT_NO_SIGN}
 
 
@@ -189,7 +190,7 @@ def _read_score(flags: argparse.Namespace) -> Scoring | None:
 def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str, Any]:
     given: dict[str, Any] = flags.params
     is_floodsub = flags.protocol == "floodsub"
-    unknown = sorted(set(given) - _KNOWN)
+    unknown = sorted(set(given) - KNOWN)
     if unknown:
         raise OptionError(f"--params: unknown parameter {unknown[0]!r}")
     unsupported = _NONE_HERE | _GOSSIP if is_floodsub else _NONE_HERE
