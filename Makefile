@@ -23,6 +23,9 @@ READY := $(VENV)/.ok
 RUN := $(VENV)/bin/python -m
 UV := $(shell command -v uv 2>/dev/null)
 UV_VENV := .build/uv
+PY_LIBP2P := conformance/peers/py_libp2p
+LOCK = $(if $(UV),"$(UV)",$(UV_VENV)/bin/uv) pip compile --quiet --no-config --universal \
+	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 ifdef UV
 CREATE := "$(UV)" venv --quiet --clear --python "$(PYTHON)" $(VENV)
@@ -103,14 +106,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@
 
-# One lock for every supported Python and system. No address of an index is written to it.
+# One lock for every supported Python and system, and one for the peer made of py-libp2p. No address
+# of an index is written to them.
 lock:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 	@[ -n "$(UV)" ] || [ -x $(UV_VENV)/bin/uv ] \
 		|| { "$(PYTHON)" -m venv $(UV_VENV) && $(UV_VENV)/bin/python -m pip install --quiet uv; }
-	$(if $(UV),"$(UV)",$(UV_VENV)/bin/uv) pip compile --quiet --no-config --universal \
-		--python-version 3.11 --extra dev --extra cli --generate-hashes --no-annotate \
-		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS) pyproject.toml
+	$(LOCK) --extra dev --extra cli --output-file requirements.lock $(ARGS) pyproject.toml
+	$(LOCK) --output-file $(PY_LIBP2P)/requirements.txt $(ARGS) $(PY_LIBP2P)/requirements.in
 
 clean:
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from gossipsub.conformance.build import PeerUnavailable, build_go_peer
+from gossipsub.conformance.build import PeerUnavailable, build_go_peer, build_old_go_peer
+from gossipsub.conformance.build_python import build_py_libp2p_peer, has_py_libp2p_peer
 
 pytest_plugins = ["gossipsub.testing.pytest_plugin"]
 
@@ -19,8 +21,9 @@ settings.register_profile(
 )
 settings.load_profile("without deadlines")
 
-# The first test that needs the Go peer may have to build it, which can take minutes.
+# The first test that needs one of these peers may have to build it, which can take minutes.
 BUILD_TIMEOUT = 900
+PEER_FIXTURES = {"go_peer_available", "old_go_peer_available", "py_libp2p_peer_available"}
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
@@ -31,8 +34,29 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def go_peer_available() -> Path:
     """The Go peer's binary. Without one the test is skipped; in CI, where Go is there, it fails."""
+    return built_or_skipped(build_go_peer)
+
+
+@pytest.fixture(scope="session")
+def old_go_peer_available() -> Path:
+    """As `go_peer_available`."""
+    return built_or_skipped(build_old_go_peer)
+
+
+@pytest.fixture(scope="session")
+def py_libp2p_peer_available() -> None:
+    """Skipped unless it is there already, or GOSSIPSUB_PEERS=all asks for it to be built."""
+    if not has_py_libp2p_peer() and os.environ.get("GOSSIPSUB_PEERS") != "all":
+        pytest.skip("the py-libp2p peer is not built; GOSSIPSUB_PEERS=all builds it")
     try:
-        return build_go_peer()
+        build_py_libp2p_peer()
+    except PeerUnavailable as error:
+        pytest.fail(str(error))
+
+
+def built_or_skipped(build: Callable[[], Path]) -> Path:
+    try:
+        return build()
     except PeerUnavailable as error:
         if os.environ.get("CI") == "true" and shutil.which("go"):
             pytest.fail(f"CI has Go, but {error}")
@@ -41,6 +65,6 @@ def go_peer_available() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        needs_build = "go_peer_available" in getattr(item, "fixturenames", ())
+        needs_build = not PEER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
         if needs_build and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT))

@@ -162,3 +162,21 @@ def test_both_go_programs_have_the_same_versions() -> None:
         assert [line for line in lines[0] if not line.startswith("module ")] == [
             line for line in lines[1] if not line.startswith("module ")
         ]
+
+
+@posix_only
+def test_a_variant_is_built_of_all_sources_with_its_own_in_front(
+    source: Path, target_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = tmp_path / "variant"
+    variant.mkdir()
+    (variant / "go.mod").write_text("module peer\n\ngo 1.20\n")
+    (variant / "more.go").write_text("// more\n")
+    script = 'while [ "$1" != -o ]; do shift; done; cat go.mod *.go > "$2"'
+    install_go(tmp_path, monkeypatch, version="1.21", script=script)
+    built = build_go_peer(source=source, variant=variant, target_dir=target_dir)
+    assert built.read_text() == "module peer\n\ngo 1.20\npackage main\n// more\n"
+    (source / "main.go").write_text("package main\n\nfunc main() {}\n")
+    assert build_go_peer(source=source, variant=variant, target_dir=target_dir) != built
+    with pytest.raises(PeerUnavailable, match=r"it needs Go 1\.26\.6"):
+        build_go_peer(source=source, target_dir=target_dir)

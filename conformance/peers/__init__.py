@@ -1,0 +1,1 @@
+"""Test peers made of other libraries, one folder each."""
