@@ -155,6 +155,22 @@ class ScriptedPeer:
                 self.journal.note("yamux", frame, sent=True)
             await self.wire.write(b"".join(frame.encode() for frame in frames), timeout=timeout)
 
+    async def send_sealed(
+        self,
+        *plaintexts: bytes,
+        damage: Callable[[bytes], bytes] = lambda frame: frame,
+        cut: int | None = None,
+    ) -> None:
+        """A Noise frame of each, `damage`d once sealed, and in segments of `cut` bytes."""
+        async with self._sending:
+            sealed = b"".join(damage(self.wire.seal(plaintext)) for plaintext in plaintexts)
+            if cut is None:
+                await self.wire.send_raw(sealed)
+                return
+            for start in range(0, len(sealed), cut):
+                await self.wire.send_raw(sealed[start : start + cut])
+                await anyio.sleep(0.002)  # or the segments are sent as one
+
     async def start_stream(self, flags: int = SYN, stream_id: int | None = None) -> ScriptedStream:
         """Open a stream by a window update and negotiate nothing."""
         stream = self.new_stream(stream_id)

@@ -307,13 +307,15 @@ class Wire(Negotiating):
         identity: bytes | None = None,
         signature: bytes | None = None,
         first_payload: bytes = b"",
+        more_payload: bytes = b"",
         proposes: bool = False,
         messages: int = 3,
         timeout: float = PATIENCE,
     ) -> None:
         """Noise XX. `identity` and `signature` replace what the payload truly holds,
-        `first_payload` goes where libp2p has none; `proposes` `/noise` in the write of message 1,
-        instead of before; with `messages` below 3 it stops in between.
+        `first_payload` goes where libp2p has none, `more_payload` behind all that a payload
+        holds; `proposes` `/noise` in the write of message 1, instead of before; with `messages`
+        below 3 it stops in between.
 
         RemoteProtocolError where the other side does not prove its identity."""
         handshake = XXHandshake(initiator=initiator, prologue=prologue)
@@ -326,6 +328,7 @@ class Wire(Negotiating):
                 muxers=[muxer.encode() for muxer in muxers],
             )
         )
+        payload += more_payload
         for number in range(messages):
             if (number % 2 == 0) == initiator:
                 message = handshake.write_message(payload if number else first_payload)

@@ -56,6 +56,15 @@ PARAMS: Mapping[str, object] = {
 counterpart for do not matter to a case that does not name them."""
 
 
+class Dial:
+    """A `connect` under way."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.error: str | None = None
+        """Why it failed; None for one that succeeded, or is under way."""
+
+
 class Trial:
     """One run of one case. An async context manager; the runner makes it."""
 
@@ -197,20 +206,39 @@ class Trial:
     ) -> ScriptedPeer:
         """As `peer`, but the target dialled: an outbound peer of it."""
         listener = await self.listener(seed=seed)
-        tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        self._stack.callback(tasks.cancel_scope.cancel)
-
-        async def connect() -> None:
-            try:
-                await node.command("connect", addr=listener.address)
-            except (PeerError, PeerTimeout):
-                return  # whoever waits for the connection says that it did not come
-
-        tasks.start_soon(connect)
+        await self.dials(node, listener.address)
         w = await self._stack.enter_async_context(listener.accept(timeout=10))
         self._watch(w.journal)
         await self._open_pubsub(w, protocols)
         return w
+
+    async def dialled_wire(
+        self, node: Node, *, seed: int | None = None, peer_id: str | None = None
+    ) -> tuple[Wire, Dial]:
+        """A bare TCP connection that the target dialled, nothing said yet, and what comes of it
+        for the target, which expects `peer_id` there if one is given."""
+        listener = await self.listener(seed=seed)
+        address, _, own = listener.address.rpartition("/")
+        dial = await self.dials(node, f"{address}/{peer_id or own}")
+        wire = await self._stack.enter_async_context(listener.accept_wire(timeout=10))
+        self._watch(wire.journal)
+        return wire, dial
+
+    async def dials(self, node: Node, address: str) -> Dial:
+        """Tell the node to connect, and wait for nothing."""
+        tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(tasks.cancel_scope.cancel)
+        dial = Dial()
+
+        async def connect() -> None:
+            try:
+                await node.command("connect", addr=address)
+            except (PeerError, PeerTimeout) as error:
+                dial.error = str(error)  # whoever waits for the connection says it did not come
+            dial.ended.set()
+
+        tasks.start_soon(connect)
+        return dial
 
     async def _open_pubsub(self, w: ScriptedPeer, protocols: Sequence[str]) -> None:
         with self.expecting("identify, and a pubsub stream each way"):
