@@ -103,4 +103,6 @@ def _bytes_text(data: bytes) -> str:
 
 
 def _is_line(piece: bytes) -> bool:
-    return piece[1:].isascii() and piece[1:].decode().isprintable() and len(piece) == piece[:1][0]
+    text = piece[1:]
+    has_its_length = piece != b"" and piece[0] == len(piece)
+    return has_its_length and text.isascii() and text.decode().isprintable()
