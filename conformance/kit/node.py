@@ -37,6 +37,11 @@ class Node:
             raise CannotTry("needs control of the target")
         return self._process
 
+    @property
+    def is_steered(self) -> bool:
+        """Whether it takes commands."""
+        return self._process is not None
+
     async def command(self, name: str, /, timeout: float | None = None, **fields: Any) -> Event:
         """As of the process."""
         self.journal.note("command", {"cmd": name, **fields}, sent=True)
@@ -62,7 +67,7 @@ class Node:
         **fields: Any,
     ) -> Event:
         """Ask the same question until `where` holds for the answer. PeerTimeout after `timeout`
-        seconds."""
+        seconds; CannotTry where the target has no such command."""
         answer = await self.process.wait_answer(name, where, timeout=timeout, **fields)
         self.journal.note("command", answer, sent=False)
         return answer
