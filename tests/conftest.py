@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from gossipsub.conformance.build import PeerUnavailable, build_go_peer, build_old_go_peer
+from gossipsub.conformance.build_js import build_js_peer, has_js_peer
 from gossipsub.conformance.build_python import build_py_libp2p_peer, has_py_libp2p_peer
 
 pytest_plugins = ["gossipsub.testing.pytest_plugin"]
@@ -23,7 +24,12 @@ settings.load_profile("without deadlines")
 
 # The first test that needs one of these peers may have to build it, which can take minutes.
 BUILD_TIMEOUT = 900
-PEER_FIXTURES = {"go_peer_available", "old_go_peer_available", "py_libp2p_peer_available"}
+PEER_FIXTURES = {
+    "go_peer_available",
+    "old_go_peer_available",
+    "py_libp2p_peer_available",
+    "js_peer_available",
+}
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
@@ -50,6 +56,17 @@ def py_libp2p_peer_available() -> None:
         pytest.skip("the py-libp2p peer is not built; GOSSIPSUB_PEERS=all builds it")
     try:
         build_py_libp2p_peer()
+    except PeerUnavailable as error:
+        pytest.fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def js_peer_available() -> None:
+    """Skipped unless it is there already, or GOSSIPSUB_PEERS=all asks for it to be built."""
+    if not has_js_peer() and os.environ.get("GOSSIPSUB_PEERS") != "all":
+        pytest.skip("the js peer is not built; GOSSIPSUB_PEERS=all builds it")
+    try:
+        build_js_peer()
     except PeerUnavailable as error:
         pytest.fail(str(error))
 
