@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_peer import ScriptedPeer
@@ -14,6 +16,8 @@ BLOCKED_BYTES = INITIAL_WINDOW_BYTES + 32 * PAYLOAD_BYTES
 """What is sent to an echo to block it."""
 SLACK_BYTES = 1024
 """What a target may leave of a window, where it sends no piece of a block."""
+SETTLING_SECONDS = 0.3
+"""After so long without another byte it has left the rest."""
 
 
 async def open_echo(trial: Trial, w: ScriptedPeer) -> ScriptedStream:
@@ -54,5 +58,9 @@ async def block_echo(trial: Trial, w: ScriptedPeer) -> ScriptedStream:
     with trial.expecting("echoes on a ping stream until the initial window of 256 KiB is used up"):
         await stream.write(bytes(BLOCKED_BYTES), timeout=10)
         await stream.wait_received(INITIAL_WINDOW_BYTES - SLACK_BYTES, timeout=10)
-        await w.ping(trial.rng.getrandbits(32))
+        before = 0
+        while before != stream.received_bytes < INITIAL_WINDOW_BYTES:
+            before = stream.received_bytes
+            await anyio.sleep(SETTLING_SECONDS)
+            await w.ping(trial.rng.getrandbits(32))
     return stream

@@ -1,0 +1,105 @@
+"""yamux flow control: the initial window, credit and its return."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from gossipsub.conformance.kit.case import case
+from gossipsub.conformance.kit.echo import SLACK_BYTES, block_echo, check_echo, open_echo
+from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.scripted_peer import Frame
+from gossipsub.conformance.scripted_wire import WireClosed, WireTimeout
+from gossipsub.wire.ping import PAYLOAD_BYTES
+from gossipsub.wire.rpc import Message, Rpc
+from gossipsub.wire.yamux_frame import DATA, INITIAL_WINDOW_BYTES
+
+RPC = Rpc(publish=[Message("nobody-is-in-this-topic", bytes(50_000))])
+PARTS = 30
+PART_BYTES = PAYLOAD_BYTES * 330
+ECHOED_BYTES = PARTS * PART_BYTES
+LARGEST_WINDOW_BYTES = 17 << 20
+"""Implementations let a window grow to 16 MiB where it is read fast."""
+OVERRUN_BYTES = 64 << 10
+PIECE_BYTES = 64 << 10
+
+
+@case("YMX-07", fault="the_first_window_is_512_kib", also=("T9",), address=True)
+async def the_first_window_is_256_kib_and_never_exceeded(trial: Trial) -> None:
+    node = await trial.start()
+    w = await trial.upgrade(node)
+    stream = await block_echo(trial, w)
+    came = stream.received_bytes
+    trial.check(came <= INITIAL_WINDOW_BYTES, "at most 262144 bytes without credit", f"{came}")
+    trial.observe(f"uses {came} of the first 262144 bytes of credit")
+    await stream.grant(4 * SLACK_BYTES)
+    with trial.expecting("more bytes after more credit"):
+        await stream.wait_received(came + SLACK_BYTES)
+    await w.ping(7)
+    allowed = INITIAL_WINDOW_BYTES + 4 * SLACK_BYTES
+    came = stream.received_bytes
+    trial.check(came <= allowed, f"at most {allowed} bytes with that credit", f"{came}")
+
+
+@case("YMX-08", fault="credit_is_never_returned", address=True)
+async def more_than_a_window_flows_both_ways_at_once(trial: Trial) -> None:
+    node = await trial.start()
+    w = await trial.peer(node)
+    stream = await open_echo(trial, w)
+    sent = trial.rng.randbytes(ECHOED_BYTES)
+    with trial.expecting("credit for 1.5 MB on a pubsub stream and 320 kB on a ping stream"):
+        for number in range(PARTS):
+            await stream.write(sent[number * PART_BYTES : (number + 1) * PART_BYTES])
+            await w.send_rpc(RPC)
+        echoed = await stream.read_exactly(len(sent), timeout=20)
+    trial.check(echoed == sent, "an echo of what was sent", "another one")
+
+
+@case("YMX-09", fault="overruns_are_taken", address=True)
+async def more_than_the_credit_ends_the_session(trial: Trial) -> None:
+    node = await trial.start()
+    w = await trial.upgrade(node)
+    stream = await open_echo(trial, w)
+    size = stream.window + OVERRUN_BYTES
+    with suppress(WireClosed):
+        await w.send_frames(Frame(DATA, 0, stream.stream_id, size, bytes(size)))
+    with trial.expecting(f"a session ended by a frame {OVERRUN_BYTES} bytes above its credit"):
+        await w.wait_ended()
+    code = "no GoAway" if w.goaway is None else f"GoAway {w.goaway}"
+    trial.observe(f"sends {code} after an overrun")
+
+
+@case("YMX-10", fault="a_window_may_wrap", address=True)
+async def window_updates_never_wrap_a_window(trial: Trial) -> None:
+    """Beyond 32 bits a window stays at its largest, or the session ends."""
+    node = await trial.start()
+    w = await trial.upgrade(node)
+    w.returns_credit = False
+    stream = await open_echo(trial, w)
+    left = INITIAL_WINDOW_BYTES - stream.received_bytes
+    await stream.grant((1 << 32) - left)  # 2^32 in all: 0 where it wraps
+    payload = trial.rng.randbytes(PAYLOAD_BYTES)
+    with trial.expecting("an echo, or an ended session, after 2^32 bytes of credit"):
+        try:
+            await stream.write(payload)
+            trial.equal("the echo", await stream.read_exactly(PAYLOAD_BYTES), payload)
+            trial.observe("keeps a window at its largest")
+        except WireClosed:
+            trial.check(w.ended, "an ended session", "an ended stream")
+            trial.observe("ends the session where a window exceeds 32 bits")
+
+
+@case("T15", fault="credit_returns_before_bytes_are_used", also=("T6",), address=True)
+async def credit_returns_for_what_was_used_and_not_for_what_arrived(trial: Trial) -> None:
+    node = await trial.start()
+    w = await trial.upgrade(node)
+    stream = await block_echo(trial, w)
+    pushed = 0
+    with suppress(WireTimeout):
+        while pushed < LARGEST_WINDOW_BYTES:
+            await stream.write(bytes(PIECE_BYTES), timeout=1.5)
+            pushed += PIECE_BYTES
+    expected = "no credit for pings that wait for their echo"
+    trial.check(pushed < LARGEST_WINDOW_BYTES, expected, f"credit for {pushed} bytes")
+    w.returns_credit = True
+    other = await open_echo(trial, w)
+    await check_echo(trial, other)
