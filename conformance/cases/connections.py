@@ -6,10 +6,10 @@ import anyio
 
 from gossipsub.conformance.driver import Event
 from gossipsub.conformance.kit.case import case
-from gossipsub.conformance.kit.echo import check_serves
+from gossipsub.conformance.kit.echo import NOBODYS, check_serves
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
-from gossipsub.conformance.scripted_peer import IDENTIFY, play
+from gossipsub.conformance.scripted_peer import IDENTIFY, Frame, play
 from gossipsub.conformance.scripted_wire import (
     MULTISTREAM,
     NOISE,
@@ -19,6 +19,7 @@ from gossipsub.conformance.scripted_wire import (
     encode_line,
     key_of_seed,
 )
+from gossipsub.wire.yamux_frame import DATA, SYN
 
 KEY = key_of_seed(1)
 ROUNDS = 10
@@ -147,3 +148,26 @@ async def protocols_told_by_identify_push_count_from_then_on(trial: Trial) -> No
     with trial.expecting("a pubsub stream of the target once a push told that W speaks it"):
         await w.push_identify(w.describe(PROTOCOLS))
         await w.wait_pubsub()
+
+
+@case("T19", fault="what_follows_the_agreement_is_lost", address=True)
+async def layers_that_begin_in_one_segment_lose_nothing(trial: Trial) -> None:
+    """Proposal and Noise message 1; message 3 and what comes first inside Noise."""
+    node = await trial.start()
+    wire = await trial.reach(node)
+    wire.gathers = True
+    with trial.expecting("/noise and message 2, after a proposal and message 1 in one segment"):
+        await wire.shake_hands(KEY, initiator=True, muxers=(), proposes=True)
+    opening = encode_line(MULTISTREAM) + encode_line(NOBODYS)
+    await wire.write_lines(MULTISTREAM, YAMUX)
+    await wire.write(Frame(DATA, SYN, 1, len(opening), opening).encode())
+    wire.gathers = False
+    await wire.send_raw()
+    with trial.expecting("yamux agreed on, after message 3, proposal and a frame in one segment"):
+        trial.equal("the first line", await wire.read_line(), MULTISTREAM)
+        trial.equal("the answer", await wire.read_line(), YAMUX)
+    async with play(wire, KEY, client=True) as w:
+        stream = w.new_stream()
+        with trial.expecting("an answer on the stream that this frame opened"):
+            trial.equal("the first line", await stream.read_line(), MULTISTREAM)
+            trial.equal("the answer", await stream.read_line(), "na")

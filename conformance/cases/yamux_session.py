@@ -81,3 +81,22 @@ async def an_unknown_version_or_type_ends_the_session(trial: Trial) -> None:
     node = await trial.start()
     await check_ends(trial, node, "a frame of version 1", Frame(PING, SYN, 0, 1, version=1))
     await check_ends(trial, node, "a frame of type 4", Frame(4, 0, 0, 0))
+
+
+@case("YMX-17", fault="unanswered_pings_are_forgotten", address=True, time_limit=90.0)
+async def a_peer_that_answers_no_ping_is_given_up(trial: Trial) -> None:
+    """go asks for the round trip at once, pings after 30 s and waits 10 s. Allowed here are a
+    minute, and 20 s after a second ping."""
+    node = await trial.start()
+    w = await trial.upgrade(node)
+    w.answers_pings = False
+
+    def pings() -> int:
+        frames = w.journal.received("yamux")
+        return sum(isinstance(f, Frame) and f.kind == PING and f.flags == SYN for f in frames)
+
+    with trial.expecting("pings on a connection on which nothing passes, and its end, in a minute"):
+        await w.until(lambda: w.ended or pings() > 1, "second ping or end", 60)
+    with trial.expecting("a connection ended within 20 s after pings that nobody answered"):
+        await w.wait_ended(timeout=20)
+    trial.check(pings(), "a yamux ping before a silent connection ends", "none")

@@ -17,6 +17,7 @@ from gossipsub.conformance.kit.echo import (
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
 from gossipsub.conformance.kit.verdict import CannotTry
+from gossipsub.conformance.scripted_gossip import join_mesh
 from gossipsub.conformance.scripted_peer import IDENTIFY, Frame, ScriptedPeer, play
 from gossipsub.conformance.scripted_stream import ScriptedStream
 from gossipsub.conformance.scripted_wire import (
@@ -246,3 +247,21 @@ async def a_peer_that_never_acknowledges_is_spoken_to(trial: Trial) -> None:
         trial.equal("the first line", await stream.read_line(), MULTISTREAM)
         if await stream.read_line() == PING_PROTOCOL:
             await check_echo(trial, stream)
+
+
+@case("T30", fault="a_stream_is_opened_for_each_rpc")
+async def messages_share_one_stream(trial: Trial) -> None:
+    """rust ends a connection at its 513th stream."""
+    node = await trial.start(subscribed=True)
+    w = await trial.peer(node)
+    await join_mesh(w, node.process, node.topic)
+    before = len(w.accepted)
+    with trial.expecting("50 messages published by the target"):
+        for number in range(50):
+            await node.publish(b"%d" % number)
+        received = 0
+        while received < 50:
+            received += len((await w.receive_rpc()).publish)
+    trial.check(
+        len(w.accepted) - before <= 2, "no stream for each message", f"{len(w.accepted)} streams"
+    )

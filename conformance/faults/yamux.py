@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from gossipsub.conformance.faults.fault import fault, replace
+from gossipsub.pubsub.sender import RpcSender
+from gossipsub.router.effects import SendRpc
 from gossipsub.transport.connection import Connection
 from gossipsub.transport.ping_service import _Echo
-from gossipsub.transport.stream import Stream
+from gossipsub.transport.stream import Stream, StreamHandler
 from gossipsub.wire import yamux
 from gossipsub.wire.errors import RemoteProtocolError
+from gossipsub.wire.ping import PROTOCOL
 from gossipsub.wire.yamux import YamuxSession
 from gossipsub.wire.yamux_frame import (
     ACK,
@@ -247,6 +250,36 @@ def a_timeout_of_a_stream_ends_the_connection() -> None:
         self.abort(reason)
 
     replace(Connection, "stream_deadline_passed", stream_deadline_passed)
+
+
+@fault
+def unanswered_pings_are_forgotten() -> None:
+    original = Connection._ping
+
+    def expect_life(self: Connection) -> None:
+        """Begin early: nobody waits half a minute for a fault to show."""
+        if self._ping_value < 2:
+            self._keepalive = self.timers.after(0.5, lambda: self._ping())
+
+    def ping(self: Connection) -> None:
+        original(self)
+        self._expect_nothing()
+        self._expect_life()
+
+    replace(Connection, "_expect_life", expect_life)
+    replace(Connection, "_ping", ping)
+
+
+@fault
+def a_stream_is_opened_for_each_rpc() -> None:
+    original = RpcSender.send
+
+    def send(self: RpcSender, effect: SendRpc) -> None:
+        original(self, effect)
+        for connection in self._pubsub.peers[effect.peer].connections[:1]:
+            connection.open_stream([PROTOCOL], lambda stream: StreamHandler(), lambda: None)
+
+    replace(RpcSender, "send", send)
 
 
 @fault
