@@ -32,7 +32,7 @@ PING_OPENING = HEADER + encode_line(PING)
 MALFORMED = {
     "a line without newline": b"\x07/noise/",
     "a line of no bytes": b"\x00",
-    "a line of 1 MiB": encode_uvarint(1 << 20) + bytes(100),
+    "a line of 16 MiB": encode_uvarint(16 << 20) + bytes(100),
     "a line of 2^63 bytes": encode_uvarint(1 << 63),
     "a length of 11 bytes": b"\xff" * 11,
 }

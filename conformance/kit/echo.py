@@ -16,6 +16,8 @@ BLOCKED_BYTES = INITIAL_WINDOW_BYTES + 32 * PAYLOAD_BYTES
 """What is sent to an echo to block it."""
 SLACK_BYTES = 1024
 """What a target may leave of a window, where it sends no piece of a block."""
+ECHO_SECONDS = 30.0
+"""For eight thousand pings, which some implementations answer at a few hundred a second."""
 SETTLING_SECONDS = 0.3
 """After so long without another byte it has left the rest."""
 
@@ -56,8 +58,8 @@ async def block_echo(trial: Trial, w: ScriptedPeer) -> ScriptedStream:
     w.returns_credit = False
     stream = await open_echo(trial, w)
     with trial.expecting("echoes on a ping stream until the initial window of 256 KiB is used up"):
-        await stream.write(bytes(BLOCKED_BYTES), timeout=10)
-        await stream.wait_received(INITIAL_WINDOW_BYTES - SLACK_BYTES, timeout=10)
+        await stream.write(bytes(BLOCKED_BYTES), timeout=ECHO_SECONDS)
+        await stream.wait_received(INITIAL_WINDOW_BYTES - SLACK_BYTES, timeout=ECHO_SECONDS)
         before = 0
         while before != stream.received_bytes < INITIAL_WINDOW_BYTES:
             before = stream.received_bytes
