@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from gossipsub.conformance.driver import Event, PeerError, PeerProcess
+import anyio
+
+from gossipsub.conformance.driver import Event, PeerError, PeerFailed, PeerProcess
 from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import PATIENCE, Journal
@@ -52,6 +55,25 @@ class Node:
             raise
         self.journal.note("command", answer, sent=False)
         return answer
+
+    @asynccontextmanager
+    async def meanwhile(self, name: str, /, **fields: Any) -> AsyncIterator[None]:
+        """Have a command under way that may take long, or fail: nobody waits for its answer."""
+
+        async def run() -> None:
+            with suppress(PeerError, PeerFailed):
+                await self.command(name, timeout=60, **fields)
+
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            try:
+                yield
+            except Exception as error:  # the script's own: raised below, not as part of a group
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     async def publish(self, data: bytes, topic: str | None = None) -> Event:
         self.journal.note("command", {"cmd": "publish", "bytes": len(data)}, sent=True)
