@@ -71,7 +71,11 @@ _GOSSIP = {
 _NONE_HERE = {"validate", "metrics"}
 KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 """The parameters of test peers, whatever library they are made of."""
-_SIGN = {"strict": SignaturePolicy.STRICT_SIGN, "none": SignaturePolicy.STRICT_NO_SIGN}
+_SIGN = {
+    "strict": SignaturePolicy.STRICT_SIGN,
+    "none": SignaturePolicy.STRICT_NO_SIGN,
+    "lax": SignaturePolicy.LAX_SIGN,
+}
 
 
 class OptionError(GossipSubError):
@@ -118,7 +122,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--test-extension", action="store_true")
     flags = parser.parse_args(list(arguments))
     if flags.sign not in _SIGN:
-        raise OptionError(f"--sign {flags.sign}: this version has strict and none")
+        raise OptionError(f"--sign {flags.sign}: this version has strict, none and lax")
     if flags.protocol == "floodsub" and (flags.partial != "off" or flags.test_extension):
         raise OptionError("--partial and --test-extension need --protocol gossipsub")
     scoring = _read_score(flags)
