@@ -99,8 +99,9 @@ class Trial:
         """The node under test, started for this case; `subscribed` to its `topic`. `flags` are
         those of `start_peer` (sign, msgid, protocol, seed, quiet).
 
-        CannotTry where the target lacks one of the parameters named here, or is a running node
-        and anything was asked for that only a started one can have.
+        CannotTry where the target lacks one of the parameters named here (with 0 it is as if it
+        had them), or is a running node and anything was asked for that only a started one can
+        have.
         """
         if self.target.address is not None:
             if params or score is not None or arguments or flags:
@@ -150,7 +151,8 @@ class Trial:
             if error.exit_status == WRONG_FLAG and (flags or arguments or score is not None):
                 raise CannotTry(f"the target does not take the case's flags: {error}") from error
             raise
-        lacking = set(params or ()) & set(process.ready.get("unsupported_params", ()))
+        named = {name for name, value in (params or {}).items() if value != 0}
+        lacking = named & set(process.ready.get("unsupported_params", ()))
         if lacking:
             raise CannotTry(f"the target has no parameter {', '.join(sorted(lacking))}")
         return Node(
