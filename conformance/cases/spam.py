@@ -34,7 +34,7 @@ from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.wire.rpc import Control, Graft, IHave, Prune, Rpc
 
 BEHAVIOUR: dict[str, Any] = {"behaviourPenaltyWeight": -1, "behaviourPenaltyThreshold": 0}
-GRAFTS = 5_000
+GRAFTS = 4_000
 FOLLOW_UP = 1.0
 """Seconds."""
 

@@ -38,6 +38,7 @@ async def judge(
     topic: Mapping[str, object] | None = None,
     params: Mapping[str, object] | None = None,
     subscribed: bool = True,
+    listen: str | None = None,
     **score: Any,
 ) -> Node:
     """The target, scoring by nothing but what is named here: `topic` are the parameters of its
@@ -48,7 +49,8 @@ async def judge(
         "behaviourPenaltyWeight": 0,
         **score,
     }
-    return await trial.start(subscribed=subscribed, params=params, score=given)
+    flags = {} if listen is None else {"listen": listen}
+    return await trial.start(subscribed=subscribed, params=params, score=given, **flags)
 
 
 def name_of(seed: int) -> str:
