@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.scoring import (
@@ -36,14 +35,7 @@ TEST_EXTENSION_FIELD = 6492434
 async def start_with(trial: Trial, *arguments: str, scored: bool = False) -> Node:
     """The target with these flags, which are no part of the test-peer protocol. CannotTry where
     it does not know them."""
-    try:
-        return await trial.start(
-            subscribed=True, arguments=arguments, score=SCORE if scored else None
-        )
-    except PeerFailed as error:
-        if error.exit_status == 2:
-            raise CannotTry(f"the target has no {' '.join(arguments)}") from error
-        raise
+    return await trial.start(subscribed=True, arguments=arguments, score=SCORE if scored else None)
 
 
 async def peer_of_v1_3(trial: Trial, node: Node, *, seed: int | None = None) -> ScriptedPeer:
