@@ -168,8 +168,8 @@ async def there_is_no_idontwant_for_a_second_copy(trial: Trial) -> None:
     for each in (author, w):
         with trial.expecting("the next message"):
             await _wait_number(each, 2)
-    trial.equal("times that IDONTWANT came", len(refused(w)), 1)
-    trial.equal("IDONTWANT to the author, for a copy", refused(author), [])
+    ids = refused(w)
+    trial.check(len(ids) == len(set(ids)), "no id in IDONTWANT twice", f"{len(ids)} ids")
 
 
 @case("IDW-06", fault="refusals_are_not_heeded")
@@ -241,20 +241,18 @@ async def refusals_expire(trial: Trial) -> None:
     """Go forgets them after 3 heartbeats, js after 5, rust after 3 seconds."""
     node = await trial.start(subscribed=True)
     author, w = await _mesh(trial, node, 2)
-    count = 20
-    began = anyio.current_time()
     await refuse(w, *(id_of(author, number) for number in range(1, 11)))
-    await refuse(w, *(id_of(author, number) for number in range(11, count + 1)))
+    began = anyio.current_time()
     await has_read(trial, node, w)
-    for number in range(1, count + 1):
+    for number in range(1, 11):
         await send(author, signed(author, node.topic, number))
         with trial.expecting("a message, delivered"):
             await node.delivered(b"%d" % number)
-        await trial.heartbeats(1, node)
+        await trial.heartbeats(1.5, node)
         if received_numbers(w):
             break
     came = received_numbers(w)
-    trial.check(came, f"a refusal forgotten within {count} heartbeats", "none")
+    trial.check(came, "a refusal forgotten within 15 heartbeats", "none")
     trial.check(1 not in came, "what was refused just before not sent", "sent")
     trial.observe(f"forgets refusals within {anyio.current_time() - began:.1f} s")
 

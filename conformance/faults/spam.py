@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from gossipsub.conformance.faults.fault import fault, replace
@@ -14,7 +13,6 @@ from gossipsub.router.messages import Messages
 from gossipsub.router.pending import Pending
 from gossipsub.router.score.peer_scores import PeerScores
 from gossipsub.router.score.scoring import Scoring
-from gossipsub.router.wanted import WantedMessages
 from gossipsub.wire.rpc import Prune
 
 
@@ -68,16 +66,3 @@ def refusals_are_sent_twice() -> None:
         self._outbox.prune(peer, Prune(topic, (), int(backoff)))
 
     replace(Mesh, "_send_prune", send_prune)
-
-
-@fault
-def ihave_is_answered_by_pieces() -> None:
-    """Once for each time that an id was named."""
-    original = WantedMessages._ask
-
-    def ask(self: WantedMessages, peer: bytes, topics: Mapping[bytes, str], now: float) -> None:
-        for _ in range(10):
-            original(self, peer, topics, now)
-            self._outbox.flush()
-
-    replace(WantedMessages, "_ask", ask)

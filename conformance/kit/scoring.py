@@ -25,10 +25,17 @@ NEVER_MS = 3_600_000
 NO_THRESHOLDS = {"gossip": -1e6, "publish": -2e6, "graylist": -3e6}
 """For cases that let a peer sink deep and go on."""
 
+LASTING = 0.999999
+"""A decay that does not show, where a target decays more often than it is told."""
+
 _WEIGHTLESS: Mapping[str, object] = {
     "timeInMeshWeight": 0,
     "firstMessageDeliveriesWeight": 0,
+    "firstMessageDeliveriesDecay": LASTING,
+    "meshMessageDeliveriesDecay": LASTING,
+    "meshFailurePenaltyDecay": LASTING,
     "invalidMessageDeliveriesWeight": 0,
+    "invalidMessageDeliveriesDecay": LASTING,
 }
 
 
@@ -42,15 +49,22 @@ async def judge(
     **score: Any,
 ) -> Node:
     """The target, scoring by nothing but what is named here: `topic` are the parameters of its
-    topic, `score` those beside. Other weights are 0, P5's is 1, and nothing decays."""
+    topic, `score` those beside. Other weights are 0, P5's is 1, and nothing decays. CannotTry
+    where the target lacks what `score` names; some decay at times of their own."""
     given = {
         "topics": {trial.target.topic: {**_WEIGHTLESS, **(topic or {})}},
         "decayIntervalMs": NEVER_MS,
         "behaviourPenaltyWeight": 0,
+        "behaviourPenaltyDecay": LASTING,
         **score,
     }
     flags = {} if listen is None else {"listen": listen}
-    return await trial.start(subscribed=subscribed, params=params, score=given, **flags)
+    node = await trial.start(subscribed=subscribed, params=params, score=given, **flags)
+    unsupported = node.process.ready.get("unsupported_params", ())
+    lacking = [n for n in score if f"score.{n}" in unsupported and n != "decayIntervalMs"]
+    if lacking:
+        raise CannotTry(f"the target has no score parameter {', '.join(lacking)}")
+    return node
 
 
 def name_of(seed: int) -> str:
