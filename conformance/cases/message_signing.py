@@ -173,7 +173,7 @@ async def a_message_whose_authors_key_is_nowhere_is_invalid(trial: Trial) -> Non
     await relay.drops(message, what="a message that cannot be verified is dropped")
 
 
-@case("SIGN-08", fault="signatures_are_not_verified")
+@case("SIGN-08", fault="message_signatures_are_not_verified")
 async def a_message_with_a_wrong_signature_is_dropped_and_charged(trial: Trial) -> None:
     node = await trial.start(subscribed=True, score=SCORE)
     relay = await open_relay(trial, node)
@@ -184,7 +184,7 @@ async def a_message_with_a_wrong_signature_is_dropped_and_charged(trial: Trial) 
     await invalid_messages(trial, relay, 1)
 
 
-@case("SIGN-08b", fault="signatures_are_not_verified", address=True)
+@case("SIGN-08b", fault="message_signatures_are_not_verified", address=True)
 async def a_message_with_a_wrong_signature_is_not_forwarded(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
     relay = await open_relay(trial, node)

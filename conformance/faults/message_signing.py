@@ -90,7 +90,7 @@ def what_cannot_be_verified_is_taken() -> None:
 
 
 @fault
-def signatures_are_not_verified() -> None:
+def message_signatures_are_not_verified() -> None:
     _verify(lambda message: True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -26,6 +27,7 @@ from gossipsub.conformance.kit.results import Report, Run, report_of
 from gossipsub.conformance.kit.runner import probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
+from gossipsub.conformance.kit.warm_start import WarmStart, WarmStartFailed
 from gossipsub.conformance.rules import load_areas
 
 PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
@@ -47,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(_case_line(case) for case in cases))
         return PASSED
     try:
-        return anyio.run(_work, options, cases, targets)
-    except (PeerUnavailable, PeerFailed) as error:
+        with WarmStart() as start:
+            return anyio.run(_work, options, cases, targets, start)
+    except (PeerUnavailable, PeerFailed, WarmStartFailed) as error:
         print(f"gossipsub conformance: {error}", file=sys.stderr)
         return NO_TARGET
 
@@ -65,17 +68,25 @@ def _compare(options: Namespace) -> int:
     return FAILED if any(run.failed for run in report.runs) else PASSED
 
 
-async def _work(options: Namespace, cases: Sequence[Case], targets: Sequence[Target]) -> int:
+async def _work(
+    options: Namespace, cases: Sequence[Case], targets: Sequence[Target], start: WarmStart
+) -> int:
     if options.explain:
         result = await run_case(targets[0], cases[0], seed=options.seed, keep_transcript=True)
         print("\n".join(explain_case(cases[0], result, targets[0].name)))
         return PASSED
     if options.self_test:
-        return await _test_itself(options, cases)
-    runs = [await _run(options, target, cases) for target in targets]
+        return await _test_itself(options, cases, start)
+    runs = [await _run(options, _warm(target, start), cases) for target in targets]
     report = report_of(runs, seed=options.seed)
     _write(options, report)
     return FAILED if any(run.failed for run in runs) else PASSED
+
+
+def _warm(target: Target, start: WarmStart) -> Target:
+    """Our own node as a fork of one process; others as they are."""
+    is_ours = target.name == "python" and target.command is None and target.address is None
+    return replace(target, command=start.command()) if is_ours else target
 
 
 async def _run(options: Namespace, target: Target, cases: Sequence[Case]) -> Run:
@@ -115,11 +126,11 @@ def _put(file: str, text: str) -> None:
         Path(file).write_text(text, encoding="utf-8")
 
 
-async def _test_itself(options: Namespace, cases: Sequence[Case]) -> int:
+async def _test_itself(options: Namespace, cases: Sequence[Case], start: WarmStart) -> int:
     """Each case on the node with its fault; it must fail."""
     progress = Progress("self-test", len(cases), good=Verdict.FAILED)
     results = await run_controls(
-        cases, seed=options.seed, jobs=options.jobs, progress=progress.tell
+        cases, start, seed=options.seed, jobs=options.jobs, progress=progress.tell
     )
     progress.end()
     bad = [result for result in results if result.verdict is not Verdict.FAILED]

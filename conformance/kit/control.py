@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -11,21 +10,18 @@ from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.results import Result
 from gossipsub.conformance.kit.runner import JOBS, run_case
 from gossipsub.conformance.kit.target import Target
+from gossipsub.conformance.kit.warm_start import WarmStart
 
 
-def faulty_target(fault: str) -> Target:
-    """Our own node with a fault of `gossipsub.conformance.faults`."""
-    command = (sys.executable, "-m", "gossipsub.conformance.faults", fault)
-    return Target(name=f"python with {fault}", command=command)
-
-
-async def run_control(case: Case, *, seed: int = 1) -> Result:
+async def run_control(case: Case, start: WarmStart, *, seed: int = 1) -> Result:
     """The case proves that it can fail where this result's verdict is FAILED."""
-    return await run_case(faulty_target(case.fault), case, seed=seed)
+    target = Target(name=f"python with {case.fault}", command=start.command(case.fault))
+    return await run_case(target, case, seed=seed)
 
 
 async def run_controls(
     cases: Sequence[Case],
+    start: WarmStart,
     *,
     seed: int = 1,
     jobs: int = JOBS,
@@ -37,7 +33,7 @@ async def run_controls(
 
     async def run(case: Case) -> None:
         async with places:
-            results[case.id] = await run_control(case, seed=seed)
+            results[case.id] = await run_control(case, start, seed=seed)
         progress(results[case.id])
 
     async with anyio.create_task_group() as tasks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from gossipsub.conformance.kit.results import Result
 from gossipsub.conformance.kit.runner import run_cases
 from gossipsub.conformance.kit.target import named_target
 from gossipsub.conformance.kit.verdict import Verdict
+from gossipsub.conformance.kit.warm_start import WarmStart
 
 AREAS = sorted({case.rule.area for case in load_cases().values()})
 GOOD = (Verdict.PASSED, Verdict.SKIPPED, Verdict.KNOWN)
@@ -27,6 +29,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def start() -> Iterator[WarmStart]:
+    with WarmStart() as start:
+        yield start
+
+
 def told(results: Iterable[Result]) -> list[str]:
     """What pytest shows of those that are not as they should be."""
     return [
@@ -36,8 +44,9 @@ def told(results: Iterable[Result]) -> list[str]:
 
 
 @pytest.mark.parametrize("area", AREAS)
-async def test_our_node_passes_every_case_that_applies(area: str) -> None:
-    run = await run_cases(named_target("python"), choose_cases([area]))
+async def test_our_node_passes_every_case_that_applies(area: str, start: WarmStart) -> None:
+    target = replace(named_target("python"), command=start.command())
+    run = await run_cases(target, choose_cases([area]))
     assert told(r for r in run.results if r.verdict not in GOOD) == []
 
 
@@ -52,8 +61,8 @@ async def test_go_differs_only_as_it_is_known_to(area: str, target: str) -> None
 
 
 @pytest.mark.parametrize("area", AREAS)
-async def test_no_case_passes_on_a_node_with_its_fault(area: str) -> None:
-    results = await run_controls(choose_cases([area]))
+async def test_no_case_passes_on_a_node_with_its_fault(area: str, start: WarmStart) -> None:
+    results = await run_controls(choose_cases([area]), start)
     assert told(r for r in results if r.verdict is not Verdict.FAILED) == []
 
 
