@@ -39,6 +39,7 @@ from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire import identify
 from gossipsub.wire.errors import RemoteProtocolError
+from gossipsub.wire.ping import PAYLOAD_BYTES
 from gossipsub.wire.rpc import Rpc
 from gossipsub.wire.rpc_codec import RpcLimits, decode_rpc, encode_rpc
 from gossipsub.wire.yamux_frame import (
@@ -405,6 +406,12 @@ def _is_pubsub(name: str) -> bool:
 
 async def _leave_alone(stream: ScriptedStream) -> None:
     """Agreed on, and nothing more."""
+
+
+async def echo_pings(stream: ScriptedStream) -> None:
+    """The handler of ping streams."""
+    while True:
+        await stream.write(await stream.read_exactly(PAYLOAD_BYTES, timeout=math.inf))
 
 
 @asynccontextmanager

@@ -20,9 +20,10 @@ from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import CannotTry, Deviation
 from gossipsub.conformance.scripted_listener import ScriptedListener, listen
-from gossipsub.conformance.scripted_peer import ScriptedPeer, dial
+from gossipsub.conformance.scripted_peer import ScriptedPeer, dial, echo_pings
 from gossipsub.conformance.scripted_wire import YAMUX, Journal, Wire, WireError, reach
 from gossipsub.wire.errors import RemoteProtocolError
+from gossipsub.wire.ping import PROTOCOL as PING
 
 T = TypeVar("T")
 
@@ -244,6 +245,7 @@ class Trial:
 
     async def _open_pubsub(self, w: ScriptedPeer, protocols: Sequence[str]) -> None:
         with self.expecting("identify, and a pubsub stream each way"):
+            w.serve(PING, handler=echo_pings)  # rust echoes nothing to who refuses it
             await w.serve_identify(protocols)
             await w.open_pubsub(*protocols)
             await w.wait_pubsub(timeout=10)
