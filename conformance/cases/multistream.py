@@ -265,6 +265,7 @@ async def streams_above_a_limit_are_reset_and_those_below_go_on(trial: Trial) ->
     """The limit itself is the implementation's."""
     node = await trial.start()
     w = await trial.upgrade(node)
+    await check_serves(trial, w, "a new connection")
     streams: list[ScriptedStream] = []
     while not any(stream.reset_code is not None for stream in streams):
         if len(streams) >= STREAMS:

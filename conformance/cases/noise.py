@@ -24,7 +24,6 @@ from gossipsub.conformance.scripted_wire import (
 )
 from gossipsub.wire.errors import RemoteProtocolError
 from gossipsub.wire.ping import PAYLOAD_BYTES
-from gossipsub.wire.varint import encode_uvarint
 from gossipsub.wire.yamux_frame import DATA, PING, SYN
 
 KEY = key_of_seed(1)
@@ -42,13 +41,10 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "shorter than its tag": lambda frame: b"\x00\x0f" + frame[2:17],
     "sent twice": lambda frame: frame + frame,
 }
-UNKNOWN_FIELDS = b"".join(
-    (
-        b"\x22\x08" + b"\x0a\x04cert" + b"\x1a\x00",  # extensions: a certificate hash, a field 3
-        b"\x1a\x03new",  # field 3: once data, unused in libp2p
-        b"\x7a" + encode_uvarint(5) + b"later",  # field 15
-    )
-)
+EXTENSIONS = b"\x0a\x04cert" + b"\x12\x0c" + YAMUX.encode() + b"\x1a\x03new"
+"""A certificate hash, yamux as the only muxer, a field 3."""
+MORE_FIELDS = b"\x1a\x00" + b"\x22" + bytes([len(EXTENSIONS)]) + EXTENSIONS + b"\x7a\x05later"
+"""Field 3, which libp2p has left; extensions; a field 15."""
 
 
 @case("NOI-01", fault="the_prologue_is_not_empty", address=True)
@@ -135,7 +131,7 @@ async def payloads_are_protobuf_with_room_for_more_fields(trial: Trial) -> None:
     wire = await trial.reach(node)
     with trial.expecting("a payload with the target's public key as field 1"):
         await wire.propose(NOISE)
-        await wire.shake_hands(KEY, initiator=True, more_payload=UNKNOWN_FIELDS)
+        await wire.shake_hands(KEY, initiator=True, muxers=(), more_payload=MORE_FIELDS)
     trial.equal("peer id of that key", str(_remote(wire)), node.peer_id)
     await _serves(trial, wire, client=True)
 

@@ -143,6 +143,7 @@ async def a_thousand_streams_nobody_speaks_on_end_no_session(trial: Trial) -> No
     """How many are kept is left open; the others are reset."""
     node = await trial.start()
     w = await trial.upgrade(node)
+    await check_serves(trial, w, "a new connection")
     streams = [w.new_stream() for _ in range(1000)]
     await w.send_frames(*(Frame(WINDOW_UPDATE, SYN, s.stream_id, 0) for s in streams))
     with trial.expecting("a session that lives, with a ping answered, after 1000 streams opened"):
