@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -87,6 +87,24 @@ class Relay:
             await self.send(message)
             return await self.arrives(message)
 
+    async def reaches(
+        self, w: ScriptedPeer, who: str, make: Callable[[], Message] | None = None
+    ) -> None:
+        """Send messages until W gets one: what W said before has been heeded. Deviation where it
+        gets none in 10 s."""
+        probes: list[Message] = []
+
+        def has_one() -> bool:
+            return any(self.copies(probe, w) for probe in probes)
+
+        deadline = anyio.current_time() + 2 * PATIENCE
+        while not has_one() and anyio.current_time() < deadline:
+            probes.append((make or self.message)())
+            await self.send(probes[-1])
+            with anyio.move_on_after(PAUSE):
+                await w.until(has_one, "message", PATIENCE)
+        self.trial.check(has_one(), f"messages, forwarded to {who}", "none within 10 s")
+
     async def drops(self, *messages: Message, what: str) -> None:
         """Send them, then a good one that must arrive; Deviation where any of them did too."""
         with self.trial.expecting(f"{what}, and a good message behind it forwarded"):
@@ -122,16 +140,8 @@ async def open_relay(
     author = author or await trial.peer(node)
     relay = Relay(trial, node, author, reader or await trial.peer(node, protocols=protocols))
     await take_part(relay.reader, node.topic)
-    with trial.expecting("a message, forwarded to a peer that subscribed and sent GRAFT"):
-        probes: list[Message] = []
-        deadline = anyio.current_time() + 2 * PATIENCE
-        while not any(map(relay.copies, probes)) and anyio.current_time() < deadline:
-            probes.append(relay.unsigned() if unsigned else relay.message())
-            await relay.send(probes[-1])
-            with anyio.move_on_after(PAUSE):
-                await relay.arrives(probes[-1])
-        if not any(map(relay.copies, probes)):
-            await relay.arrives(probes[-1], timeout=PAUSE)
+    make = relay.unsigned if unsigned else relay.message
+    await relay.reaches(relay.reader, "a peer that subscribed and sent GRAFT", make)
     return relay
 
 

@@ -136,7 +136,7 @@ async def test_a_floodsub_peer_knows_no_mesh_parameters_and_has_no_mesh(target: 
         (["--seed"], "argument --seed: expected one argument"),
         (["--protocol", "episub"], "argument --protocol: invalid choice: 'episub'"),
         (["--sign", "maybe"], "argument --sign: invalid choice: 'maybe'"),
-        (["--sign", "lax"], "--sign lax: this version has strict and none"),
+        (["--sign", "author"], "--sign author: this version has strict, none and lax"),
         (["--msgid", "uuid"], "argument --msgid: invalid choice: 'uuid'"),
         (["--seed", "-1"], "argument --seed: '-1' is not a number from 0 to 2^64-1"),
         (["--seed", str(2**64)], "is not a number from 0 to 2^64-1"),

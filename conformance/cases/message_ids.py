@@ -1,0 +1,124 @@
+"""Message ids (MID)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from gossipsub.conformance.cases.message_signing import in_mesh
+from gossipsub.conformance.driver import PeerError
+from gossipsub.conformance.kit.case import case
+from gossipsub.conformance.kit.node import Node
+from gossipsub.conformance.kit.relay import Relay, open_relay
+from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.scripted_gossip import (
+    OUTSIDE_SECONDS,
+    received,
+    received_control,
+)
+from gossipsub.conformance.scripted_peer import ScriptedPeer
+from gossipsub.conformance.scripted_wire import key_of_seed
+from gossipsub.wire.rpc import Control, IWant, Prune, Rpc, SubOpts
+
+
+def offered(w: ScriptedPeer) -> list[bytes]:
+    """Ids of all IHAVE W got so far."""
+    entries = [each for control in received_control(w) for each in control.ihave]
+    return [message_id for entry in entries for message_id in entry.message_ids]
+
+
+async def outsider(trial: Trial, node: Node) -> ScriptedPeer:
+    """In the topic and outside of the mesh: it is told of messages by IHAVE."""
+    w = await trial.peer(node)
+    await w.send_rpc(Rpc(control=Control(prune=[Prune(node.topic, (), OUTSIDE_SECONDS)])))
+    await w.send_rpc(Rpc(subscriptions=[SubOpts(node.topic)]))
+    return w
+
+
+async def is_offered(relay: Relay, w: ScriptedPeer, message_id: bytes) -> None:
+    with relay.trial.expecting(f"IHAVE with the id {message_id.hex()}"):
+        await w.until(lambda: message_id in offered(w), "IHAVE", 10)
+
+
+async def is_sent(relay: Relay, w: ScriptedPeer, message_id: bytes, data: bytes) -> None:
+    """W asks for it."""
+    await w.send_rpc(Rpc(control=Control(iwant=[IWant([message_id])])))
+    with relay.trial.expecting("the message in answer to IWANT with that id"):
+        await w.until(
+            lambda: any(each.data == data for rpc in received(w) for each in rpc.publish),
+            "message",
+            5,
+        )
+
+
+@case("MID-01", fault="ids_are_as_in_rust", address=True)
+async def the_default_id_is_from_followed_by_seqno(trial: Trial) -> None:
+    """As the specification has it, and go. The defaults of js, rust and nim are others: their
+    networks need one function on all nodes."""
+    node = await trial.start(subscribed=True)
+    w = await outsider(trial, node)
+    relay = await open_relay(trial, node)
+    message = await relay.forwards(relay.message())
+    message_id = (message.from_peer or b"") + (message.seqno or b"")
+    await is_offered(relay, w, message_id)
+    await is_sent(relay, w, message_id, message.data or b"")
+
+
+@case("MID-03", fault="ids_are_sent_as_text")
+async def ids_are_opaque_bytes(trial: Trial) -> None:
+    """Here SHA-256 of the data: a hash that begins with 0 and is no text."""
+    node = await trial.start(subscribed=True, msgid="content")
+    w = await outsider(trial, node)
+    relay = await open_relay(trial, node)
+    data = next(
+        data
+        for data in iter(lambda: trial.rng.randbytes(24), None)
+        if sha256(data).digest()[0] == 0 and max(sha256(data).digest()) > 0xF7
+    )
+    await relay.forwards(relay.message(data))
+    await is_offered(relay, w, sha256(data).digest())
+    await is_sent(relay, w, sha256(data).digest(), data)
+
+
+@case("MID-04", fault="a_message_without_id_is_taken")
+async def a_message_without_an_id_is_dropped(trial: Trial) -> None:
+    """The default id needs from and seqno, which under LaxSign may be absent. go computes an
+    empty id."""
+    node = await trial.start(subscribed=True, sign="lax")
+    relay = await open_relay(trial, node)
+    await relay.drops(relay.unsigned(), what="a message without from and seqno is dropped")
+
+
+@case("MID-05", fault="content_is_told_apart_by_author")
+async def with_ids_of_the_content_equal_messages_are_one(trial: Trial) -> None:
+    node = await trial.start(subscribed=True, msgid="content")
+    relay = await open_relay(trial, node)
+    first = await relay.forwards(relay.message())
+    await relay.send(relay.message(first.data, key=key_of_seed(7777)))
+    await relay.forwards(relay.message(), "the next message forwarded")
+    await trial.heartbeats(0.5, node)
+    trial.equal("copies forwarded", len(relay.copies(first)), 1)
+    delivered = [event["data"] for event in node.process.messages()]
+    trial.equal("deliveries", delivered.count(first.data), 1)
+
+
+@case("MID-06", fault="a_duplicate_is_published_again")
+async def an_id_that_was_published_is_not_sent_again(trial: Trial) -> None:
+    """rust and js tell the caller; go returns success. Either is allowed."""
+    node = await trial.start(subscribed=True, msgid="content")
+    w = await in_mesh(trial, node)
+    data, after = trial.rng.randbytes(24), trial.rng.randbytes(24)
+    await node.publish(data)
+    try:
+        await node.publish(data)
+        trial.observe("publishing a duplicate is no error")
+    except PeerError:
+        trial.observe("publishing a duplicate is an error")
+    await node.publish(after)
+
+    def copies(text: bytes) -> int:
+        return [each.data for rpc in received(w) for each in rpc.publish].count(text)
+
+    with trial.expecting("what was published after it, in the mesh"):
+        await w.until(lambda: copies(after) > 0, "message", 5)
+    await trial.heartbeats(0.5, node)
+    trial.equal("copies sent", copies(data), 1)
