@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
 from gossipsub.conformance.scripted_peer import play
@@ -27,8 +25,6 @@ ECDSA = (
     "QmVMT29id3TUASyfZZ6k9hmNyc2nYabCo4uMSpDw4zrgDk",
 )
 NODE_0 = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
-CID_OF_KEY = b"\x01\x72"
-"""CIDv1, libp2p-key."""
 
 
 async def _is_known_as(trial: Trial, key: PrivateKey, name: str, what: str) -> None:
@@ -79,7 +75,7 @@ async def an_address_may_name_its_peer_by_a_cid(trial: Trial) -> None:
     node = await trial.start()
     listener = await trial.listener()
     peer = listener.key.peer_id()
-    cid = "b" + base64.b32encode(CID_OF_KEY + bytes(peer)).decode().rstrip("=").lower()
+    cid = peer.to_cid()
     address = listener.address.replace(str(peer), cid)
     connecting = node.meanwhile("connect", addr=address)
     with trial.expecting(f"a connection to /p2p/{cid}"):

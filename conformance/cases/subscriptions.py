@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gossipsub.conformance.cases.message_signing import SCORE
 from gossipsub.conformance.cases.pubsub_streams import announced, out_of, wait_announced
-from gossipsub.conformance.driver import PeerTimeout
+from gossipsub.conformance.driver import Event, PeerTimeout
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.relay import open_relay, take_part
@@ -22,15 +22,13 @@ LARGE = 50_000
 async def knows_topics(trial: Trial, node: Node, w: ScriptedPeer, *topics: str) -> None:
     """Deviation unless the target has W in exactly these of a, b and c."""
     name = str(w.peer_id)
+
+    def is_right(got: Event) -> bool:
+        return (name in got["peers"]) is (topic in topics)
+
     for topic in TOPICS:
-        is_in = topic in topics
-        with trial.expecting(f"W {'' if is_in else 'not '}among the peers of {topic}"):
-            await node.wait_answer(
-                "topic_peers",
-                lambda got, is_in=is_in: (name in got["peers"]) is is_in,
-                topic=topic,
-                timeout=5,
-            )
+        with trial.expecting(f"W {'' if topic in topics else 'not '}among the peers of {topic}"):
+            await node.wait_answer("topic_peers", is_right, topic=topic, timeout=5)
 
 
 @case("SUB-01", fault="the_hello_comes_in_pieces")

@@ -9,6 +9,7 @@ from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.crypto import keys
 from gossipsub.crypto.keys import KeyType, PrivateKey, PublicKey
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.transport.address import Address, AddressError
 from gossipsub.wire.errors import RemoteProtocolError
 
 
@@ -53,14 +54,14 @@ def the_number_of_rsa_is_left_out() -> None:
 
 @fault
 def peer_ids_in_cids_are_refused() -> None:
-    original = PeerId.parse
+    original = Address.parse
 
-    def parse(text: str) -> PeerId:
-        if text.startswith("b"):
-            raise RemoteProtocolError("not base58")
+    def parse(text: str) -> Address:
+        if "/p2p/b" in text:
+            raise AddressError("a peer id begins with 1 or Qm")
         return original(text)
 
-    replace(PeerId, "parse", staticmethod(parse))
+    replace(Address, "parse", staticmethod(parse))
 
 
 @fault

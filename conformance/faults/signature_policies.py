@@ -12,6 +12,7 @@ from gossipsub.pubsub.validation import pipeline
 from gossipsub.router import messages, policy
 from gossipsub.router.params import SignaturePolicy
 from gossipsub.router.policy import MISSING_SIGNATURE, UNEXPECTED_AUTH_INFO, refusal
+from gossipsub.wire.message_codec import encode_message
 from gossipsub.wire.rpc import Message
 
 Refusal = Callable[[SignaturePolicy, Message], str | None]
@@ -53,11 +54,9 @@ def own_messages_lack_their_origin() -> None:
 
 @fault
 def unsigned_policy_publishes_an_origin() -> None:
-    original = publisher.encode_message
-
     def encode(message: Message) -> bytes:
         message.seqno, message.encoding = bytes(8), None
-        return original(message)
+        return encode_message(message)
 
     replace(publisher, "encode_message", encode)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gossipsub.conformance.faults.fault import fault, replace
-from gossipsub.router.admission.acceptance import Acceptance
 from gossipsub.router.announce import Announcements
 from gossipsub.router.effects import Lane, TopicPeer
 from gossipsub.router.peers import Peer
@@ -97,11 +96,6 @@ def an_option_without_subscribe_subscribes() -> None:
         )
 
     replace(rpc_codec, "_subscriptions_from", read)
-
-
-@fault
-def graylisted_peers_are_heard() -> None:
-    replace(Acceptance, "is_heeded", lambda self, peer: True)
 
 
 @fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 
@@ -10,13 +11,18 @@ from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.results import Result
 from gossipsub.conformance.kit.runner import JOBS, run_case
 from gossipsub.conformance.kit.target import Target
+from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart
 
 
 async def run_control(case: Case, start: WarmStart, *, seed: int = 1) -> Result:
-    """The case proves that it can fail where this result's verdict is FAILED."""
+    """The case proves that it can fail where this result's verdict is FAILED. That its fault ends
+    the node proves nothing: BROKEN."""
     target = Target(name=f"python with {case.fault}", command=start.command(case.fault))
-    return await run_case(target, case, seed=seed)
+    result = await run_case(target, case, seed=seed)
+    if result.verdict is Verdict.FAILED and "exit status" in result.came:
+        return replace(result, verdict=Verdict.BROKEN, reason=result.came)
+    return result
 
 
 async def run_controls(
