@@ -28,6 +28,8 @@ async def a_large_answer_to_iwant_arrives_whole(trial: Trial) -> None:
                 await relay.arrives(message)
         messages += batch
     w = await trial.peer(node)
+    with trial.expecting("the target's subscription at the beginning of its stream"):
+        await w.receive_rpc()
     ids = [(each.from_peer or b"") + (each.seqno or b"") for each in messages]
     await w.send_rpc(Rpc(control=Control(iwant=[IWant(ids)])))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from gossipsub.conformance.cases.message_signing import SCORE
 from gossipsub.conformance.cases.pubsub_streams import announced, out_of, wait_announced
 from gossipsub.conformance.driver import Event, PeerTimeout
@@ -149,13 +151,15 @@ def _messages(w: ScriptedPeer) -> int:
 
 @case("SUB-09", fault="graylisted_peers_are_heard", also=("THR-02",))
 async def of_a_graylisted_peer_messages_and_grafts_are_ignored(trial: Trial) -> None:
-    """Its subscriptions may be noted (go, rust) or not (js)."""
+    """Its subscriptions may be noted (go, rust) or not (js). Some judge by a score that is up to
+    a second old."""
     score = SCORE | {"thresholds": {"gossip": -10, "publish": -20, "graylist": -30}}
     node = await trial.start(subscribed=True, score=score)
     relay = await open_relay(trial, node)
     name = str(relay.author.peer_id)
     await node.command("app_score", peer=name, score=-100)
     await node.wait_answer("scores", lambda got: got["scores"][name]["score"] < -30)
+    await anyio.sleep(1.2)
     message = relay.message()
     await relay.author.send_rpc(
         Rpc(
