@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
 
 import anyio
@@ -10,13 +9,11 @@ import pytest
 
 from gossipsub import DialError, Host
 from gossipsub.conformance.scripted_listener import listen
-from gossipsub.conformance.scripted_peer import PUBSUB, PUSH, Frame, dial, play
+from gossipsub.conformance.scripted_peer import PUSH, Frame, dial, play
 from gossipsub.conformance.scripted_wire import (
     MULTISTREAM,
-    NOISE,
     YAMUX,
     WireClosed,
-    WireTimeout,
     encode_line,
     key_of_seed,
     reach,
@@ -24,7 +21,6 @@ from gossipsub.conformance.scripted_wire import (
 from gossipsub.wire.identify import PROTOCOL as IDENTIFY
 from gossipsub.wire.identify import IdentifyReader, encode_identify
 from gossipsub.wire.ping import PROTOCOL as PING_PROTOCOL
-from gossipsub.wire.rpc import Message, Rpc
 from gossipsub.wire.yamux_frame import (
     ACK,
     DATA,
@@ -39,7 +35,6 @@ from gossipsub.wire.yamux_frame import (
 pytestmark = pytest.mark.anyio
 
 KEY = key_of_seed(1)
-MULTISTREAM_LINES = (b"/multistream/1.0.0\n", b"/yamux/1.0.0\n")
 
 
 @pytest.mark.rule("CONN-01", "NOI-01", "PNG-01")
@@ -49,17 +44,6 @@ async def test_two_hosts_connect_and_ping_both_ways_whoever_dialled():
         assert 0 < await b.ping(a.peer_id) < 1
         assert 0 < await a.ping(b.peer_id) < 1
         assert [info.outbound for info in (*a.peers(), *b.peers())] == [False, True]
-
-
-@pytest.mark.rule("CONN-01", "NOI-13")
-@pytest.mark.parametrize("muxers", [(YAMUX,), (), ("/mplex/6.7.0", YAMUX)])
-async def test_yamux_is_agreed_within_noise_or_else_by_multistream(muxers):
-    async with Host() as host, dial(host.addresses[0], muxers=muxers) as w:
-        await w.ping(1)
-        plaintext = b"".join(w.journal.received("noise"))
-        negotiated = plaintext.startswith(b"\x13" + MULTISTREAM_LINES[0])
-        assert negotiated is (muxers == ())
-        assert w.wire.remote_muxers == (YAMUX.encode(),)
 
 
 @pytest.mark.rule("CONN-01", "NOI-13", "YMX-02")
@@ -74,39 +58,6 @@ async def test_a_dialling_host_is_initiator_of_noise_and_client_of_yamux(muxers)
             await w.serve_identify()
             await w.wait_pubsub()
             assert w.pubsub_in[0].stream_id == 3
-
-
-@pytest.mark.rule("YMX-02")
-async def test_a_dialled_host_opens_even_streams():
-    async with Host() as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        await w.wait_pubsub()
-        assert [stream.stream_id for stream in w.accepted] == [2, 4]
-
-
-@pytest.mark.rule("CONN-02")
-async def test_hosts_that_dial_each_other_at_once_count_each_other_once():
-    async with Host() as a, Host() as b:
-        here, there = await a.join("t"), await b.join("t")
-        async with here.subscribe() as messages, there.subscribe():
-            for round in range(50):
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(a.connect, b.addresses[0])
-                    tasks.start_soon(b.connect, a.addresses[0])
-                await here.wait_for_peers(1, timeout=4)
-                await there.wait_for_peers(1, timeout=4)
-                assert [info.peer for info in a.peers()] == [b.peer_id]
-                assert here.peers() == (b.peer_id,)
-                await a.ping(b.peer_id)
-                await b.ping(a.peer_id)
-                if round % 10 == 0:
-                    await there.publish(round.to_bytes(1, "big"))
-                    with anyio.fail_after(4):
-                        assert (await anext(aiter(messages))).data == round.to_bytes(1, "big")
-                await a.disconnect(b.peer_id)
-                with anyio.fail_after(4):
-                    while a.peers() or b.peers():
-                        await b.disconnect(a.peer_id)
 
 
 async def test_connections_above_the_limits_are_refused(config):
@@ -163,15 +114,6 @@ async def test_a_publisher_waits_while_its_peers_are_behind_and_no_longer(config
 # -- multistream
 
 
-@pytest.mark.rule("MSS-03", "T17")
-async def test_tls_is_refused_and_noise_then_taken_on_the_same_connection(config):
-    async with Host(config=config()) as host, reach(host.addresses[0]) as wire:
-        assert await wire.propose("/tls/1.0.0") == "na"
-        await wire.upgrade(KEY, initiator=True)
-        async with play(wire, KEY, client=True) as w:
-            await w.ping(1)
-
-
 @pytest.mark.rule("MSS-01", "MSS-02")
 async def test_the_header_comes_unasked(config):
     async with Host(config=config()) as host, reach(host.addresses[0]) as wire:
@@ -217,16 +159,6 @@ async def test_a_stream_may_open_speak_and_close_in_one_frame(config):
         assert len(acks) == 1
 
 
-@pytest.mark.rule("MSS-09")
-async def test_where_nothing_is_agreed_on_only_the_stream_ends(config):
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        stream = await w.start_stream()
-        assert await stream.propose("/nope/1", "/nope/2", "ls", "") == "na"
-        await stream.finish()
-        await stream.wait_reset()
-        await w.open_stream(PING_PROTOCOL)
-
-
 @pytest.mark.rule("MSS-11", "PNG-03")
 async def test_of_one_peer_two_pings_are_served_and_a_third_is_reset(config):
     async with Host(config=config()) as host, dial(host.addresses[0]) as w:
@@ -244,36 +176,6 @@ async def test_of_one_peer_two_pings_are_served_and_a_third_is_reset(config):
         assert await fourth.read_exactly(32) == bytes(32)
 
 
-# -- Noise
-
-
-@pytest.mark.rule("NOI-15")
-async def test_a_host_says_nothing_before_the_handshake_is_complete():
-    async with Host() as host, reach(host.addresses[0]) as wire:
-        await wire.propose(NOISE)
-        await wire.shake_hands(KEY, initiator=True, messages=2)
-        with pytest.raises(WireTimeout):
-            await wire.wait_closed(timeout=0.1)
-        assert wire.take_raw() == b""
-
-
-@pytest.mark.rule("NOI-04", "NOI-15")
-async def test_a_dialling_host_says_only_its_key_before_it_knows_the_peer():
-    async with Host() as host, listen() as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(_fails_to_connect, host, listener.address)
-        async with listener.accept_wire() as wire:
-            await wire.choose(NOISE)
-            with pytest.raises(WireTimeout):
-                await wire.wait_closed(timeout=0.1)
-            said = wire.take_raw()
-            assert (said[:2], len(said)) == (b"\x00\x20", 34)
-
-
-async def _fails_to_connect(host, address) -> None:
-    with pytest.raises(DialError):
-        await host.connect(address)
-
-
 # -- yamux
 
 
@@ -286,87 +188,6 @@ async def test_a_stream_half_closed_by_the_peer_still_answers(config):
             Frame(WINDOW_UPDATE, FIN, stream.stream_id, 0),
         )
         assert await stream.read_to_end() == bytes(64)
-
-
-@pytest.mark.rule("YMX-06")
-async def test_a_reset_stream_is_silent_and_the_others_go_on(config, subscribe):
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        w.returns_credit = False
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        await topic.publish(bytes(300_000))  # more than the window: some waits at the host
-        first = await w.wait_pubsub()
-        await first.wait_received(INITIAL_WINDOW_BYTES)
-        await first.reset()
-        await first.grant(1 << 20)
-        second = await w.wait_pubsub(2)
-        await w.ping(1)
-        assert first.received_bytes == INITIAL_WINDOW_BYTES
-        assert second.reset_code is None
-
-
-@pytest.mark.rule("YMX-07", "T9", "T15")
-async def test_a_host_sends_the_first_256_kib_and_then_waits_for_credit(config, subscribe):
-    config = config(stalled_stream_timeout=10)
-    async with Host(config=config) as host, dial(host.addresses[0]) as w:
-        w.returns_credit = False
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        for _ in range(5):
-            await topic.publish(bytes(100_000))
-        stream = await w.wait_pubsub()
-        await stream.wait_received(INITIAL_WINDOW_BYTES)
-        await w.ping(1)
-        assert stream.received_bytes == INITIAL_WINDOW_BYTES
-        await stream.grant(1)
-        await stream.wait_received(INITIAL_WINDOW_BYTES + 1)
-        await w.ping(2)
-        assert stream.received_bytes == INITIAL_WINDOW_BYTES + 1
-        await stream.grant(1 << 20)
-        await stream.wait_received(500_000)
-
-
-@pytest.mark.rule("YMX-08")
-async def test_more_than_the_window_flows_both_ways_at_once(config, subscribe):
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        unsigned = Rpc(publish=[Message("other", bytes(200_000))])
-
-        async def send_to_host() -> None:
-            for _ in range(20):
-                await w.send_rpc(unsigned)
-
-        async def echo() -> None:
-            stream = await w.open_stream(PING_PROTOCOL)
-            sent = random.Random(1).randbytes(1 << 20)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(stream.write, sent)
-                assert await stream.read_exactly(1 << 20) == sent
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(send_to_host)
-            tasks.start_soon(echo)
-            for _ in range(20):
-                await topic.publish(bytes(200_000))
-            received = 0
-            while received < 20:
-                received += len((await w.receive_rpc()).publish)
-
-
-@pytest.mark.rule("YMX-11", "T13", "T5")
-async def test_a_ping_is_answered_at_once_ahead_of_queued_data(config, subscribe):
-    config = config(stalled_stream_timeout=10)
-    async with Host(config=config) as host, dial(host.addresses[0]) as w:
-        w.returns_credit = False
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        for _ in range(10):
-            await topic.publish(bytes(100_000))
-        began = anyio.current_time()
-        await w.ping(0xDEADBEEF)  # compares every field of the pong
-        assert anyio.current_time() - began < 4
-        assert (await w.wait_pubsub()).received_bytes <= INITIAL_WINDOW_BYTES
 
 
 @pytest.mark.rule("YMX-12", "T27")
@@ -394,24 +215,6 @@ async def test_a_host_that_closes_says_goodbye_after_all_that_was_queued(config,
         await w.wait_ended()
 
 
-@pytest.mark.rule("YMX-14")
-async def test_frames_of_streams_that_are_over_are_read_away(config):
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        over = await w.open_stream(PING_PROTOCOL)
-        await over.reset()
-        await over.send(bytes(1000))
-        await over.grant(1000)
-        await over.finish()
-        await over.reset()
-        refused = await w.start_stream()
-        await refused.write(b"\x00")
-        await refused.wait_reset()
-        await refused.send(bytes(200_000))
-        stream = await w.open_stream(PING_PROTOCOL)
-        await stream.write(bytes(32))
-        assert await stream.read_exactly(32) == bytes(32)
-
-
 @pytest.mark.rule("YMX-18")
 async def test_a_thousand_streams_at_once_are_served_beside_a_blocked_one(config):
     config = config(max_inbound_streams=1100, negotiation_timeout=20, stalled_stream_timeout=20)
@@ -434,32 +237,6 @@ async def test_a_thousand_streams_at_once_are_served_beside_a_blocked_one(config
             reader.receive_data(said[len(opening) :])
             reader.receive_eof()
         assert not blocked.is_over
-
-
-@pytest.mark.rule("T16", "T7", "YMX-04")
-async def test_peers_that_announce_and_acknowledge_only_with_their_first_bytes(config, subscribe):
-    """rust's way: no host may wait for an ACK before it speaks."""
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        w.acknowledges = False
-        await w.serve_identify()
-        await w.wait_pubsub()
-        w.pubsub_out = stream = w.new_stream()
-        await stream.send(encode_line(MULTISTREAM) + encode_line(PUBSUB[0]), SYN)
-        await stream.wait_acknowledged()
-        assert [await stream.read_line(), await stream.read_line()] == [MULTISTREAM, PUBSUB[0]]
-
-
-@pytest.mark.rule("T30")
-async def test_no_stream_is_opened_for_a_message(config, subscribe):
-    async with Host(config=config()) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        for _ in range(300):
-            await topic.publish(b"x")
-        received = 0
-        while received < 300:
-            received += len((await w.receive_rpc()).publish)
-        assert len(w.accepted) == 2  # identify and pubsub
 
 
 async def test_the_keepalive_pings_what_is_quiet_and_takes_only_its_own_answers(config):
