@@ -8,6 +8,7 @@ from gossipsub.conformance.kit.scoring import (
     has_read,
     judge,
     knows_subscription,
+    meet,
     name_of,
     stay_outside,
 )
@@ -38,7 +39,7 @@ def direct(seed: int = W) -> dict[str, object]:
 
 
 async def _subscribed(trial: Trial, node: Node, seed: int = W) -> ScriptedPeer:
-    w = await trial.peer(node, seed=seed)
+    w = await meet(trial, node, seed=seed)
     await subscribe(w, node.topic)
     await knows_subscription(trial, node, w, node.topic)
     return w
@@ -78,7 +79,7 @@ async def _greeted(
 async def a_direct_peer_gets_every_message_whatever_its_score(trial: Trial) -> None:
     node = await judge(trial, params=direct(), appScores={name_of(W): -1000})
     w = await _subscribed(trial, node)
-    author = await trial.peer(node)
+    author = await meet(trial, node)
     await send(author, signed(author, node.topic, 1))
     with trial.expecting("a message, forwarded to the direct peer"):
         await wait_data(w, b"1")
@@ -90,7 +91,7 @@ async def a_direct_peer_gets_every_message_whatever_its_score(trial: Trial) -> N
 @case("DIR-03", fault="direct_peers_are_graylisted", also=("THR-08",))
 async def what_a_direct_peer_says_is_heard_whatever_its_score(trial: Trial) -> None:
     node = await judge(trial, params=direct(), appScores={name_of(W): -1000})
-    w = await trial.peer(node, seed=W)
+    w = await meet(trial, node, seed=W)
     await send(w, signed(w, node.topic, 1))
     with trial.expecting("a message of the direct peer, delivered"):
         await node.delivered(b"1")
@@ -117,7 +118,7 @@ async def a_graft_of_a_direct_peer_is_refused(trial: Trial) -> None:
 async def a_direct_peer_gets_neither_graft_nor_gossip(trial: Trial) -> None:
     node = await trial.start(subscribed=True, params=direct())
     w = await _subscribed(trial, node)
-    v, author = await trial.peer(node), await trial.peer(node)
+    v, author = await meet(trial, node), await meet(trial, node)
     await stay_outside(trial, node, v)
     for number in range(1, 4):
         await send(author, signed(author, node.topic, number))
@@ -138,7 +139,7 @@ async def idontwant_of_a_direct_peer_is_about_that_message_only(trial: Trial) ->
     """Whether it counts at all is left open: go sends the message all the same, rust does not."""
     node = await trial.start(subscribed=True, params=direct())
     w = await _subscribed(trial, node)
-    author = await trial.peer(node)
+    author = await meet(trial, node)
     await refuse(w, id_of(author, 1))
     await has_read(trial, node, w)
     await send(author, signed(author, node.topic, 1), signed(author, node.topic, 2))

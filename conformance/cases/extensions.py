@@ -6,9 +6,11 @@ from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.scoring import (
     NEVER_MS,
+    NO_THRESHOLDS,
     enter_mesh,
     has_read,
     has_score,
+    meet,
     score_of,
 )
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
@@ -27,7 +29,7 @@ SCORE = {
     "behaviourPenaltyWeight": -1,
     "behaviourPenaltyThreshold": 0,
     "decayIntervalMs": NEVER_MS,
-    "thresholds": {"gossip": -1e6, "publish": -2e6, "graylist": -3e6},
+    "thresholds": NO_THRESHOLDS,
 }
 TEST_EXTENSION_FIELD = 6492434
 
@@ -39,7 +41,7 @@ async def start_with(trial: Trial, *arguments: str, scored: bool = False) -> Nod
 
 
 async def peer_of_v1_3(trial: Trial, node: Node, *, seed: int | None = None) -> ScriptedPeer:
-    w = await trial.peer(node, seed=seed, protocols=(V1_3, *PROTOCOLS))
+    w = await meet(trial, node, seed=seed, protocols=(V1_3, *PROTOCOLS))
     if w.pubsub_in[-1].protocol != V1_3:
         raise CannotTry("the target does not speak v1.3")
     return w
@@ -78,7 +80,7 @@ async def extensions_are_announced_in_the_first_rpc(trial: Trial) -> None:
 @case("EXT-02", fault="extensions_are_announced_again")
 async def extensions_are_announced_once(trial: Trial) -> None:
     node = await start_with(trial, "--test-extension")
-    w, author = await peer_of_v1_3(trial, node), await trial.peer(node)
+    w, author = await peer_of_v1_3(trial, node), await meet(trial, node)
     await enter_mesh(trial, node, w)
     for number in range(20):
         await send(author, signed(author, node.topic, number))
@@ -188,7 +190,7 @@ async def the_test_extension_is_carried_out_once(trial: Trial) -> None:
 @case("EXT-08", fault="extensions_are_for_all_versions", also=("WIRE-12",))
 async def extensions_are_neither_announced_nor_used_with_older_versions(trial: Trial) -> None:
     node = await start_with(trial, "--test-extension")
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await w.send_rpc(TEST)
     await enter_mesh(trial, node, w)
     await node.publish(b"own")

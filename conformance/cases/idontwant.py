@@ -13,6 +13,7 @@ from gossipsub.conformance.kit.scoring import (
     has_score,
     judge,
     judge_messages,
+    meet,
     stay_outside,
 )
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
@@ -37,7 +38,7 @@ def large(w: ScriptedPeer, topic: str, number: int) -> Message:
 
 
 async def _mesh(trial: Trial, node: Node, count: int) -> list[ScriptedPeer]:
-    peers = [await trial.peer(node) for _ in range(count)]
+    peers = [await meet(trial, node) for _ in range(count)]
     for w in peers:
         await enter_mesh(trial, node, w)
     return peers
@@ -107,8 +108,8 @@ async def who_sent_a_large_message_gets_no_idontwant_for_it(trial: Trial) -> Non
 @case("IDW-03", fault="idontwant_is_for_old_versions_too", address=True)
 async def a_peer_that_speaks_an_older_version_gets_no_idontwant(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author, w = await trial.peer(node), await trial.peer(node)
-    old = await trial.peer(node, protocols=V1_1)
+    author, w = await meet(trial, node), await meet(trial, node)
+    old = await meet(trial, node, protocols=V1_1)
     for each in (author, w, old):
         await enter_mesh(trial, node, each)
     await send(author, large(author, node.topic, 1))
@@ -124,8 +125,8 @@ async def a_peer_that_speaks_an_older_version_gets_no_idontwant(trial: Trial) ->
 @case("IDW-03b", fault="idontwant_is_for_one_version", address=True)
 async def a_peer_that_speaks_the_newest_version_gets_idontwant(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author = await trial.peer(node)
-    new = await trial.peer(node, protocols=V1_3)
+    author = await meet(trial, node)
+    new = await meet(trial, node, protocols=V1_3)
     for each in (author, new):
         await enter_mesh(trial, node, each)
     trial.observe(f"speaks {new.pubsub_in[-1].protocol} with a peer that offers v1.3")
@@ -191,7 +192,7 @@ async def a_refused_message_is_not_forwarded(trial: Trial) -> None:
 @case("IDW-07", fault="refusals_are_forgotten_when_asked")
 async def a_refused_message_is_not_sent_for_iwant_either(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author, w = await trial.peer(node), await trial.peer(node)
+    author, w = await meet(trial, node), await meet(trial, node)
     await stay_outside(trial, node, w)
     await refuse(w, id_of(author, 1))
     await send(author, signed(author, node.topic, 1), signed(author, node.topic, 2))
@@ -278,7 +279,7 @@ async def idontwant_for_an_own_message_comes_before_it_if_at_all(trial: Trial) -
 async def idontwant_goes_to_mesh_peers_only(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
     author, w = await _mesh(trial, node, 2)
-    outside = await trial.peer(node)
+    outside = await meet(trial, node)
     await stay_outside(trial, node, outside)
     await send(author, large(author, node.topic, 1))
     await _wait_refused(trial, w)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from gossipsub.conformance.cases.extensions import peer_of_v1_3, start_with
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
-from gossipsub.conformance.kit.scoring import enter_mesh, knows_subscription, stay_outside
+from gossipsub.conformance.kit.scoring import enter_mesh, knows_subscription, meet, stay_outside
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_control import (
     offered,
@@ -81,10 +81,10 @@ async def full_messages_do_not_go_to_a_peer_that_requests_parts_of_who_sends_the
     trial: Trial,
 ) -> None:
     node = await start_with(trial, "--partial", "support")
-    w, v = await peer_of_v1_3(trial, node), await trial.peer(node)
+    w, v = await peer_of_v1_3(trial, node), await meet(trial, node)
     await _request_parts(trial, node, w)
     await enter_mesh(trial, node, v)
-    author = await trial.peer(node)
+    author = await meet(trial, node)
     await node.publish(b"own")
     await send(author, signed(author, node.topic, 1))
     for data in (b"own", b"1"):
@@ -107,7 +107,7 @@ async def full_messages_go_to_a_peer_that_requests_parts_of_who_sends_none(trial
 @case("PART-03", fault="full_messages_are_for_all")
 async def there_is_no_ihave_to_a_peer_that_requests_parts(trial: Trial) -> None:
     node = await start_with(trial, "--partial", "support")
-    w, v, author = await peer_of_v1_3(trial, node), await trial.peer(node), await trial.peer(node)
+    w, v, author = await peer_of_v1_3(trial, node), await meet(trial, node), await meet(trial, node)
     await _request_parts(trial, node, w, grafts=False)
     await stay_outside(trial, node, v)
     await send(author, signed(author, node.topic, 1))
@@ -120,7 +120,7 @@ async def there_is_no_ihave_to_a_peer_that_requests_parts(trial: Trial) -> None:
 @case("PART-03b", fault="idontwant_is_for_those_that_send_parts")
 async def there_is_no_idontwant_to_a_peer_that_sends_parts(trial: Trial) -> None:
     node = await start_with(trial, "--partial", "request")
-    w, v, author = await peer_of_v1_3(trial, node), await trial.peer(node), await trial.peer(node)
+    w, v, author = await peer_of_v1_3(trial, node), await meet(trial, node), await meet(trial, node)
     await _request_parts(trial, node, w, requests=False)
     await enter_mesh(trial, node, v)
     await send(author, signed(author, node.topic, 1, b"large" + bytes(4096)))

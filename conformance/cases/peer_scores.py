@@ -12,6 +12,7 @@ from gossipsub.conformance.kit.scoring import (
     has_read,
     has_score,
     judge,
+    meet,
     score_of,
     set_app_score,
 )
@@ -31,7 +32,7 @@ NOWHERE = ("192.0.2.1", 9)
 @case("SCORE-21", fault="the_applications_score_is_not_weighted")
 async def the_applications_score_counts_by_its_weight(trial: Trial) -> None:
     node = await judge(trial, appSpecificWeight=0.5)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     for value in (100, -100, 0):
         await set_app_score(node, w, value)
         await has_score(trial, node, w, value / 2, why=f"the application says {value}, weight 0.5")
@@ -48,9 +49,9 @@ async def peers_that_share_an_address_pay_for_it(trial: Trial) -> None:
         ipColocationFactorThreshold=1,
         listen=None if own is None else "/ip4/0.0.0.0/tcp/0",
     )
-    alone = await trial.peer(_reached_at(node, "127.0.0.1"))
+    alone = await meet(trial, _reached_at(node, "127.0.0.1"))
     reached = _reached_at(node, own or "127.0.0.1")
-    sharing = [await trial.peer(reached, local_host=host) for _ in range(3)]
+    sharing = [await meet(trial, reached, local_host=host) for _ in range(3)]
     if own is None and all([await score_of(node, w) == 0 for w in sharing]):
         raise CannotTry("the target leaves out loopback addresses, and there is no other here")
     for w in sharing:
@@ -79,7 +80,7 @@ def _reached_at(node: Node, host: str) -> Node:
 async def misbehaviour_costs_the_square_of_what_is_above_the_threshold(trial: Trial) -> None:
     """By GRAFTs during the backoff, which count once, or twice soon after the PRUNE."""
     node = await judge(trial, behaviourPenaltyWeight=-1, behaviourPenaltyThreshold=2)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await enter_mesh(trial, node, w)
     await w.send_rpc(Rpc(control=Control(prune=[Prune(node.topic, (), 60)])))
     await _graft(trial, node, w, 1)
@@ -105,7 +106,7 @@ async def _graft(trial: Trial, node: Node, w: ScriptedPeer, count: int) -> None:
 async def a_debt_is_kept_for_a_peer_that_comes_again_and_a_merit_is_not(trial: Trial) -> None:
     """With a debt only that is kept: first deliveries count no more."""
     node = await judge(trial, topic=_EARNING_AND_COSTING)
-    bad, good = await trial.peer(node, seed=W), await trial.peer(node, seed=W + 1)
+    bad, good = await meet(trial, node, seed=W), await meet(trial, node, seed=W + 1)
     await send(bad, forged(bad, node.topic, 1), forged(bad, node.topic, 2))
     await send(bad, *(signed(bad, node.topic, number) for number in range(3, 6)))
     await send(good, signed(good, node.topic, 1))
@@ -113,7 +114,7 @@ async def a_debt_is_kept_for_a_peer_that_comes_again_and_a_merit_is_not(trial: T
     await has_score(trial, node, good, 1, why="one valid message")
     for w in (bad, good):
         await _disconnect(trial, node, w)
-    bad, good = await trial.peer(node, seed=W), await trial.peer(node, seed=W + 1)
+    bad, good = await meet(trial, node, seed=W), await meet(trial, node, seed=W + 1)
     await has_score(trial, node, bad, -40, why="the debt of a peer that came again")
     await has_score(trial, node, good, 0, why="a peer with a good score starts anew")
 
@@ -125,12 +126,12 @@ _EARNING_AND_COSTING = {"invalidMessageDeliveriesWeight": -10, "firstMessageDeli
 async def a_debt_is_forgotten_when_it_was_kept_long_enough(trial: Trial) -> None:
     topic = {"invalidMessageDeliveriesWeight": -10}
     node = await judge(trial, topic=topic, decayIntervalMs=1000, retainScoreMs=1000)
-    w = await trial.peer(node, seed=W)
+    w = await meet(trial, node, seed=W)
     await send(w, forged(w, node.topic, 1))
     await has_score(trial, node, w, -10, why="one invalid message")
     await _disconnect(trial, node, w)
     await trial.heartbeats(2.2 / node.heartbeat, node)  # and one more look at what expired
-    w = await trial.peer(node, seed=W)
+    w = await meet(trial, node, seed=W)
     await has_score(trial, node, w, 0, why="its debt was to be kept for a second")
 
 

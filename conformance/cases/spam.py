@@ -16,6 +16,7 @@ from gossipsub.conformance.kit.scoring import (
     has_read,
     judge,
     judge_messages,
+    meet,
     score_of,
     stay_outside,
 )
@@ -61,7 +62,7 @@ class Ticks:
 async def _ticking(trial: Trial, params: dict[str, object]) -> tuple[Node, ScriptedPeer, Ticks]:
     """Slow enough that what is sent after a heartbeat is read before the next one."""
     node = await trial.start(subscribed=True, params={"heartbeatMs": 1000, **params})
-    w, author = await trial.peer(node), await trial.peer(node)
+    w, author = await meet(trial, node), await meet(trial, node)
     await stay_outside(trial, node, w)
     ticks = Ticks(node, author, w)
     with trial.expecting("IHAVE for a message, to a peer outside of the mesh"):
@@ -103,7 +104,7 @@ async def no_more_ids_than_the_limit_are_asked_for_between_two_heartbeats(trial:
 async def who_does_not_deliver_what_it_offered_is_charged(trial: Trial) -> None:
     """For one id of each IWANT (go, js), or for each id (rust)."""
     node = await judge(trial, params={"iwantFollowupMs": 1000 * FOLLOW_UP}, **BEHAVIOUR)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     ids = [id_of(w, number) for number in range(8)]
     began = anyio.current_time()
     await offer(w, node.topic, *ids)
@@ -127,7 +128,7 @@ async def a_promise_is_kept_by_whoever_delivers_the_message(trial: Trial) -> Non
         **BEHAVIOUR,
     )
     await judge_messages(node, b"2", "reject")
-    by_other, by_rejected, by_forged, broken = [await trial.peer(node) for _ in range(4)]
+    by_other, by_rejected, by_forged, broken = [await meet(trial, node) for _ in range(4)]
     for number, w in enumerate((by_other, by_rejected, by_forged, broken), 1):
         await offer(w, node.topic, id_of(w, number))
         with trial.expecting("IWANT for what is offered"):
@@ -156,7 +157,7 @@ async def a_sender_of_invalid_messages_is_ignored_until_its_debt_has_decayed(tri
     """16 of them cost 2,560, and each second leaves a quarter of that. The graylist is at -80."""
     decaying = {"invalidMessageDeliveriesWeight": -10, "invalidMessageDeliveriesDecay": 0.5}
     node = await judge(trial, topic=decaying, decayIntervalMs=1000)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     # In one RPC: after the first few of several it would be ignored.
     await w.send_rpc(Rpc(publish=[forged(w, node.topic, number) for number in range(16)]))
     with trial.expecting("a score of -600 or less after 16 badly signed messages"):
@@ -190,7 +191,7 @@ async def _wait_score(node: Node, w: ScriptedPeer, holds: Callable[[float], bool
 @case("SPAM-09", fault="refusals_are_sent_twice")
 async def a_flood_of_grafts_is_answered_with_no_more_than_it_sent(trial: Trial) -> None:
     node = await judge(trial, thresholds=NO_THRESHOLDS, **BEHAVIOUR)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await enter_mesh(trial, node, w)
     await w.send_rpc(Rpc(control=Control(prune=[Prune(node.topic, (), 60)])))
     await w.send_rpc(Rpc(control=Control(graft=[Graft(node.topic)])))

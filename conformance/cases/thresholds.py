@@ -12,6 +12,7 @@ from gossipsub.conformance.kit.scoring import (
     has_score,
     judge,
     knows_subscription,
+    meet,
     name_of,
     set_app_score,
     stay_outside,
@@ -45,7 +46,7 @@ FLOODSUB = "/floodsub/1.0.0"
 async def a_score_of_exactly_a_threshold_is_not_below_it(trial: Trial) -> None:
     app_scores = {name_of(W): -10, name_of(V): -50, name_of(U): -80}
     node = await judge(trial, params={"floodPublish": True}, appScores=app_scores)
-    at_gossip, at_publish, at_graylist = [await trial.peer(node, seed=s) for s in (W, V, U)]
+    at_gossip, at_publish, at_graylist = [await meet(trial, node, seed=s) for s in (W, V, U)]
     await send(at_graylist, signed(at_graylist, node.topic, 1))
     with trial.expecting("a message of a peer at the graylist threshold, delivered"):
         await node.delivered(b"1")
@@ -70,7 +71,7 @@ async def what_a_graylisted_peer_says_has_no_effect(trial: Trial) -> None:
         behaviourPenaltyThreshold=0,
         appScores={name_of(W): -100},
     )
-    w, v = await trial.peer(node, seed=W), await trial.peer(node, seed=V)
+    w, v = await meet(trial, node, seed=W), await meet(trial, node, seed=V)
     await send(v, signed(v, node.topic, 7))
     with trial.expecting("a message of a peer with a good score, delivered"):
         await node.delivered(b"7")
@@ -113,7 +114,7 @@ async def below_the_gossip_threshold_there_is_no_gossip_but_messages_are_taken(
     trial: Trial,
 ) -> None:
     node = await judge(trial, appScores={name_of(W): -20})
-    w, v, author = [await trial.peer(node, seed=seed) for seed in (W, V, U)]
+    w, v, author = [await meet(trial, node, seed=seed) for seed in (W, V, U)]
     await stay_outside(trial, node, v)
     await subscribe(w, node.topic)
     await knows_subscription(trial, node, w, node.topic)
@@ -134,7 +135,7 @@ async def below_the_gossip_threshold_there_is_no_gossip_but_messages_are_taken(
 @case("THR-04", fault="own_messages_are_for_everybody")
 async def own_messages_are_not_flooded_to_peers_below_the_publish_threshold(trial: Trial) -> None:
     node = await judge(trial, params={"floodPublish": True}, appScores={name_of(W): -60})
-    w, v = await trial.peer(node, seed=W), await trial.peer(node, seed=V)
+    w, v = await meet(trial, node, seed=W), await meet(trial, node, seed=V)
     await _only_one_gets_what_is_published(trial, node, node.topic, w, v)
 
 
@@ -181,7 +182,7 @@ async def _only_one_gets_what_is_published(
 @case("THR-05", fault="mesh_peers_stay_whatever_their_score")
 async def a_mesh_peer_with_a_negative_score_is_pruned_without_peer_exchange(trial: Trial) -> None:
     node = await judge(trial, params={"doPX": True})
-    w, v, u = [await trial.peer(node, seed=seed) for seed in (W, V, U)]
+    w, v, u = [await meet(trial, node, seed=seed) for seed in (W, V, U)]
     for each in (w, v, u):
         await enter_mesh(trial, node, each)
     await set_app_score(node, w, -0.5)
@@ -201,7 +202,7 @@ async def a_mesh_peer_with_a_negative_score_is_pruned_without_peer_exchange(tria
 @case("THR-06", fault="who_is_graylisted_is_decided_once")
 async def a_peer_that_falls_below_the_graylist_is_ignored_a_second_later(trial: Trial) -> None:
     node = await judge(trial)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await send(w, signed(w, node.topic, 1))
     with trial.expecting("a message of a peer with a good score, delivered"):
         await node.delivered(b"1")
@@ -218,7 +219,7 @@ async def a_peer_that_falls_below_the_graylist_is_ignored_a_second_later(trial: 
 @case("THR-07", fault="scores_are_kept_unasked")
 async def without_scoring_no_threshold_acts(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await send(w, *(forged(w, node.topic, number) for number in range(30)))
     await has_read(trial, node, w)
     await trial.heartbeats(1, node)

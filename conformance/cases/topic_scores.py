@@ -16,6 +16,7 @@ from gossipsub.conformance.kit.scoring import (
     has_score,
     judge,
     judge_messages,
+    meet,
     score_of,
     set_app_score,
 )
@@ -53,7 +54,7 @@ async def the_score_is_the_weighted_sum_of_its_parts(trial: Trial) -> None:
         "invalidMessageDeliveriesWeight": -4,
     }
     node = await judge(trial, topic=topic, appSpecificWeight=0.5)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await set_app_score(node, w, 3)
     await send(w, *(signed(w, node.topic, number) for number in range(3)))
     await send(w, forged(w, node.topic, 3))
@@ -63,7 +64,7 @@ async def the_score_is_the_weighted_sum_of_its_parts(trial: Trial) -> None:
 @case("SCORE-02", fault="all_topics_count")
 async def a_topic_without_parameters_counts_nothing(trial: Trial) -> None:
     node = await judge(trial, topic={**P2, "invalidMessageDeliveriesWeight": -10})
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await node.command("subscribe", topic="other")
     await send(w, signed(w, "other", 1), forged(w, "other", 2), signed(w, node.topic, 3))
     with trial.expecting("W's messages, delivered"):
@@ -80,7 +81,7 @@ async def the_topic_score_cap_limits_what_topics_add_and_nothing_else(trial: Tri
         topicScoreCap=3,
         thresholds=NO_THRESHOLDS,
     )
-    w, bad = await trial.peer(node), await trial.peer(node)
+    w, bad = await meet(trial, node), await meet(trial, node)
     await send(w, *(signed(w, node.topic, number) for number in range(6)))
     await has_score(trial, node, w, 3, why="six first deliveries, and a cap of 3")
     await set_app_score(node, w, 2)
@@ -93,7 +94,7 @@ async def the_topic_score_cap_limits_what_topics_add_and_nothing_else(trial: Tri
 async def time_in_mesh_earns_up_to_its_cap_and_while_it_lasts(trial: Trial) -> None:
     topic = {"timeInMeshWeight": 0.5, "timeInMeshQuantumMs": 100, "timeInMeshCap": 8}
     node = await judge(trial, topic=topic, decayIntervalMs=1000)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     before = await score_of(node, w)
     trial.check(not before, "a score of 0 outside of the mesh", before)
     await enter_mesh(trial, node, w)
@@ -111,7 +112,7 @@ async def time_in_mesh_is_counted_in_quanta(trial: Trial) -> None:
     """Whole ones in go and the specification's code, with fractions in rust, js and nim."""
     topic = {"timeInMeshWeight": 1, "timeInMeshQuantumMs": 700, "timeInMeshCap": 100}
     node = await judge(trial, topic=topic, decayIntervalMs=1000)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     began = anyio.current_time()
     await enter_mesh(trial, node, w)
     score = 0.0
@@ -126,7 +127,7 @@ async def time_in_mesh_is_counted_in_quanta(trial: Trial) -> None:
 @case("SCORE-07", fault="first_deliveries_have_no_cap")
 async def first_deliveries_earn_up_to_their_cap(trial: Trial) -> None:
     node = await judge(trial, topic={**P2, "firstMessageDeliveriesCap": 4})
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await send(w, *(signed(w, node.topic, number) for number in range(6)))
     with trial.expecting("W's messages, delivered"):
         for number in range(6):
@@ -138,7 +139,7 @@ async def first_deliveries_earn_up_to_their_cap(trial: Trial) -> None:
 async def only_the_first_of_two_peers_that_deliver_a_message_earns(trial: Trial) -> None:
     """Both are outside of the mesh, where it counts as well."""
     node = await judge(trial, topic=P2)
-    w, v = await trial.peer(node), await trial.peer(node)
+    w, v = await meet(trial, node), await meet(trial, node)
     message = signed(w, node.topic, 1)
     await send(w, message)
     with trial.expecting("the message, delivered"):
@@ -153,7 +154,7 @@ async def only_the_first_of_two_peers_that_deliver_a_message_earns(trial: Trial)
 @case("SCORE-08b", fault="arrival_is_credited")
 async def credit_for_a_delivery_is_given_when_the_message_is_accepted(trial: Trial) -> None:
     node = await judge(trial, topic=P2)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await judge_messages(node, b"slow", "accept", delay_ms=1000)
     await judge_messages(node, b"meh", "ignore")
     await send(w, signed(w, node.topic, 1, b"slow"), signed(w, node.topic, 2, b"meh"))
@@ -177,7 +178,7 @@ async def copies_of_mesh_peers_count_during_validation_and_within_the_window(
         "meshMessageDeliveriesWindowMs": 800,
     }
     node = await judge(trial, topic=topic, decayIntervalMs=1000)
-    first, during, soon, late = peers = [await trial.peer(node) for _ in range(4)]
+    first, during, soon, late = peers = [await meet(trial, node) for _ in range(4)]
     for w in peers:
         await set_app_score(node, w, 1000)
         await enter_mesh(trial, node, w)
@@ -212,7 +213,7 @@ GOOD = 2000
 
 async def _silent(trial: Trial) -> tuple[Node, ScriptedPeer]:
     node = await judge(trial, topic=_DEFICIT, decayIntervalMs=1000)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await set_app_score(node, w, GOOD)
     await has_score(trial, node, w, GOOD, why="the application says so")
     return node, w
@@ -270,7 +271,7 @@ async def invalid_messages_cost_the_square_of_their_number(trial: Trial) -> None
     node = await judge(
         trial, topic={"invalidMessageDeliveriesWeight": -1}, thresholds=NO_THRESHOLDS
     )
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await send(w, *(forged(w, node.topic, number) for number in range(10)))
     await has_score(trial, node, w, -100, why="10 messages that are badly signed")
 
@@ -278,7 +279,7 @@ async def invalid_messages_cost_the_square_of_their_number(trial: Trial) -> None
 @case("SCORE-18", fault="late_copies_of_invalid_messages_are_free")
 async def an_invalid_message_costs_each_of_its_senders_however_late(trial: Trial) -> None:
     node = await judge(trial, topic={"invalidMessageDeliveriesWeight": -1})
-    first, during, late = [await trial.peer(node) for _ in range(3)]
+    first, during, late = [await meet(trial, node) for _ in range(3)]
     await judge_messages(node, b"bad", "reject", delay_ms=700)
     bad = signed(first, node.topic, 1, b"bad")
     await send(first, bad)
@@ -296,7 +297,7 @@ async def each_invalid_message_counts_once_for_its_sender(trial: Trial) -> None:
         topic={"topicWeight": 0.7, "invalidMessageDeliveriesWeight": -2},
         thresholds=NO_THRESHOLDS,
     )
-    w, v = await trial.peer(node), await trial.peer(node)
+    w, v = await meet(trial, node), await meet(trial, node)
     await judge_messages(node, b"bad", "reject")
     await send(w, *(signed(w, node.topic, number, b"bad %d" % number) for number in range(3)))
     await has_score(trial, node, w, -12.6, why="three invalid messages, 0.7 x 2 x 9")
@@ -308,7 +309,7 @@ async def each_invalid_message_counts_once_for_its_sender(trial: Trial) -> None:
 async def counters_decay_and_end_at_zero(trial: Trial) -> None:
     topic = {**P2, "firstMessageDeliveriesDecay": 0.25}
     node = await judge(trial, topic=topic, decayIntervalMs=1000, decayToZero=0.1)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await send(w, signed(w, node.topic, 1))
     score, seen = 0.0, list[float]()
     while len(seen) < 4 and (not seen or score != 0):

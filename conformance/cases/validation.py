@@ -13,6 +13,7 @@ from gossipsub.conformance.kit.scoring import (
     has_score,
     judge,
     judge_messages,
+    meet,
 )
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_control import received_data, send, wait_data
@@ -27,7 +28,7 @@ async def a_message_of_a_topic_not_joined_leaves_no_trace(trial: Trial) -> None:
     node = await judge(
         trial, topic={"invalidMessageDeliveriesWeight": -10, "firstMessageDeliveriesWeight": 1}
     )
-    w, v = await trial.peer(node), await trial.peer(node)
+    w, v = await meet(trial, node), await meet(trial, node)
     early = signed(w, "later", 1, b"early")
     await send(w, early, signed(w, node.topic, 2, b"barrier"))
     with trial.expecting("a message of a joined topic, delivered"):
@@ -45,7 +46,7 @@ async def accepted_rejected_and_ignored_messages_have_three_outcomes(trial: Tria
     node = await judge(
         trial, topic={"invalidMessageDeliveriesWeight": -10, "firstMessageDeliveriesWeight": 1}
     )
-    accepted, rejected, ignored, v = [await trial.peer(node) for _ in range(4)]
+    accepted, rejected, ignored, v = [await meet(trial, node) for _ in range(4)]
     await enter_mesh(trial, node, v)
     await judge_messages(node, b"bad", "reject")
     await judge_messages(node, b"meh", "ignore")
@@ -70,7 +71,7 @@ async def a_message_beyond_the_throttle_is_dropped_without_blame(trial: Trial) -
         topic={"invalidMessageDeliveriesWeight": -10, "firstMessageDeliveriesWeight": 1},
         params={"validateThrottle": 1},
     )
-    w, v = await trial.peer(node), await trial.peer(node)
+    w, v = await meet(trial, node), await meet(trial, node)
     await judge_messages(node, b"slow", "accept", delay_ms=700)
     await send(w, signed(w, node.topic, 1, b"slow 1"))
     await has_read(trial, node, w)
@@ -89,7 +90,7 @@ async def a_message_beyond_the_throttle_is_dropped_without_blame(trial: Trial) -
 @case("VAL-11", fault="own_messages_are_not_validated")
 async def own_messages_are_validated_and_a_rejected_one_is_an_error(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    w = await trial.peer(node)
+    w = await meet(trial, node)
     await enter_mesh(trial, node, w)
     await judge_messages(node, b"bad", "reject")
     try:
@@ -110,7 +111,7 @@ async def a_message_goes_to_all_of_the_mesh_but_its_author_and_who_delivered_it(
     trial: Trial,
 ) -> None:
     node = await trial.start(subscribed=True)
-    author, bringer, other = [await trial.peer(node) for _ in range(3)]
+    author, bringer, other = [await meet(trial, node) for _ in range(3)]
     for w in (author, bringer, other):
         await enter_mesh(trial, node, w)
     await send(bringer, signed(author, node.topic, 1))
@@ -133,7 +134,7 @@ def _count(w: ScriptedPeer, number: int) -> int:
 async def peers_that_sent_a_copy_during_validation_need_none(trial: Trial) -> None:
     """So rust, js and nim."""
     node = await trial.start(subscribed=True)
-    author, second, other = [await trial.peer(node) for _ in range(3)]
+    author, second, other = [await meet(trial, node) for _ in range(3)]
     for w in (author, second, other):
         await enter_mesh(trial, node, w)
     await judge_messages(node, b"slow", "accept", delay_ms=800)
@@ -151,7 +152,7 @@ async def peers_that_sent_a_copy_during_validation_need_none(trial: Trial) -> No
 @case("VAL-19", fault="an_ignored_message_cannot_be_published", also=("MID-06",))
 async def an_id_that_was_only_ignored_before_can_be_published(trial: Trial) -> None:
     node = await trial.start(subscribed=True, msgid="content")
-    w, v = await trial.peer(node), await trial.peer(node)
+    w, v = await meet(trial, node), await meet(trial, node)
     await enter_mesh(trial, node, v)
     await judge_messages(node, b"same", "ignore")
     await send(w, signed(w, node.topic, 1, b"same"))

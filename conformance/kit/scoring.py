@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gossipsub.conformance.driver import PeerTimeout
 from gossipsub.conformance.kit.node import Node
-from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
 from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_control import prunes
-from gossipsub.conformance.scripted_gossip import OUTSIDE_SECONDS
+from gossipsub.conformance.scripted_gossip import OUTSIDE_SECONDS, received
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import key_of_seed
 from gossipsub.wire.rpc import Control, Graft, Prune, Rpc, SubOpts
 
 NEVER_MS = 3_600_000
-NO_THRESHOLDS = {"gossip": -1e6, "publish": -2e6, "graylist": -3e6}
+NO_THRESHOLDS = {"gossip": -1e12, "publish": -2e12, "graylist": -3e12}
 """For cases that let a peer sink deep and go on."""
 
 LASTING = 0.999999
@@ -65,6 +65,26 @@ async def judge(
     if lacking:
         raise CannotTry(f"the target has no score parameter {', '.join(lacking)}")
     return node
+
+
+async def meet(
+    trial: Trial,
+    node: Node,
+    *,
+    seed: int | None = None,
+    protocols: Sequence[str] = PROTOCOLS,
+    local_host: str | None = None,
+) -> ScriptedPeer:
+    """W, as `Trial.peer`, at a node that is subscribed to its topic, and has said so: before it
+    does, some drop what they have to say to W."""
+    w = await trial.peer(node, seed=seed, protocols=protocols, local_host=local_host)
+    with trial.expecting("the target's subscription"):
+        await w.until(
+            lambda: node.topic in [o.topic for rpc in received(w) for o in rpc.subscriptions],
+            "subscription",
+            10,
+        )
+    return w
 
 
 def name_of(seed: int) -> str:
