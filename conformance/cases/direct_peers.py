@@ -62,7 +62,7 @@ async def a_direct_peer_that_was_lost_is_dialled_again(trial: Trial) -> None:
     with trial.expecting("a connection from the target, about a second after its start"):
         await _greeted(trial, listener, "W1")
     with trial.expecting(f"another one within {TICKS} heartbeats after it was lost"):
-        await _greeted(trial, listener, "W2", timeout=TICKS * node.heartbeat + 5)
+        await _greeted(trial, listener, "W2", timeout=2 * TICKS * node.heartbeat + 5)
 
 
 async def _greeted(
