@@ -27,10 +27,13 @@ from gossipsub.wire.errors import GossipSubError
 CLONE_NEWNET = 0x40000000
 CLONE_NEWUTS = 0x04000000
 NETWORK = ipaddress.ip_network("10.83.0.0/16")
-BRIDGE = "bridge"
+ROUTER = "169.254.0.1"
+"""This process's end of every link."""
 PLAN, OUTCOME, HOSTS = "plan.json", "outcome.json", "hosts.txt"
 READY_MARK = b'"msg":"PeerID"'
 POLL_SECONDS = 0.05
+HEAD_START_SECONDS = 0.2
+"""For nodes that cannot wait for the common start: their clocks begin when their processes do."""
 TBF_BURST_BYTES = 65536
 TBF_LATENCY_MS = 400
 
@@ -45,7 +48,7 @@ class NodePlan:
 
     command: list[str]
     awaits_start: bool
-    """It waits for a line on standard input; a node that does not is started later."""
+    """It waits for a line on standard input; others are started when those are ready."""
     kilobits: int | None
     """Bandwidth of its way out; None: as the kernel pleases."""
 
@@ -104,7 +107,12 @@ def run_nodes(plan: LabPlan, folder: Path) -> list[int | None]:
     unready = [f"node{node.number}{node.last_words()}" for node in early if not node.is_ready()]
     if unready:
         raise LabFailed(f"did not start: {', '.join(unready)}")
-    for node in nodes:
+    late = [node for node in nodes if not node.plan.awaits_start]
+    for node in late:
+        node.start()
+    if late:
+        time.sleep(HEAD_START_SECONDS)
+    for node in early:
         node.go()
     _wait(nodes, _Node.has_ended, plan.run_seconds)
     return [node.end() for node in nodes]
@@ -114,23 +122,32 @@ def run_nodes(plan: LabPlan, folder: Path) -> list[int | None]:
 
 
 def make_network(kilobits: Sequence[int | None]) -> list[int]:
-    """A bridge, and joined to it a network namespace per node with an interface `eth0` that is up;
-    gives their descriptors. LabFailed where the kernel does not let us."""
+    """A network namespace per node with an interface `eth0` that is up, each joined to this one,
+    which routes between them; gives their descriptors. LabFailed where the kernel does not let us.
+
+    There is no bridge: with one each node would look up each other's link address, and the table of
+    those has room for 1,024 on the whole machine. So a node knows its router's alone.
+    """
     networks = [_new_network() for _ in kilobits]
-    commands = [f"link add {BRIDGE} type bridge", f"link set {BRIDGE} up"]
+    commands = ["link set lo up"]
     for number, network in enumerate(networks):
-        path = f"/proc/{os.getpid()}/fd/{network}"
+        path, link = f"/proc/{os.getpid()}/fd/{network}", f"veth{number}"
         commands += [
-            f"link add veth{number} type veth peer name eth0 netns {path}",
-            f"link set veth{number} master {BRIDGE} up",
+            f"link add {link} type veth peer name eth0 netns {path}",
+            f"address add {ROUTER}/32 dev {link}",
+            f"link set {link} up",
+            f"route add {address_of(number)}/32 dev {link}",
         ]
     _ip(commands)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     for number, (network, rate) in enumerate(zip(networks, kilobits, strict=True)):
         _ip(
             [
                 "link set lo up",
-                f"address add {address_of(number)}/{NETWORK.prefixlen} dev eth0",
+                f"address add {address_of(number)}/32 dev eth0",
                 "link set eth0 up",
+                f"route add {ROUTER}/32 dev eth0",
+                f"route add default via {ROUTER} dev eth0",
             ],
             network,
         )
@@ -198,10 +215,8 @@ class _Node:
             self._process = self._popen(output, errors)
 
     def go(self) -> None:
-        """Start the clock."""
-        if self._process is None:
-            self.start()
-        elif self._process.stdin is not None:
+        """Start the clock of a node that waits for it."""
+        if self._process is not None and self._process.stdin is not None:
             try:
                 self._process.stdin.write(b"go\n")
                 self._process.stdin.close()
