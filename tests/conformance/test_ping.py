@@ -42,18 +42,20 @@ async def test_a_dialler_finds_the_listener_and_pings_it(
     assert 0 < times["pingRTTMilllis"] < times["handshakePlusOneRTTMillis"]
 
 
-async def test_the_listener_tells_an_address_that_others_can_dial(
-    redis_server: RedisServer,
+@pytest.mark.parametrize(("ip", "told"), [("0.0.0.0", "127.9.9.9"), ("127.0.0.1", "127.0.0.1")])
+async def test_who_listens_everywhere_tells_the_address_that_it_has_towards_redis(
+    ip: str, told: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(RedisLists, "own_address", "127.9.9.9")
     async with (
         redis_server() as port,
         RedisLists("127.0.0.1", port) as redis,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(listen, options(port))
+        tasks.start_soon(listen, options(port, ip=ip))
         address = await redis.pop(KEY, timeout=30)
         tasks.cancel_scope.cancel()
-    assert address.startswith("/ip4/127.0.0.1/tcp/")
+    assert address.startswith(f"/ip4/{told}/tcp/")
     assert "/p2p/12D3" in address
 
 

@@ -45,6 +45,7 @@ def test_reach_copies_and_latency_are_read_from_the_logs(tmp_path: Path) -> None
             "[1]",
             line("Received Message", 10.5, id="5"),
             line("Received Message", 10.7, id="5"),
+            line("Sent Message", 10.1, id="5"),  # by a clock that is slow
         ],
         node1=[line("Received Message", 11, id="5"), line("Received Message", 12, id="99")],
         node2=[
