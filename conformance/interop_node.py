@@ -41,7 +41,7 @@ _NAME = re.compile(r"node([0-9]{1,9})(\..*)?")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a script; the exit status."""
-    started = time.monotonic()
+    started = time.monotonic()  # as asyncio's clock
     parser = argparse.ArgumentParser(
         prog="python -m gossipsub.conformance.interop_node",
         description="Take part in an experiment of libp2p's gossipsub-interop.",
@@ -79,11 +79,13 @@ def node_number(host_name: str) -> int:
 
 async def _run(node: int, script: list[Instruction], started: float | None) -> int:
     writer = LineWriter(STDOUT)
-    log = NodeLog(writer.write)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(writer.run)
-            status = await _carry_out(node, script, log, tasks, started)
+            try:
+                status = await _carry_out(node, script, NodeLog(writer.write), started)
+            except (InstructionFailed, DriverFailed) as error:
+                status = _fail(str(error))
             tasks.cancel_scope.cancel()
     finally:
         await writer.say_goodbye()
@@ -91,23 +93,16 @@ async def _run(node: int, script: list[Instruction], started: float | None) -> i
 
 
 async def _carry_out(
-    node: int,
-    script: list[Instruction],
-    log: NodeLog,
-    tasks: anyio.abc.TaskGroup,
-    started: float | None,
+    node: int, script: list[Instruction], log: NodeLog, started: float | None
 ) -> int:
-    announce(log, node)
-    if started is None:
-        if not await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            return _fail("the start was called off")
-        started = time.monotonic()
-    try:
-        await ScriptedNode(
-            node, log, tasks=tasks, address_of=resolved_address, started=started, warn=_say
-        ).run(script)
-    except (InstructionFailed, DriverFailed) as error:
-        return _fail(str(error))
+    scripted = ScriptedNode(node, script, log, address_of=resolved_address, warn=_say)
+    async with scripted:
+        announce(log, node)
+        if started is None:
+            if not await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+                return _fail("the start was called off")
+            started = anyio.current_time()
+        await scripted.run(started=started)
     return 0
 
 

@@ -16,6 +16,7 @@ from gossipsub.conformance.build import build_go_interop_node
 from gossipsub.conformance.interop.lab import OUTCOME, PLAN, LabPlan, NodePlan
 from gossipsub.conformance.interop.scenarios import (
     COMPRESSED,
+    PATIENT,
     PUBLIC,
     Instruction,
     build_script,
@@ -28,7 +29,7 @@ START_SECONDS = 120.0
 """Until all nodes run; they share this machine's processors."""
 MARGIN_SECONDS = 60.0
 """By so much a node may end later than its script says."""
-TIMINGS = {"compressed": COMPRESSED, "public": replace(PUBLIC, ready=2)}
+TIMINGS = {"compressed": COMPRESSED, "patient": PATIENT, "public": replace(PUBLIC, ready=2)}
 """By name. Go's node gives up where a dial is refused, so nobody dials in the first two seconds."""
 
 FAST_KILOBITS, SLOW_KILOBITS, FAST_SHARE = 1_024_000, 50_000, 0.2

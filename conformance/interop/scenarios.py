@@ -64,6 +64,11 @@ COMPRESSED = Timing(
     ready=2, set_up=6, partial_set_up=6, spacing=1, group_spacing=1, tail=4, partial_tail=4
 )
 
+PATIENT = Timing(
+    ready=5, set_up=30, partial_set_up=30, spacing=2, group_spacing=2, tail=20, partial_tail=20
+)
+"""For machines that are busy with other things."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:

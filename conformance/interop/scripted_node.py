@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import assert_never
+from types import TracebackType
+from typing import Self, assert_never
 
 import anyio
-from anyio.abc import TaskGroup
 
 from gossipsub import Host, PartialMode, PrivateKey, Topic, TopicParams
 from gossipsub.conformance.interop.instructions import (
@@ -32,7 +32,6 @@ from gossipsub.conformance.interop.node_params import (
 from gossipsub.conformance.interop.topic_parts import GROUP_BYTES, TopicParts
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
-from gossipsub.pubsub.subscription import Subscription
 from gossipsub.transport.network import Network
 from gossipsub.wire.errors import GossipSubError
 
@@ -50,54 +49,67 @@ def node_key(node: int) -> PrivateKey:
 
 
 class ScriptedNode:
-    """One node from its start to the end of its script.
+    """One node; `async with ScriptedNode(…) as node: await node.run()`.
 
-    `address_of(node)` gives the address at which another node is dialled, over `network` where it
-    is not TCP. `started` is the moment from which `waitUntil` counts, by the event loop's clock.
-    `warn` is told of parameters that mean nothing here.
+    It listens from the beginning, with the parameters of the script's first instruction, so that
+    whoever dials early finds it. `address_of(node)` gives the address at which another node is
+    dialled, over `network` where it is not TCP; `warn` is told of parameters that mean nothing
+    here.
+    InstructionFailed on entering where the parameters cannot be or the port is taken.
     """
 
     def __init__(
         self,
         node: int,
+        script: Sequence[Instruction],
         log: NodeLog,
         *,
-        tasks: TaskGroup,
         address_of: Callable[[int], Awaitable[str]],
-        started: float | None = None,
         network: Network | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._node = node
+        self._script = script
         self._log = log
-        self._tasks = tasks
         self._address_of = address_of
-        self._started = anyio.current_time() if started is None else started
         self._network = network
         self._warn = warn
         self._stack = AsyncExitStack()
+        self._started = 0.0
         self._host: Host | None = None
         self._topics: dict[str, Topic] = {}
-        self._subscribed: dict[str, Subscription] = {}
         self._parts: dict[str, TopicParts] = {}
 
-    async def run(self, script: Sequence[Instruction]) -> None:
-        """Carry out a script; the host is closed at its end. InstructionFailed at the first
-        instruction that fails."""
-        async with self._stack:
-            for instruction in script:
-                try:
-                    await self._carry_out(instruction)
-                except (GossipSubError, OSError, ValueError) as error:
-                    name = type(instruction).__name__
-                    raise InstructionFailed(f"{name}: {error}") from error
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            if self._script and isinstance(self._script[0], InitGossipSub):
+                with _named(self._script[0]):
+                    self._host = await stack.enter_async_context(self._new_host(self._script[0]))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    async def run(self, *, started: float | None = None) -> None:
+        """Carry out the script. `waitUntil` counts from `started`, by the event loop's clock, or
+        from now. InstructionFailed at the first instruction that fails."""
+        self._started = anyio.current_time() if started is None else started
+        for instruction in self._script:
+            with _named(instruction):
+                await self._carry_out(instruction)
 
     async def _carry_out(self, instruction: Instruction) -> None:
         match instruction:
             case InitGossipSub():
-                await self._init(instruction)
+                self._running()  # since it was entered
             case WaitUntil():
-                await anyio.sleep(self._started + instruction.seconds - anyio.current_time())
+                await anyio.sleep_until(self._started + instruction.seconds)
             case Connect():
                 for node in instruction.nodes:
                     await self._running().connect(await self._address_of(node))
@@ -118,10 +130,10 @@ class ScriptedNode:
             case _:
                 assert_never(instruction)
 
-    async def _init(self, instruction: InitGossipSub) -> None:
+    def _new_host(self, instruction: InitGossipSub) -> Host:
         for name in without_counterpart(instruction.params):
             self._warn(f"the parameter {name} has no counterpart here")
-        host = Host(
+        return Host(
             listen=LISTEN,
             key=node_key(self._node),
             params=node_params(instruction.params),
@@ -129,17 +141,14 @@ class ScriptedNode:
             network=self._network,
             trace=self._log.trace,
         )
-        self._host = await self._stack.enter_async_context(host)
 
     async def _subscribe(self, instruction: SubscribeToTopic) -> None:
         name = instruction.topic
         if instruction.partial:
             await self._topic_parts(name)
         topic = await self._topic(name)
-        if name not in self._subscribed:
-            messages = await self._stack.enter_async_context(topic.subscribe())
-            self._subscribed[name] = messages
-            self._tasks.start_soon(_read, messages)
+        if not topic.relays:  # a subscription nobody reads: what arrives is logged where it arrives
+            await self._stack.enter_async_context(topic.relay())
 
     async def _publish_partial(self, instruction: PublishPartial) -> None:
         parts = await self._topic_parts(instruction.topic)
@@ -170,6 +179,15 @@ class ScriptedNode:
         return self._host
 
 
+@contextmanager
+def _named(instruction: Instruction) -> Iterator[None]:
+    """Says of an error which instruction it came of."""
+    try:
+        yield
+    except (GossipSubError, OSError, ValueError) as error:
+        raise InstructionFailed(f"{type(instruction).__name__}: {error}") from error
+
+
 def _group(number: int) -> bytes:
     return number.to_bytes(GROUP_BYTES)
 
@@ -177,12 +195,6 @@ def _group(number: int) -> bytes:
 async def _accept_after(seconds: float, message: ReceivedMessage) -> bool:
     await anyio.sleep(seconds)
     return True
-
-
-async def _read(messages: Subscription) -> None:
-    """What arrives is logged where it arrives; here it only leaves the buffer."""
-    async for _ in messages:
-        pass
 
 
 def announce(log: NodeLog, node: int) -> PeerId:

@@ -97,6 +97,9 @@ def test_the_exit_status_tells_how_the_script_ended(
         check=False,
     )
     assert (done.returncode, done.stderr) == (status, error)
+    if "InitGossipSub" in error:
+        assert done.stdout == ""
+        return
     (line,) = done.stdout.splitlines()
     assert '"msg":"PeerID"' in line
     said = json.loads(line)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from gossipsub.conformance.interop.instructions import InitGossipSub, read_script
+from gossipsub.conformance.interop.instructions import Connect, InitGossipSub, read_script
 from gossipsub.conformance.interop.node_log import NodeLog
 from gossipsub.conformance.interop.results import read_results
 from gossipsub.conformance.interop.scenarios import PUBLIC, SCENARIOS, build_script
@@ -39,12 +39,12 @@ async def run_nodes(script: list[Any], nodes: int) -> list[list[dict[str, Any]]]
 
     async def run(node: int) -> None:
         log = NodeLog(printed[node].append)
-        announce(log, node)
-        async with anyio.create_task_group() as tasks:
-            scripted = ScriptedNode(
-                node, log, tasks=tasks, address_of=address_of, network=machines[node]
-            )
-            await scripted.run(read_script(script, node=node))
+        own = read_script(script, node=node)
+        async with ScriptedNode(
+            node, own, log, address_of=address_of, network=machines[node]
+        ) as scripted:
+            announce(log, node)
+            await scripted.run()
 
     async with anyio.create_task_group() as group:
         for node in range(nodes):
@@ -130,20 +130,49 @@ async def test_the_first_instruction_that_fails_ends_the_node(
     assert str(failure).startswith(error)
 
 
+async def test_what_is_late_is_done_at_once() -> None:
+    waits = [{"type": "waitUntil", "elapsedSeconds": seconds} for seconds in (7, 2)]
+    started = anyio.current_time()
+    await run_nodes([INIT, *waits], 1)
+    assert 7 <= anyio.current_time() - started < 10
+
+
+async def test_a_node_can_be_dialled_before_its_script_begins() -> None:
+    network = MemoryNetwork()
+    early, late = network.machine(), network.machine()
+
+    async def address_of(node: int) -> str:
+        return f"/ip4/{late.ip4}/tcp/9000/p2p/{node_key(node).peer_id()}"
+
+    log = NodeLog(lambda line: None)
+    script = [InitGossipSub({}), Connect((1,))]
+    async with (
+        ScriptedNode(1, [InitGossipSub({})], log, address_of=address_of, network=late),
+        ScriptedNode(0, script, log, address_of=address_of, network=early) as node,
+    ):
+        await node.run()
+
+
+async def test_parameters_that_cannot_be_fail_before_the_start() -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_nodes([{"type": "initGossipSub", "gossipSubParams": {"D": 0.5}}], 1)
+    error = "InitGossipSub: D: must be a whole number, not 0.5"
+    assert [str(each) for each in caught.value.exceptions] == [error]
+
+
 async def test_parameters_without_counterpart_are_warned_of() -> None:
     warnings: list[str] = []
 
     async def nowhere(node: int) -> str:
         raise OSError("nowhere")
 
-    async with anyio.create_task_group() as tasks:
-        node = ScriptedNode(
-            0,
-            NodeLog(lambda line: None),
-            tasks=tasks,
-            address_of=nowhere,
-            network=MemoryNetwork().machine(),
-            warn=warnings.append,
-        )
-        await node.run([InitGossipSub({"SlowHeartbeatWarning": 0.1})])
+    async with ScriptedNode(
+        0,
+        [InitGossipSub({"SlowHeartbeatWarning": 0.1})],
+        NodeLog(lambda line: None),
+        address_of=nowhere,
+        network=MemoryNetwork().machine(),
+        warn=warnings.append,
+    ):
+        pass
     assert warnings == ["the parameter SlowHeartbeatWarning has no counterpart here"]
