@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RunFailed, PeerUnavailable, OSError) as error:
         print(f"interop: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import ctypes
 import ipaddress
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -86,7 +87,9 @@ def main(arguments: Sequence[str]) -> int:
         outcome["statuses"] = run_nodes(plan, folder)
     except LabFailed as error:
         outcome["failure"] = str(error)
-    (folder / OUTCOME).write_text(json.dumps(outcome))
+    unfinished = folder / f"unfinished-{OUTCOME}"
+    unfinished.write_text(json.dumps(outcome))
+    unfinished.replace(folder / OUTCOME)
     return 0
 
 
@@ -260,12 +263,14 @@ class _Node:
 
 
 def _wait(nodes: Sequence[_Node], condition: Callable[[_Node], bool], seconds: float) -> None:
-    """Until the condition holds of all, or some have ended, or the time is over."""
+    """Until each has ended or the condition holds of it, or the time is over. LabFailed when
+    whoever started the lab is gone."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if all(condition(node) or node.has_ended() for node in nodes):
             return
-        time.sleep(POLL_SECONDS)
+        if select.select([sys.stdin], [], [], POLL_SECONDS)[0]:
+            raise LabFailed("nobody waits for the outcome")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,12 +112,15 @@ def run_experiment(experiment: Experiment, output: Path) -> list[int | None]:
     """Run it, with the logs in `output/hosts/nodeK/nodeK.stdout` as the public checks want them;
     blocks. Exit statuses by node, None for one that did not end in time.
 
-    RunFailed where namespaces cannot be made or a node does not start, PeerUnavailable where one
-    cannot be built. Whatever happens, nothing that was started or made is left but the files.
+    RunFailed where namespaces cannot be made, a node does not start, or `output` holds a run
+    already; PeerUnavailable where a node cannot be built. Whatever happens, nothing that was
+    started or made is left but the files.
     """
     reason = namespaces_missing()
     if reason is not None:
         raise RunFailed(reason)
+    if (output / "hosts").exists():
+        raise RunFailed(f"{output} holds the logs of another run")
     script = experiment.script()
     output.mkdir(parents=True, exist_ok=True)
     params = output.resolve() / "params.json"
@@ -127,7 +131,6 @@ def run_experiment(experiment: Experiment, output: Path) -> list[int | None]:
         run_seconds=duration(script) + MARGIN_SECONDS,
     )
     (output / PLAN).write_text(plan.to_json())
-    (output / OUTCOME).unlink(missing_ok=True)
     module = [sys.executable, "-m", "gossipsub.conformance.interop.lab", str(output.resolve())]
     _enter([*module], seconds=plan.start_seconds + plan.run_seconds + MARGIN_SECONDS)
     try:
@@ -157,21 +160,28 @@ def namespaces_missing() -> str | None:
 def _enter(command: Sequence[str], *, seconds: float) -> None:
     """Run a command as the first process of new namespaces; they end with it."""
     flags = _NAMESPACES if os.geteuid() == 0 else (*_AS_USER, *_NAMESPACES)
-    try:
-        done = subprocess.run(
-            ["unshare", *flags, "--", *command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RunFailed(f"no end after {seconds:g} s") from None
-    except OSError as error:
-        raise RunFailed(f"unshare: {error}") from error
-    if done.returncode:
-        text = done.stderr.decode(errors="replace").strip()
-        raise RunFailed(text[-500:] or f"exit status {done.returncode}")
+    with tempfile.TemporaryFile() as errors:
+        try:
+            # The lab ends when this end of its standard input closes, however we ended.
+            process = subprocess.Popen(
+                ["unshare", *flags, "--", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        except OSError as error:
+            raise RunFailed(f"unshare: {error}") from error
+        with process:
+            try:
+                status = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise RunFailed(f"no end after {seconds:g} s") from None
+            finally:
+                process.kill()
+        if status:
+            errors.seek(0)
+            text = errors.read().decode(errors="replace").strip()
+            raise RunFailed(text[-500:] or f"exit status {status}")
 
 
 def _node_plans(experiment: Experiment, params: Path) -> list[NodePlan]:

@@ -5,7 +5,12 @@ All at once, since they mostly wait. docs/interop-experiments.md has larger ones
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -106,3 +111,33 @@ def test_nobody_starts_where_one_of_ours_cannot(
     assert str(caught.value) == "did not start: node0 (no), node1 (no)"
     for node in ("node0", "node1"):
         assert (tmp_path / "hosts" / node / f"{node}.stdout").read_text() == f"{node}\n"
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_run_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gossipsub.conformance.interop", "--nodes", "2"]
+    flags = ["--composition", "python", "--timing", "public", "--output", str(tmp_path / "run")]
+    log = tmp_path / "run" / "hosts" / "node1" / "node1.stdout"
+    runner = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: log.is_file() and b"PeerID" in log.read_bytes())
+    finally:
+        runner.kill()  # it can tidy nothing up
+        runner.wait()
+    wait_until(lambda: (tmp_path / "run" / "outcome.json").is_file())
+    outcome = json.loads((tmp_path / "run" / "outcome.json").read_text())
+    assert outcome == {"failure": "nobody waits for the outcome", "statuses": []}
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_logs_of_another_run_are_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "hosts").mkdir()
+    with pytest.raises(RunFailed, match="holds the logs of another run"):
+        run_experiment(EXPERIMENTS[0], tmp_path)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
