@@ -1,5 +1,6 @@
 // Gointerop is a node of the public GossipSub experiments (libp2p/test-plans, gossipsub-interop) on
-// go-libp2p: it carries out a script of instructions and writes JSON lines.
+// go-libp2p: it carries out a script of instructions and writes JSON lines. With -ping it is one of
+// transport-interop instead.
 //
 // Its number is that of the host name, node%d. The exit status is 0 at the end of the script, 1 when
 // an instruction failed, and 2 when the command or the script is wrong.
@@ -25,7 +26,14 @@ func main() {
 	started := time.Now()
 	path := flag.String("params", "", "the script, params.json")
 	awaitStart := flag.Bool("await-start", false, "begin when a line comes on standard input")
+	asPing := flag.Bool("ping", false, "be a node of transport-interop, by environment variables")
 	flag.Parse()
+	if *asPing {
+		if err := runPing(); err != nil {
+			fail(exitFailed, err)
+		}
+		return
+	}
 	number, err := nodeNumber()
 	if err != nil {
 		fail(exitUsage, err)
