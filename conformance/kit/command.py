@@ -28,6 +28,7 @@ from gossipsub.conformance.kit.runner import probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart, WarmStartFailed
+from gossipsub.conformance.matrix.command import main as run_matrix_command
 from gossipsub.conformance.rules import load_areas
 
 PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
@@ -36,7 +37,10 @@ PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
-    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["matrix"]:
+        return run_matrix_command(words[1:])
+    options = parse_arguments(words)
     if options.compare:
         return _compare(options)
     try:

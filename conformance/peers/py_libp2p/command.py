@@ -47,6 +47,8 @@ async def _run(options: Options) -> None:
             _running(parts.router),
             anyio.create_task_group() as tasks,
         ):
+            # It would dial whomever it knows, and those again that it was told to disconnect from.
+            await parts.host.get_network().auto_connector.stop()
             await parts.pubsub.wait_until_ready()
             tasks.start_soon(writer.run)
             writer.write(_ready(parts.host, options))

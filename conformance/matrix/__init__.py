@@ -1,0 +1,1 @@
+"""Every implementation with every other: what works between them."""

@@ -1,0 +1,101 @@
+"""`gossipsub conformance matrix`: all pairs of implementations, and what works between them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio
+
+from gossipsub.conformance.build import PeerUnavailable
+from gossipsub.conformance.driver import PEERS, PeerFailed
+from gossipsub.conformance.kit.verdict import Verdict
+from gossipsub.conformance.matrix.grid import JOBS, run_matrix
+from gossipsub.conformance.matrix.outcome import Matrix, PairResult
+from gossipsub.conformance.matrix.report import encode_json, encode_markdown, matrix_lines
+
+WORKED, FAILED, NO_TARGET = 0, 1, 3
+"""Exit statuses: nothing failed that is not known to, something did, a target is not to be had."""
+DEFAULT_TARGETS = "python,go,go-old"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit status. SystemExit with status 2 for a wrong call."""
+    options = _parser().parse_args(arguments)
+    try:
+        matrix = anyio.run(_run, options)
+    except (PeerUnavailable, PeerFailed) as error:
+        print(f"gossipsub conformance matrix: {error}", file=sys.stderr)
+        return NO_TARGET
+    encoders: list[tuple[str | None, Callable[[Matrix], str]]] = [
+        (options.json, encode_json),
+        (options.markdown, encode_markdown),
+    ]
+    for file, encode in encoders:
+        if file == "-":
+            sys.stdout.write(encode(matrix))
+        elif file is not None:
+            Path(file).write_text(encode(matrix), encoding="utf-8")
+    if "-" not in (options.json, options.markdown):
+        print("\n".join(matrix_lines(matrix)))
+    return FAILED if matrix.failed else WORKED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gossipsub conformance matrix",
+        description="Try every pair of GossipSub implementations, each dialling the other.",
+        epilog="exit status: 0 all works but what is known, 1 not, 2 wrong call, 3 no such target",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--targets",
+        type=_targets,
+        default=_targets(DEFAULT_TARGETS),
+        metavar="A,B,C",
+        help=f"of {', '.join(PEERS)} (default: {DEFAULT_TARGETS})",
+    )
+    parser.add_argument("--jobs", type=_jobs, default=JOBS, help=f"pairs at once (default: {JOBS})")
+    parser.add_argument("--json", metavar="FILE", help="- is standard output")
+    parser.add_argument("--markdown", metavar="FILE", help="tables, and what does not work")
+    return parser
+
+
+def _targets(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in PEERS]
+    if unknown or not names or len(set(names)) < len(names):
+        what = f"no target is called {unknown[0]!r}" if unknown else "name each target once"
+        raise argparse.ArgumentTypeError(f"{what}; there are {', '.join(PEERS)}")
+    return names
+
+
+def _jobs(text: str) -> int:
+    if not (text.isdigit() and 1 <= int(text) <= 16):
+        raise argparse.ArgumentTypeError("1 to 16")
+    return int(text)
+
+
+async def _run(options: argparse.Namespace) -> Matrix:
+    total, done = len(options.targets) ** 2, 0
+
+    def tell(pair: PairResult) -> None:
+        nonlocal done
+        done += 1
+        bad = [step.step for step in pair.with_verdict(Verdict.FAILED)]
+        known = [step.step for step in pair.with_verdict(Verdict.KNOWN)]
+        marks = "".join(
+            f"; {word}: {', '.join(steps)}"
+            for word, steps in (("failed", bad), ("known", known))
+            if steps
+        )
+        count = f"{pair.worked} of {len(pair.steps)} in {pair.seconds:.0f} s"
+        print(
+            f"{done} of {total}: {pair.dialler} -> {pair.listener}: {count}{marks}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return await run_matrix(options.targets, jobs=options.jobs, progress=tell)

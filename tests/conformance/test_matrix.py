@@ -1,0 +1,382 @@
+"""The matrix of pairs: all works between ours and go, and each step can see that it does not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from gossipsub.conformance.driver import PeerError, PeerTimeout
+from gossipsub.conformance.kit.verdict import Verdict
+from gossipsub.conformance.matrix import grid, steps
+from gossipsub.conformance.matrix.command import main
+from gossipsub.conformance.matrix.grid import run_matrix
+from gossipsub.conformance.matrix.known import Known, KnownFailure
+from gossipsub.conformance.matrix.outcome import Matrix, PairResult, StepResult
+from gossipsub.conformance.matrix.pairing import run_pair
+from gossipsub.conformance.matrix.report import encode_json, encode_markdown, matrix_lines
+from gossipsub.conformance.matrix.steps import STEPS, TITLES, TOPIC, Pair
+from gossipsub.wire.errors import GossipSubError
+
+OURS = (sys.executable, "-m", "gossipsub", "peer")
+
+asyncio_only = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+@pytest.mark.anyio
+@asyncio_only
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("go_peer_available", "old_go_peer_available")
+async def test_all_works_between_ours_and_go_and_the_older_go() -> None:
+    matrix = await run_matrix(["python", "go", "go-old"], known=Known())
+    bad = [line for line in matrix_lines(matrix) if "->" in line or line.startswith(" ")]
+    assert bad == []
+    assert len(matrix.pairs) == 9
+    assert all(pair.worked == len(STEPS) for pair in matrix.pairs)
+    assert matrix.versions["go-old"]["go-libp2p-pubsub"] == "v0.12.0"
+
+
+# A pretended network, whose nodes lie in one way each
+
+
+class PretendedNode:
+    """Knows all there is to know, at once, unless its `lie` says otherwise."""
+
+    exit_status = None
+
+    def __init__(self, network: dict[str, PretendedNode], name: str, lie: str = "") -> None:
+        self.name = self.peer_id = name
+        self.addresses = [f"/{name}"]
+        self.lie = lie
+        self.topics: set[str] = {TOPIC}
+        self.links: dict[str, str] = {}
+        self._network = network
+        self._events: deque[dict[str, Any]] = deque()
+        network[name] = self
+
+    async def __aenter__(self) -> PretendedNode:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for name in list(self.links):
+            self._cut(name)
+
+    def _cut(self, name: str) -> None:
+        del self.links[name], self._network[name].links[self.name]
+
+    async def command(self, name: str, /, timeout: float = 1, **fields: Any) -> dict[str, Any]:
+        return dict(getattr(self, f"_{name}")(**fields) or {})
+
+    def _connect(self, addr: str) -> dict[str, Any]:
+        other = addr[1:]
+        self.links[other] = "in" if self.lie == "direction" else "out"
+        self._network[other].links[self.name] = "in"
+        return {"peer": "somebody" if self.lie == "peer" else other}
+
+    def _disconnect(self, peer: str) -> None:
+        if self.lie != "stays":
+            self._cut(peer)
+
+    def _subscribe(self, topic: str) -> None:
+        self.topics.add(topic)
+
+    def _unsubscribe(self, topic: str) -> None:
+        if self.lie != "remains":
+            self.topics.discard(topic)
+
+    def _peers(self) -> dict[str, Any]:
+        protocol = None if self.lie == "no stream" else "/meshsub/1.2.0"
+        listed = [
+            {"peer": peer, "direction": direction, "protocol": protocol}
+            for peer, direction in self.links.items()
+        ]
+        more = {"peer": "third", "direction": "in", "protocol": protocol}
+        return {"peers": [*listed, more] if self.lie == "knows all" else listed}
+
+    def _topic_peers(self, topic: str) -> dict[str, Any]:
+        hears = self.lie != "deaf"
+        return {"peers": [p for p in self.links if hears and topic in self._network[p].topics]}
+
+    def _mesh(self, topic: str) -> dict[str, Any]:
+        return {"peers": []} if self.lie == "no mesh" else self._topic_peers(topic)
+
+    def _stats(self) -> None:
+        """Nothing is on its way."""
+
+    def _publish_many(self, topic: str, count: int, size: int, window: int) -> dict[str, Any]:
+        for number in range(count):
+            self._spread(topic, number.to_bytes(8, "big").ljust(size, b"x"), self.name, number)
+        return {"sent": count}
+
+    async def credit(self, received: int) -> None:
+        """They are all sent."""
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        if self.lie == "lacks":
+            raise PeerError("publish", "unsupported: this one only listens")
+        self._spread(topic, data, self.name)
+
+    def _spread(self, topic: str, data: bytes, author: str, number: int = 0) -> None:
+        for peer in self.links:
+            other = self._network[peer]
+            if peer != author and (topic in other.topics or self.lie == "goes on"):
+                other._hear(topic, data, author, self.name, number)
+
+    def _hear(self, topic: str, data: bytes, author: str, sender: str, number: int) -> None:
+        if self.lie == "changes" and len(data) > 60_000:
+            data = data[:-1]
+        if self.lie == "loses" and number == 500:
+            return
+        said = {"confuses": sender + "?"}.get(self.lie, author)
+        event = {"topic": topic, "data": data, "from": said, "received_from": sender}
+        self._events.append(event)
+        if self.lie != "keeps":
+            for peer in self.links:
+                if peer not in (sender, author):
+                    self._network[peer]._hear(topic, data, author, self.name, number)
+
+    async def wait_answer(
+        self, name: str, /, where: Callable[..., bool], *, timeout: float = 1, **fields: Any
+    ) -> dict[str, Any]:
+        answer = await self.command(name, **fields)
+        if not where(answer):
+            raise PeerTimeout(f"{self.name} says of {name}: {answer}")
+        return answer
+
+    async def wait_event(
+        self, kind: str, *, timeout: float = 1, where: Callable[..., bool] = lambda event: True
+    ) -> dict[str, Any]:
+        with anyio.move_on_after(0.2):
+            while True:
+                for event in self._events:
+                    if where(event):
+                        self._events.remove(event)
+                        return event
+                await anyio.sleep(0.01)
+        raise PeerTimeout(f"{self.name} sent no {kind}")
+
+    def messages(self) -> list[dict[str, Any]]:
+        events, self._events = list(self._events), deque()
+        return events
+
+
+async def failing_steps(*, dialler: str = "", listener: str = "") -> dict[str, str]:
+    """The steps that fail between nodes that lie so, and what they say."""
+    network: dict[str, PretendedNode] = {}
+    a = PretendedNode(network, "dialler", dialler)
+    b = PretendedNode(network, "listener", listener)
+    b.topics.clear()
+    pair: Any = Pair(a, b, lambda: PretendedNode(network, "third"))  # type: ignore[arg-type]
+    failed = {}
+    for step in STEPS:
+        try:
+            await step.run(pair)
+        except GossipSubError as error:
+            failed[step.name] = str(error)
+    return failed
+
+
+@pytest.mark.anyio
+async def test_between_honest_nodes_no_step_fails() -> None:
+    assert await failing_steps() == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("lies", "step", "complaint"),
+    [
+        ({"dialler": "peer"}, "connect", "dialler dialled listener and reached somebody"),
+        ({"dialler": "direction"}, "connect", "dialler says that the connection goes in"),
+        ({"listener": "no stream"}, "streams", "listener says of peers"),
+        ({"dialler": "deaf"}, "subscribe", "dialler says of topic_peers"),
+        ({"listener": "no mesh"}, "mesh", "listener says of mesh"),
+        ({"listener": "confuses"}, "forth", "listener says that the message is by dialler?"),
+        ({"dialler": "lacks"}, "forth", "unsupported"),
+        ({"dialler": "confuses"}, "back", "dialler says that the message is by listener?"),
+        ({"listener": "changes"}, "64 KiB", "listener sent no message"),
+        ({"dialler": "loses"}, "1,000", "dialler sent no message"),
+        ({"listener": "keeps"}, "relay", "third sent no message"),
+        ({"dialler": "knows all"}, "relay", "dialler connected to the third by itself"),
+        ({"listener": "remains"}, "leave", "dialler says of topic_peers"),
+        ({"dialler": "goes on"}, "leave", "3 messages of the topic that it left"),
+        ({"dialler": "stays"}, "reconnect", "dialler says of peers"),
+    ],
+)
+async def test_each_step_fails_where_a_node_does_not_do_it(
+    lies: dict[str, str], step: str, complaint: str
+) -> None:
+    assert complaint in (await failing_steps(**lies))[step]
+
+
+# What is made of it
+
+
+@pytest.mark.anyio
+@asyncio_only
+async def test_a_node_without_a_mesh_fails_there_and_passes_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "PATIENCE", 2.0)
+    commands = {"ours": OURS, "flood": (*OURS, "--protocol", "floodsub")}
+    why = KnownFailure(step="mesh", dialler="*", listener="flood", why="floodsub has none")
+    pair = await run_pair("ours", "flood", commands=commands, known=Known((why,)))
+    assert [(step.step, step.explanation) for step in pair.with_verdict(Verdict.KNOWN)] == [
+        ("mesh", "floodsub has none")
+    ]
+    failed = [step.step for step in pair.with_verdict(Verdict.FAILED)]
+    assert failed == ["relay", "leave", "reconnect"]  # they wait for a mesh, too
+    assert pair.worked == len(STEPS) - 4
+    assert pair.steps[1].observed == "/floodsub/1.0.0"
+
+
+@pytest.mark.anyio
+@asyncio_only
+async def test_a_node_that_does_not_start_is_told_and_nothing_is_tried() -> None:
+    commands = {"ours": OURS, "broken": (sys.executable, "-c", "raise SystemExit('no disk')")}
+    pair = await run_pair("ours", "broken", commands=commands, known=Known())
+    assert {step.verdict for step in pair.steps} == {Verdict.SKIPPED}
+    assert [step.step for step in pair.steps] == list(TITLES)
+    assert "no disk" in pair.steps[0].reason
+
+
+def made_matrix(*failures: tuple[str, str, str]) -> Matrix:
+    """Of two implementations; each failure is a dialler, a listener and a step."""
+    names = ("one", "two|")
+    pairs = []
+    for dialler in names:
+        for listener in names:
+            results = [
+                StepResult(step=name, verdict=Verdict.FAILED, seconds=1.0, reason="no <answer>")
+                if (dialler, listener, name) in failures
+                else StepResult(step=name, verdict=Verdict.PASSED, seconds=1.0)
+                for name in ("connect", "mesh")
+            ]
+            pairs.append(
+                PairResult(dialler=dialler, listener=listener, seconds=2.0, steps=tuple(results))
+            )
+    return Matrix(
+        made="2026-01-02T03:04:05Z",
+        machine="a machine",
+        seconds=8.0,
+        versions={"one": {"a": "1"}, "two|": {"b": "2", "c": "3"}},
+        steps={"connect": "they meet", "mesh": "they mesh"},
+        pairs=tuple(pairs),
+    )
+
+
+def test_the_table_for_terminals_has_a_cell_a_pair_and_tells_what_failed() -> None:
+    assert list(matrix_lines(made_matrix(("one", "two|", "mesh")))) == [
+        "dials \\ listens  one  two|",
+        "one              2/2  1/2 no mesh",
+        "two|             2/2  2/2",
+        "one -> two|: mesh: failed",
+        "    no <answer>",
+        "7 of 8 steps work, 8 s",
+    ]
+
+
+def test_the_page_has_versions_marks_and_each_way_to_fail_once() -> None:
+    failures = [("one", "two|", "mesh"), ("two|", "two|", "mesh")]
+    page = encode_markdown(made_matrix(*failures))
+    assert "Made 2026-01-02 on a machine, in 8 seconds.\n6 of 8 steps work." in page
+    assert "| two\\| | b 2, c 3 |" in page
+    assert "| **one** | 2/2 | 1/2 no mesh |" in page
+    assert "| mesh | they mesh |" in page
+    assert "| one | two\\| |  | yes | **no** | 2 |" in page
+    assert page.endswith(
+        "- **mesh** does not work: one → two\\|, two\\| → two\\|. no &lt;answer>\n"
+    )
+
+
+def test_json_has_all_of_it() -> None:
+    entries = json.loads(encode_json(made_matrix(("one", "one", "mesh"))))
+    assert (entries["format"], entries["version"]) == ("gossipsub interop matrix", 1)
+    assert entries["pairs"][0]["steps"][1] == {
+        "step": "mesh",
+        "verdict": "failed",
+        "seconds": 1.0,
+        "reason": "no <answer>",
+        "explanation": "",
+        "observed": "",
+    }
+
+
+def test_known_failures_name_steps_that_there_are(tmp_path: Path) -> None:
+    assert {failure.step for failure in Known.of_file().failures} <= set(TITLES)
+    file = tmp_path / "known.json"
+    file.write_text('[{"step": "mesh"}]')
+    with pytest.raises(ValueError, match=r"known\.json: .*missing"):
+        Known.of_file(file)
+
+
+# The command
+
+
+@pytest.fixture
+def pretended_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Matrix], list[list[str]]]:
+    """The command then gives this matrix for whatever is asked; which targets were?"""
+
+    def pretend(matrix: Matrix) -> list[list[str]]:
+        asked: list[list[str]] = []
+
+        async def run_matrix(targets: list[str], **options: Any) -> Matrix:
+            asked.append(targets)
+            options["progress"](matrix.pairs[1])
+            return matrix
+
+        monkeypatch.setattr("gossipsub.conformance.matrix.command.run_matrix", run_matrix)
+        return asked
+
+    return pretend
+
+
+def test_the_command_writes_what_was_asked_for_and_ends_with_what_came(
+    pretended_run: Callable[[Matrix], list[list[str]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = pretended_run(made_matrix())
+    assert main(["--markdown", str(tmp_path / "m.md"), "--json", "-"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["machine"] == "a machine"
+    assert told.err == "1 of 9: one -> two|: 2 of 2 in 2 s\n"
+    assert (tmp_path / "m.md").read_text() == encode_markdown(made_matrix())
+
+    pretended_run(made_matrix(("one", "two|", "mesh")))
+    assert main(["--targets", "python, go"]) == 1
+    told = capsys.readouterr()
+    assert "one -> two|: mesh: failed" in told.out
+    assert told.err == "1 of 4: one -> two|: 1 of 2 in 2 s; failed: mesh\n"
+    assert asked == [["python", "go", "go-old"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--targets", "python,perl"], "no target is called 'perl'"),
+        (["--targets", "go,go"], "name each target once"),
+        (["--targets", ","], "name each target once"),
+        (["--jobs", "0"], "1 to 16"),
+    ],
+)
+def test_a_wrong_call_is_refused(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_target_that_cannot_be_had_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grid, "peer_command", lambda name: [f"/nonexistent/{name}"])
+    assert main(["--targets", "python"]) == 3
+    assert "cannot start the python peer" in capsys.readouterr().err
