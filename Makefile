@@ -9,6 +9,7 @@
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
 #   make conformance ARGS='--target go'   numbered cases on any implementation
 #   make conformance-all           all targets (builds them: minutes), and the tables in docs/
+#   make matrix                    every pair of them, and docs/interop-matrix.md
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
 
@@ -38,7 +39,7 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables rules conformance conformance-all package-check lock clean
+.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix package-check lock clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -87,6 +88,15 @@ conformance-all: $(READY)
 	$(VENV)/bin/python docs/conformance_results.py $$reports; \
 	echo "wrote .build/conformance/all.html and docs/conformance-results.md"; \
 	if [ -n "$$failed" ]; then echo "not as they are known to be:$$failed" >&2; exit 1; fi
+
+comma := ,
+empty :=
+matrix: $(READY)
+	@mkdir -p .build/conformance
+	@$(RUN) gossipsub conformance matrix --targets $(subst $(empty) $(empty),$(comma),$(TARGETS)) \
+		--json .build/conformance/matrix.json --markdown .build/conformance/matrix.md $(ARGS); \
+	status=$$?; [ $$status -gt 1 ] \
+		|| $(VENV)/bin/python docs/interop_matrix.py .build/conformance/matrix.md; exit $$status
 
 package-check: $(READY)
 	$(VENV)/bin/python tests/packaging/package_check.py

@@ -97,11 +97,11 @@ def _steps(matrix: Matrix) -> Iterator[str]:
 
 
 def _all(matrix: Matrix) -> Iterator[str]:
-    yield from _head(["dialler", "listener", "speak", *matrix.steps, "seconds"])
+    yield from _head(["dialler", "listener", "speak", *matrix.steps])
     for pair in matrix.pairs:
         spoken = ", ".join(step.observed for step in pair.steps if step.observed)
         marks = [MARKS[step.verdict] for step in pair.steps]
-        yield _row([pair.dialler, pair.listener, spoken, *marks, f"{pair.seconds:.0f}"])
+        yield _row([pair.dialler, pair.listener, spoken, *marks])
 
 
 def _failures(matrix: Matrix) -> Iterator[str]:
