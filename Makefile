@@ -12,6 +12,7 @@
 #   make matrix                    every pair of them, and docs/interop-matrix.md
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
+#   make crates                    writes the Rust peer's crates.lock anew from its Cargo.toml
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -39,7 +40,8 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix package-check lock clean
+.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix package-check \
+	lock crates clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -124,6 +126,11 @@ lock:
 		|| { "$(PYTHON)" -m venv $(UV_VENV) && $(UV_VENV)/bin/python -m pip install --quiet uv; }
 	$(LOCK) --extra dev --extra cli --output-file requirements.lock $(ARGS) pyproject.toml
 	$(LOCK) --output-file $(PY_LIBP2P)/requirements.txt $(ARGS) $(PY_LIBP2P)/requirements.in
+
+# Cargo knows where its registry is; the file does not say.
+crates:
+	cd conformance/peers/rust && cargo generate-lockfile \
+		&& sed '/^source = /d' Cargo.lock > crates.lock && rm Cargo.lock
 
 clean:
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

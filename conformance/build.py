@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gossipsub.wire.errors import GossipSubError
@@ -186,6 +186,13 @@ def _run_go(command: Sequence[str], folder: Path) -> str:
         "GOFLAGS": "-mod=readonly",
         "GOWORK": "off",
     }
+    return run_tool("go", command, folder, environment)
+
+
+def run_tool(
+    peer: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> str:
+    """Run a step of a peer's build in `folder`; what it printed. PeerUnavailable where it fails."""
     try:
         done = subprocess.run(
             command,
@@ -197,10 +204,10 @@ def _run_go(command: Sequence[str], folder: Path) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise PeerUnavailable("go", f"no end after {BUILD_TIMEOUT:g} s: {command[1]}") from None
+        raise PeerUnavailable(peer, f"no end after {BUILD_TIMEOUT:g} s: {command[1]}") from None
     except OSError as error:
-        raise PeerUnavailable("go", f"cannot run {command[0]}: {error}") from error
+        raise PeerUnavailable(peer, f"cannot run {command[0]}: {error}") from error
     if done.returncode:
         tail = done.stderr.decode(errors="replace").strip()[-_REASON_CHARACTERS:]
-        raise PeerUnavailable("go", f"`go {command[1]}` failed: {tail}")
+        raise PeerUnavailable(peer, f"`{Path(command[0]).stem} {command[1]}` failed: {tail}")
     return done.stdout.decode(errors="replace")

@@ -26,6 +26,7 @@ from anyio.abc import AnyByteReceiveStream, Process, TaskGroup
 from gossipsub.conformance.build import build_go_peer, build_old_go_peer
 from gossipsub.conformance.build_js import build_js_peer
 from gossipsub.conformance.build_python import build_py_libp2p_peer
+from gossipsub.conformance.build_rust import build_rust_peer
 from gossipsub.conformance.events import EventBuffer, LineReader
 from gossipsub.wire.errors import GossipSubError
 
@@ -38,6 +39,7 @@ PEERS: Mapping[str, Callable[[], list[str]]] = {
     "go-old": lambda: [str(build_old_go_peer())],
     "js": build_js_peer,
     "py-libp2p": build_py_libp2p_peer,
+    "rust": lambda: [str(build_rust_peer())],
 }
 """The named peers, and what gives the command of each."""
 

@@ -13,6 +13,7 @@ from hypothesis import settings
 from gossipsub.conformance.build import PeerUnavailable, build_go_peer, build_old_go_peer
 from gossipsub.conformance.build_js import build_js_peer, has_js_peer
 from gossipsub.conformance.build_python import build_py_libp2p_peer, has_py_libp2p_peer
+from gossipsub.conformance.build_rust import build_rust_peer, has_rust_peer
 
 pytest_plugins = ["gossipsub.testing.pytest_plugin"]
 
@@ -29,6 +30,7 @@ PEER_FIXTURES = {
     "old_go_peer_available",
     "py_libp2p_peer_available",
     "js_peer_available",
+    "rust_peer_available",
 }
 
 
@@ -52,23 +54,21 @@ def old_go_peer_available() -> Path:
 @pytest.fixture(scope="session")
 def py_libp2p_peer_available() -> None:
     """Skipped unless it is there already, or GOSSIPSUB_PEERS=all asks for it to be built."""
-    if not has_py_libp2p_peer() and os.environ.get("GOSSIPSUB_PEERS") != "all":
-        pytest.skip("the py-libp2p peer is not built; GOSSIPSUB_PEERS=all builds it")
-    try:
-        build_py_libp2p_peer()
-    except PeerUnavailable as error:
-        pytest.fail(str(error))
+    built_if_asked_for("py-libp2p", has_py_libp2p_peer(), build_py_libp2p_peer)
+
+
+@pytest.fixture(scope="session")
+def rust_peer_available() -> None:
+    """As `py_libp2p_peer_available`; skipped without Rust as well."""
+    if not has_rust_peer() and shutil.which("cargo") is None:
+        pytest.skip("the rust peer is not built, and there is no cargo")
+    built_if_asked_for("rust", has_rust_peer(), build_rust_peer)
 
 
 @pytest.fixture(scope="session")
 def js_peer_available() -> None:
     """Skipped unless it is there already, or GOSSIPSUB_PEERS=all asks for it to be built."""
-    if not has_js_peer() and os.environ.get("GOSSIPSUB_PEERS") != "all":
-        pytest.skip("the js peer is not built; GOSSIPSUB_PEERS=all builds it")
-    try:
-        build_js_peer()
-    except PeerUnavailable as error:
-        pytest.fail(str(error))
+    built_if_asked_for("js", has_js_peer(), build_js_peer)
 
 
 def built_or_skipped(build: Callable[[], Path]) -> Path:
@@ -78,6 +78,17 @@ def built_or_skipped(build: Callable[[], Path]) -> Path:
         if os.environ.get("CI") == "true" and shutil.which("go"):
             pytest.fail(f"CI has Go, but {error}")
         pytest.skip(str(error))
+
+
+def built_if_asked_for(peer: str, is_there: bool, build: Callable[[], object]) -> None:
+    """Skipped for a peer that takes minutes to be built, unless it is there or they are wanted."""
+    if not is_there and os.environ.get("GOSSIPSUB_PEERS") != "all":
+        reason = "`make conformance-all` builds it, and so does GOSSIPSUB_PEERS=all with tests"
+        pytest.skip(f"the {peer} peer is not built; {reason}")
+    try:
+        build()
+    except PeerUnavailable as error:
+        pytest.fail(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,6 +31,7 @@ NOT_AGAINST_THE_WHEEL = (
     "tests/conformance/test_cases.py",
     "tests/conformance/test_go_peer.py",
     "tests/conformance/test_ping_with_go.py",
+    "tests/conformance/test_rust_peer.py",
     "tests/conformance/test_small_peer.py",
     "tests/test_architecture.py",
 )
