@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::{FutureExt, StreamExt};
+use libp2p_core::transport::TransportError;
 use libp2p_core::{ConnectedPoint, Multiaddr, multiaddr::Protocol};
 use libp2p_gossipsub::{
     Event, IdentTopic, Message, MessageAcceptance, MessageId, PublishError, TopicHash,
@@ -33,6 +34,8 @@ const LISTENING_PATIENCE: Duration = Duration::from_secs(10);
 const WAITING: usize = 64;
 
 pub const SCORING_IS_OFF: &str = "peer scoring is off (start with --score)";
+
+type Happening = SwarmEvent<BehaviourEvent>;
 
 pub struct Connection {
     id: ConnectionId,
@@ -87,45 +90,42 @@ impl Node {
             orders: mpsc::channel(WAITING),
         };
         node.stats.reset(node.library());
-        let addresses = tokio::time::timeout(LISTENING_PATIENCE, node.listen())
+        let mut early = Vec::new();
+        let addresses = tokio::time::timeout(LISTENING_PATIENCE, node.listen(&mut early))
             .await
             .map_err(|_| Refusal::Machine("no listening address in time".into()))??;
         node.introduce(&addresses).await;
+        for event in early {
+            node.on_event(event).await;
+        }
         Ok(node)
     }
 
-    async fn listen(&mut self) -> Result<Vec<Multiaddr>, Refusal> {
+    /// `early`: what happens besides, to be heard when the node has introduced itself.
+    async fn listen(&mut self, early: &mut Vec<Happening>) -> Result<Vec<Multiaddr>, Refusal> {
         let text = &self.flags.listen;
         let refuse = |why: String| Refusal::Usage(format!("--listen {text:?}: {why}"));
         let address: Multiaddr = text.parse().map_err(|why| refuse(format!("{why}")))?;
         self.swarm.listen_on(address).map_err(|why| match why {
-            libp2p_core::transport::TransportError::MultiaddrNotSupported(_) => {
-                refuse("must be a TCP address".into())
-            }
-            libp2p_core::transport::TransportError::Other(why) => {
-                Refusal::Machine(format!("--listen {text:?}: {why}"))
-            }
+            TransportError::MultiaddrNotSupported(_) => refuse("must be a TCP address".into()),
+            TransportError::Other(why) => Refusal::Machine(format!("--listen {text:?}: {why}")),
         })?;
         let mut addresses = Vec::new();
-        while addresses.is_empty() {
-            self.listening_event(&mut addresses).await?;
-        }
-        // One address for each network interface; they come together.
-        while let Some(more) = self.listening_event(&mut addresses).now_or_never() {
-            more?;
-        }
-        Ok(addresses)
-    }
-
-    async fn listening_event(&mut self, addresses: &mut Vec<Multiaddr>) -> Result<(), Refusal> {
-        match self.swarm.select_next_some().await {
-            SwarmEvent::NewListenAddr { address, .. } => addresses.push(address),
-            SwarmEvent::ListenerClosed { reason: Err(why), .. } => {
-                return Err(Refusal::Machine(format!("cannot listen: {why}")));
+        loop {
+            // One address for each network interface; they come together.
+            let event = match self.swarm.next().now_or_never().flatten() {
+                None if !addresses.is_empty() => return Ok(addresses),
+                None => self.swarm.select_next_some().await,
+                Some(event) => event,
+            };
+            match event {
+                SwarmEvent::NewListenAddr { address, .. } => addresses.push(address),
+                SwarmEvent::ListenerClosed { reason: Err(why), .. } => {
+                    return Err(Refusal::Machine(format!("cannot listen: {why}")));
+                }
+                event => early.push(event),
             }
-            event => self.on_event(event).await,
         }
-        Ok(())
     }
 
     async fn introduce(&self, addresses: &[Multiaddr]) {
@@ -174,7 +174,7 @@ impl Node {
 
     // -- events ------------------------------------------------------------------------------
 
-    pub async fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    pub async fn on_event(&mut self, event: Happening) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.on_gossip(event).await,
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
