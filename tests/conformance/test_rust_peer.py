@@ -267,7 +267,7 @@ async def test_without_validation_there_are_no_validators() -> None:
 async def test_scores_are_sums_and_the_applications_part_can_be_set() -> None:
     score = {"decayIntervalMs": 100, "appSpecificWeight": 2, "thresholds": {"graylist": -1000}}
     async with pair(score=score) as (a, b):
-        assert a.ready["unsupported_params"] == ["decayIntervalMs"]
+        assert a.ready["unsupported_params"] == ["score.decayIntervalMs"]
         await b.command("app_score", peer=a.peer_id, score=-3)
         (entry,) = (await b.command("scores"))["scores"].values()
         assert entry["app_specific_score"] == -3

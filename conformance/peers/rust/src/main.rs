@@ -15,13 +15,15 @@
 //!   (the default), one other, or a pair PREFIX/1.1.0 and PREFIX/1.0.0, and after those
 //!   /floodsub/1.0.0; anything else counts as an unsupported parameter. A single other protocol
 //!   is spoken as v1.0 where it ends in /1.0.0, else as v1.1.
-//! - Scores decay once a second or more seldom: a shorter `decayIntervalMs` counts as unsupported,
-//!   and one second is taken. The library's penalty for slow peers is off.
+//! - Scores decay once a second or more seldom: a shorter `decayIntervalMs` counts as unsupported
+//!   (`score.decayIntervalMs`), and one second is taken. The penalty for slow peers is off.
 //! - Of scores it tells the sum alone; what an answer has of their parts is null or empty, except
 //!   the application's own, which are known here.
 //! - `rpc_in`, `rpc_out`, `throttled` and `undelivered` stay 0. What it refused before it asked the
 //!   application is known by the library's reasons; with scoring it is "invalid message", whatever
 //!   the reason, and not known where `metrics` is false.
+//! - A node to which nothing happens has no heartbeats and no decay: the library does not ask to be
+//!   woken for the next ones (0.50.1). Any command or event wakes it.
 //! - `--sign author` checks signatures that are there, where go refuses them.
 //! - Peer exchange names no addresses, and only peers whose addresses are known are dialled for it.
 

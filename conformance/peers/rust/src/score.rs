@@ -183,7 +183,7 @@ pub fn parse(text: &str) -> Result<Scoring, String> {
         return Err("decayIntervalMs: must be above 0".into());
     }
     if wanted < SHORTEST_DECAY_INTERVAL {
-        unsupported.push("decayIntervalMs".into());
+        unsupported.push("score.decayIntervalMs".into());
     }
     let params = PeerScoreParams {
         topics: topics.clone(),
