@@ -6,18 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.crypto.envelope import SignedEnvelope
 from gossipsub.crypto.fields import bytes_field, varint_field
 from gossipsub.crypto.keys import KeyType, PrivateKey
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
-INTEROP = bytes.fromhex(
-    "0a24080112206f1581709bb7b1ef030d210db18e3b0ba1c776fba65d8cdaad05415142d189f8"
-    "12102f6c69627032702f7465737464617461"
-    "1a0c68656c6c6f20776f726c6421"
-    "2a401178673b51dfa842aad17e465e25d646ad16628916b964c3fb10c711fee87872"
-    "bdd4e4646f58c277cdff09704913d8be1aec6322de8d3d0bb852120374aece08"
-)
+INTEROP = bytes.fromhex(read_vectors("peer_records", kind="envelope")[0]["envelope"])
 DOMAIN = "libp2p-testing"
 TYPE = b"/libp2p/testdata"
 KEY = PrivateKey.from_node_number(1)

@@ -1,7 +1,6 @@
 """Identity keys. Vectors: libp2p/specs peer-ids.md; node keys: libp2p test-plans."""
 
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,59 +18,19 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.crypto.fields import bytes_field, varint_field
 from gossipsub.crypto.keys import KeyType, PrivateKey, PublicKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
-
-RSA_FILE = Path(__file__).parents[1] / "vectors" / "rsa_4096_key.txt"
-RSA_VECTOR = dict(
-    line.split() for line in RSA_FILE.read_text().splitlines() if not line.startswith("#")
-)
 
 SEED = "7e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d"
 PUBLIC = "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
 OTHER = "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27f"
 ED25519_PRIVATE = "08011240" + SEED + PUBLIC
 
-VECTORS = [
-    pytest.param(
-        KeyType.ED25519,
-        ED25519_PRIVATE,
-        "08011220" + PUBLIC,
-        "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq",
-        id="ed25519",
-        marks=pytest.mark.rule("KEY-01", "KEY-02"),
-    ),
-    pytest.param(
-        KeyType.SECP256K1,
-        "0802122053DADF1D5A164D6B4ACDB15E24AA4C5B1D3461BDBD42ABEDB0A4404D56CED8FB",
-        "08021221037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99",
-        "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY",
-        id="secp256k1",
-        marks=pytest.mark.rule("KEY-01", "KEY-03"),
-    ),
-    pytest.param(
-        KeyType.ECDSA,
-        "08031279307702010104203E5B1FE9712E6C314942A750BD67485DE3C1EFE85B1BFB520AE8F9AE3DFA4A4C"
-        "A00A06082A8648CE3D030107A14403420004DE3D300FA36AE0E8F5D530899D83ABAB44ABF3161F162A4BC9"
-        "01D8E6ECDA020E8B6D5F8DA30525E71D6851510C098E5C47C646A597FB4DCEC034E9F77C409E62",
-        "0803125b3059301306072a8648ce3d020106082a8648ce3d03010703420004de3d300fa36ae0e8f5d53089"
-        "9d83abab44abf3161f162a4bc901d8e6ecda020e8b6d5f8da30525e71d6851510c098e5c47c646a597fb4d"
-        "cec034e9f77c409e62",
-        "QmVMT29id3TUASyfZZ6k9hmNyc2nYabCo4uMSpDw4zrgDk",
-        id="ecdsa",
-        marks=pytest.mark.rule("KEY-01", "KEY-04"),
-    ),
-    pytest.param(
-        KeyType.RSA,
-        RSA_VECTOR["private"],
-        RSA_VECTOR["public"],
-        "QmaeANgBs1DTSxWSrPPtobgQuxW8XTfsS4ydbK4rCHzqxG",
-        id="rsa",
-        marks=pytest.mark.rule("KEY-01", "KEY-05", "T18"),
-    ),
-]
+VECTORS = read_vectors("peer_ids_and_keys", kind="key")
+BY_TYPE = {vector["type"].upper(): vector for vector in VECTORS[:4]}
 ALL_TYPES = pytest.mark.parametrize("key_type", list(KeyType))
 
 
@@ -81,16 +40,16 @@ def keys() -> dict[KeyType, PrivateKey]:
     return {key_type: PrivateKey.generate(key_type) for key_type in KeyType}
 
 
-@pytest.mark.parametrize(("key_type", "private", "public", "peer"), VECTORS)
-def test_the_vectors_of_the_specification(
-    key_type: KeyType, private: str, public: str, peer: str
-) -> None:
-    key = PrivateKey.decode(bytes.fromhex(private))
-    assert key.encode() == bytes.fromhex(private)
-    assert key.public_key.type is key_type
-    assert key.public_key.encode() == bytes.fromhex(public)
-    assert PublicKey.decode(bytes.fromhex(public)) == key.public_key
-    assert str(key.peer_id()) == peer
+@pytest.mark.rule("KEY-01", "KEY-02", "KEY-03", "KEY-04", "KEY-05", "T18")
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["name"]))
+def test_the_vectors_of_the_specification(vector: dict[str, str]) -> None:
+    private, public = bytes.fromhex(vector["private_key"]), bytes.fromhex(vector["public_key"])
+    key = PrivateKey.decode(private)
+    assert key.encode() == private
+    assert key.public_key.type is KeyType[vector["type"].upper()]
+    assert key.public_key.encode() == public
+    assert PublicKey.decode(public) == key.public_key
+    assert str(key.peer_id()) == vector["base58"]
     assert key.public_key.verify(b"data", key.sign(b"data"))
 
 
@@ -122,8 +81,8 @@ def test_a_garbage_signature_is_false_and_not_an_exception(
 @example(encode_dss_signature(0, 0))
 @example(encode_dss_signature(2**300, 2**300))
 def test_no_signature_makes_verification_raise(signature: bytes) -> None:
-    for vector in (VECTORS[0], VECTORS[1], VECTORS[2]):
-        public = PublicKey.decode(bytes.fromhex(str(vector.values[2])))
+    for name in ("ED25519", "SECP256K1", "ECDSA"):
+        public = PublicKey.decode(bytes.fromhex(BY_TYPE[name]["public_key"]))
         assert not public.verify(b"data", signature)
 
 
@@ -170,7 +129,7 @@ def test_a_damaged_private_key_is_refused(encoding: str, reason: str) -> None:
 
 
 def test_a_private_key_of_another_kind_than_it_says_is_refused() -> None:
-    private = bytes.fromhex(str(VECTORS[2].values[1]))
+    private = bytes.fromhex(BY_TYPE["ECDSA"]["private_key"])
     for type_byte in (b"\x00", b"\x01", b"\x02"):
         with pytest.raises(LocalProtocolError, match=r"^bad private key: "):
             PrivateKey.decode(b"\x08" + type_byte + private[2:])
@@ -249,7 +208,7 @@ def test_other_curves_and_other_spellings_are_refused() -> None:
     private = rsa.generate_private_key(65537, 2048)
     pkcs1 = private.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     uncompressed = k1[-65:]
-    off_curve = bytearray(bytes.fromhex(str(VECTORS[2].values[2]))[4:])
+    off_curve = bytearray(bytes.fromhex(BY_TYPE["ECDSA"]["public_key"])[4:])
     off_curve[-1] ^= 1
     for key_type, data in [
         (3, p384),
@@ -290,7 +249,7 @@ def test_an_rsa_exponent_that_costs_us_time_is_refused() -> None:
 
 @pytest.mark.rule("KEY-01", "T18")
 def test_a_key_needs_both_fields_even_where_the_type_is_zero() -> None:
-    public = bytes.fromhex(RSA_VECTOR["public"])
+    public = bytes.fromhex(BY_TYPE["RSA"]["public_key"])
     assert public[:2] == b"\x08\x00"
     for encoded in (public[2:], public[:2], b""):
         with pytest.raises(RemoteProtocolError) as caught:

@@ -9,55 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.crypto.noise_core import RESERVED_NONCE, CipherState, XXHandshake
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
-# Noise_XX_25519_ChaChaPoly_SHA256 of the "cacophony" vector set, as found (among others) in
-# tests/vectors/cacophony.txt of github.com/plizonczyk/noiseprotocol.
-PROLOGUE = bytes.fromhex("4a6f686e2047616c74")
-INITIATOR_STATIC = "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1"
-INITIATOR_EPHEMERAL = "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a"
-RESPONDER_STATIC = "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893"
-RESPONDER_EPHEMERAL = "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b"
-HANDSHAKE_HASH = "c8e5f64e846193be2a834104c2a009868d6c9f3bd3c186299888b488b2f1f58e"
-MESSAGES = [  # payload, ciphertext; the initiator sends the first, then they take turns
-    (
-        "4c756477696720766f6e204d69736573",
-        "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944"
-        "4c756477696720766f6e204d69736573",
-    ),
-    (
-        "4d757272617920526f746862617264",
-        "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f144808843"
-        "81cbad1f276e038c48378ffce2b65285e08d6b68aaa3629a5a8639392490e5b9"
-        "bd5269c2f1e4f488ed8831161f19b7815528f8982ffe09be9b5c412f8a0db50f"
-        "8814c7194e83f23dbd8d162c9326ad",
-    ),
-    (
-        "462e20412e20486179656b",
-        "c7195ffacac1307ff99046f219750fc47693e23c3cb08b89c2af808b444850a8"
-        "0ae475b9df0f169ae80a89be0865b57f58c9fea0d4ec82a286427402f113e4b6"
-        "ae769a1d95941d49b25030",
-    ),
-    ("4361726c204d656e676572", "96763ed773f8e47bb3712f0e29b3060ffc956ffc146cee53d5e1df"),
-    (
-        "4a65616e2d426170746973746520536179",
-        "3e40f15f6f3a46ae446b253bf8b1d9ffb6ed9b174d272328ff91a7e2e5c79c07f5",
-    ),
-    (
-        "457567656e2042f6686d20766f6e2042617765726b",
-        "eb3f3515110702e047a6c9da4478b6ead94873c11c0f2d710ddb3f09fce024b3a58502ae3f",
-    ),
-]
-
-# Every u-coordinate of small order on Curve25519 in its canonical form (RFC 7748, section 6.1).
-LOW_ORDER_KEYS = [
-    "0000000000000000000000000000000000000000000000000000000000000000",
-    "0100000000000000000000000000000000000000000000000000000000000000",
-    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-]
+(CACOPHONY,) = read_vectors("noise", kind="handshake")
+MESSAGES = [(message["payload"], message["message"]) for message in CACOPHONY["messages"]]
+LOW_ORDER_KEYS = [vector["ephemeral_key"] for vector in read_vectors("noise", kind="low order key")]
 
 
 def exactly(message: str) -> str:
@@ -71,15 +29,15 @@ def key(hexadecimal: str) -> X25519PrivateKey:
 def vector_pair() -> tuple[XXHandshake, XXHandshake]:
     initiator = XXHandshake(
         initiator=True,
-        static_key=key(INITIATOR_STATIC),
-        ephemeral_key=key(INITIATOR_EPHEMERAL),
-        prologue=PROLOGUE,
+        static_key=key(CACOPHONY["initiator_static"]),
+        ephemeral_key=key(CACOPHONY["initiator_ephemeral"]),
+        prologue=bytes.fromhex(CACOPHONY["prologue"]),
     )
     responder = XXHandshake(
         initiator=False,
-        static_key=key(RESPONDER_STATIC),
-        ephemeral_key=key(RESPONDER_EPHEMERAL),
-        prologue=PROLOGUE,
+        static_key=key(CACOPHONY["responder_static"]),
+        ephemeral_key=key(CACOPHONY["responder_ephemeral"]),
+        prologue=bytes.fromhex(CACOPHONY["prologue"]),
     )
     return initiator, responder
 
@@ -103,8 +61,8 @@ def test_the_cacophony_vector_is_reproduced_byte_for_byte() -> None:
 
     assert initiator.complete
     assert responder.complete
-    assert initiator.handshake_hash.hex() == HANDSHAKE_HASH
-    assert responder.handshake_hash.hex() == HANDSHAKE_HASH
+    assert initiator.handshake_hash.hex() == CACOPHONY["handshake_hash"]
+    assert responder.handshake_hash.hex() == CACOPHONY["handshake_hash"]
     assert initiator.remote_static_public_key == responder.static_public_key
     assert responder.remote_static_public_key == initiator.static_public_key
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.crypto.envelope import SignedEnvelope
 from gossipsub.crypto.fields import bytes_field, varint_field
 from gossipsub.crypto.keys import PrivateKey
@@ -12,18 +13,9 @@ from gossipsub.crypto.peer_record import DOMAIN, PAYLOAD_TYPE, PeerRecord, next_
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
 GO_PUBLIC_KEY = "0801122011bba3ed1721948cefb4e50b0a0bb5cad8a6b52dc7b1a40f4f6652105c91e2c4"
-GO_PRIVATE_KEY = (
-    "0801124085fbe72b6064289004a531f967898df5319ee02992fdd84021fa5052434bf6ee"
-    "11bba3ed1721948cefb4e50b0a0bb5cad8a6b52dc7b1a40f4f6652105c91e2c4"
-)
-GO_ENVELOPE = bytes.fromhex(
-    f"0a24{GO_PUBLIC_KEY}12020301"
-    f"1aaa010a260024{GO_PUBLIC_KEY}10d8b8e0bf9391b69716"
-    + "".join(f"1a0a0a0804010203040600{port:02x}" for port in range(10))
-    + "2a40b197f76b9f288af2b467fe666f774476287049b424b73975c8860efb02372d02"
-    "6a799584541ad72f2654346485bca3ece36462b7d1b1391c8d276dc4ab8bca0b"
-)
-GO_PEER = PeerId.parse("12D3KooWB1b3qZxWJanuhtseF3DmPggHCtG36KZ9ixkqHtdKH9fh")
+GO_SIGNED = read_vectors("peer_records", kind="peer record")[0]
+GO_ENVELOPE = bytes.fromhex(GO_SIGNED["envelope"])
+GO_PEER = PeerId.parse(GO_SIGNED["peer_id"])
 ADDRESSES = [bytes.fromhex(f"04010203040600{port:02x}") for port in range(10)]
 
 KEY = PrivateKey.from_node_number(1)
@@ -51,7 +43,7 @@ def test_the_vector_is_read_and_written() -> None:
 def test_a_record_that_go_signed_is_opened_and_sealed_to_the_same_bytes() -> None:
     record = PeerRecord.open(GO_ENVELOPE, peer=bytes(GO_PEER))
     assert record == PeerRecord(GO_PEER, 1598453001624231000, tuple(ADDRESSES))
-    assert record.seal(PrivateKey.decode(bytes.fromhex(GO_PRIVATE_KEY))) == GO_ENVELOPE
+    assert record.seal(PrivateKey.decode(bytes.fromhex(GO_SIGNED["private_key"]))) == GO_ENVELOPE
 
 
 @pytest.mark.rule("ENV-05")

@@ -6,21 +6,16 @@ import hashlib
 
 import pytest
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.router.message_id import content_id, origin_id
 from gossipsub.wire.rpc import Message
 
 
 @pytest.mark.rule("MID-01")
 def test_the_default_id_is_from_followed_by_seqno() -> None:
-    # The key of nim-libp2p's vector, in the form of the specification (and of go).
-    author = bytes.fromhex(
-        "0024080112206a4eb44e0d714b2a2d48263d75cf52d30bef9d9ae2a9feb7daf1775fe731065a"
-    )
-    message = Message("t", b"", author, (11).to_bytes(8, "big"))
-    assert origin_id(message).hex() == (
-        "0024080112206a4eb44e0d714b2a2d48263d75cf52d30bef9d9ae2a9feb7daf1775fe731065a"
-        "000000000000000b"
-    )
+    vector = read_vectors("message_ids")[0]
+    author, seqno = bytes.fromhex(vector["from"]), bytes.fromhex(vector["seqno"])
+    assert origin_id(Message("t", b"", author, seqno)).hex() == vector["id"]
 
 
 @pytest.mark.rule("MID-04")

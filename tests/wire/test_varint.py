@@ -4,20 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 from gossipsub.wire.varint import decode_uvarint, encode_uvarint, uvarint_size
 
-VECTORS = [  # multiformats unsigned-varint, "Examples", and the bounds
-    (0, "00"),
-    (1, "01"),
-    (127, "7f"),
-    (128, "8001"),
-    (255, "ff01"),
-    (300, "ac02"),
-    (16383, "ff7f"),
-    (16384, "808001"),
-    (2**63 - 1, "ffffffffffffffff7f"),
-    (2**64 - 1, "ffffffffffffffffff01"),
+VECTORS = [
+    (int(vector["number"]), vector["encoding"])
+    for vector in read_vectors("varint")
+    if vector["valid"]
 ]
 
 

@@ -4,24 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossipsub.conformance.vectors import read_vectors
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
-from gossipsub.wire.yamux_frame import (
-    DATA,
-    FIN,
-    GO_AWAY,
-    PING,
-    SYN,
-    WINDOW_UPDATE,
-    YamuxLimits,
-    decode_header,
-    encode_header,
-)
+from gossipsub.wire.yamux_frame import GO_AWAY, YamuxLimits, decode_header, encode_header
 
 VECTORS = [
-    ((WINDOW_UPDATE, SYN, 1, 0), "000100010000000100000000"),
-    ((DATA, FIN, 3, 5), "000000040000000300000005"),
-    ((PING, SYN, 0, 7), "000200010000000000000007"),
-    ((GO_AWAY, 0, 0, 1), "000300000000000000000001"),
+    ((vector["type"], vector["flags"], vector["stream_id"], vector["length"]), vector["frame"][:24])
+    for vector in read_vectors("yamux_frames")
+    if vector["valid"]
 ]
 
 
