@@ -8,6 +8,7 @@ from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.relay import Relay, open_relay
 from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_gossip import join, join_mesh, received, received_control
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Message, Rpc, SubOpts
@@ -15,9 +16,19 @@ from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Message, Rpc, SubOp
 FLOODSUB = "/floodsub/1.0.0"
 
 
+async def open_floodsub(trial: Trial, node: Node) -> ScriptedPeer:
+    """A peer that speaks nothing but floodsub. CannotTry where the target does not."""
+    asker = await trial.upgrade(node)
+    with trial.expecting("an identify message, then FIN"):
+        spoken = (await asker.ask_identify()).protocols
+    if FLOODSUB not in spoken:
+        raise CannotTry(f"the target does not speak {FLOODSUB}")
+    return await trial.peer(node, protocols=[FLOODSUB])
+
+
 async def floodsub_peer(trial: Trial, node: Node) -> ScriptedPeer:
     """In the topic, and speaks nothing but floodsub."""
-    w = await trial.peer(node, protocols=[FLOODSUB])
+    w = await open_floodsub(trial, node)
     await w.send_rpc(Rpc(subscriptions=[SubOpts(node.topic)]))
     return w
 
@@ -39,7 +50,7 @@ async def a_floodsub_peer_gets_each_forwarded_message_once(trial: Trial) -> None
 @case("FS-01b", fault="floodsub_peers_get_nothing")
 async def a_floodsub_peer_gets_each_published_message_once(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    w = await trial.peer(node, protocols=[FLOODSUB])
+    w = await open_floodsub(trial, node)
     await join(w, node.process, node.topic)
     texts = [trial.rng.randbytes(24) for _ in range(5)]
     for text in texts:
@@ -72,7 +83,7 @@ async def a_floodsub_peer_gets_no_control_messages(trial: Trial) -> None:
 async def a_floodsub_peer_is_not_offered_in_peer_exchange(trial: Trial) -> None:
     node = await trial.start(subscribed=True, params={"doPX": True})
     w, other = await trial.peer(node), await trial.peer(node)
-    flood = await trial.peer(node, protocols=[FLOODSUB])
+    flood = await open_floodsub(trial, node)
     await join(flood, node.process, node.topic)
     for each in (w, other):
         await join_mesh(each, node.process, node.topic)
