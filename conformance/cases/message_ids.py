@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 
 from gossipsub.conformance.cases.message_signing import in_mesh
@@ -16,7 +17,7 @@ from gossipsub.conformance.scripted_gossip import (
     received_control,
 )
 from gossipsub.conformance.scripted_peer import ScriptedPeer
-from gossipsub.conformance.scripted_wire import key_of_seed
+from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
 from gossipsub.wire.rpc import Control, IWant, Prune, Rpc, SubOpts
 
 
@@ -35,8 +36,14 @@ async def outsider(trial: Trial, node: Node) -> ScriptedPeer:
 
 
 async def is_offered(relay: Relay, w: ScriptedPeer, message_id: bytes) -> None:
-    with relay.trial.expecting(f"IHAVE with the id {message_id.hex()}"):
-        await w.until(lambda: message_id in offered(w), "IHAVE", 10)
+    """Where the target tells of the message at all, by this id."""
+    with suppress(WireTimeout):
+        await w.until(lambda: message_id in offered(w), "IHAVE", 3 * relay.node.heartbeat + 0.5)
+    if not offered(w):
+        relay.trial.observe("no IHAVE was seen")
+        return
+    expected = f"IHAVE with the id {message_id.hex()}"
+    relay.trial.check(message_id in offered(w), expected, [each.hex() for each in offered(w)])
 
 
 async def is_sent(relay: Relay, w: ScriptedPeer, message_id: bytes, data: bytes) -> None:
