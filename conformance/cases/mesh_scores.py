@@ -41,7 +41,7 @@ async def joining_does_not_graft_peers_of_negative_score(trial: Trial) -> None:
     trial.equal("the mesh is the peer with score 0", await mesh_of(node) == names([good]), True)
 
 
-@case("MESH-02c", fault="direct_peers_are_grafted")
+@case("MESH-02c", fault="direct_peers_are_like_others")
 async def joining_does_not_graft_direct_peers(trial: Trial) -> None:
     seed = 4000
     direct = f"/ip4/127.0.0.1/tcp/9/p2p/{key_of_seed(seed).peer_id()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.router.mesh import Mesh
 from gossipsub.router.params import MeshParams
-from gossipsub.router.peers import Peer, PeerTable
+from gossipsub.router.peers import Peer
 
 
 @fault
@@ -14,17 +14,6 @@ def scores_do_not_matter_to_who_is_grafted() -> None:
         return not self._backoffs.forbids(topic, peer.id, now)
 
     replace(Mesh, "_is_eligible", _is_eligible)
-
-
-@fault
-def direct_peers_are_grafted() -> None:
-    original = PeerTable._relist
-
-    def _relist(self: PeerTable, peer: Peer) -> None:
-        original(self, peer)
-        peer.in_meshes = peer.features.mesh
-
-    replace(PeerTable, "_relist", _relist)
 
 
 @fault
