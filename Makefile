@@ -75,9 +75,12 @@ rules: $(READY)
 conformance: $(READY)
 	@$(RUN) gossipsub conformance $(ARGS)
 
-# One target after the other: one that cannot be had does not stop the next, but is an error.
+# The peers themselves, then one target after the other: what cannot be had or fails does not stop the
+# next, but is an error.
 conformance-all: $(READY)
-	@mkdir -p .build/conformance; rm -f .build/conformance/*.json; failed=; \
+	@mkdir -p .build/conformance; failed=; \
+	GOSSIPSUB_PEERS=all $(RUN) pytest -q tests/conformance/test_*_peer.py || failed=" peers"; \
+	for target in $(TARGETS); do rm -f .build/conformance/$$target.json; done; \
 	for target in $(TARGETS); do \
 		$(RUN) gossipsub conformance --target $$target \
 			--json .build/conformance/$$target.json $(ARGS) || failed="$$failed $$target"; \

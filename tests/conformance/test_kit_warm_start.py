@@ -53,7 +53,7 @@ async def test_random_keys_of_forks_differ(start):
 
 
 async def test_a_wrong_flag_ends_with_its_status_and_reason(start):
-    with pytest.raises(PeerFailed, match="exit status 2; .* argument --seed"):
+    with pytest.raises(PeerFailed, match=r"exit status 2; .* argument --seed"):
         async with start_peer("one", command=start.command(), arguments=["--seed", "x"]):
             pytest.fail("the block ran")
 
