@@ -13,6 +13,7 @@
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
 #   make crates                    writes the Rust peer's crates.lock anew from its Cargo.toml
+#   make lock-js                   the same for the js peer's package-lock.json; needs npm
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,7 +42,7 @@ endif
 
 .DEFAULT_GOAL := test
 .PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix package-check \
-	lock crates clean
+	lock crates lock-js clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -134,6 +135,10 @@ lock:
 crates:
 	cd conformance/peers/rust && cargo generate-lockfile \
 		&& sed '/^source = /d' Cargo.lock > crates.lock && rm Cargo.lock
+
+lock-js:
+	npm install --prefix conformance/peers/js --package-lock-only --ignore-scripts \
+		--omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -62,8 +62,12 @@ export async function parseOptions (words) {
     throw new WrongFlag(error.message)
   }
   const sign = values['no-sign'] ? 'none' : values.sign
-  if (sign !== 'strict' && sign !== 'none') throw new WrongFlag(`--sign ${sign}: not in js-libp2p`)
-  if (values.protocol !== 'gossipsub') throw new WrongFlag('--protocol: gossipsub only')
+  if (sign !== 'strict' && sign !== 'none') {
+    throw new WrongFlag(`--sign ${sign}: unsupported: this library has strict and none`)
+  }
+  if (values.protocol !== 'gossipsub') {
+    throw new WrongFlag(`--protocol ${values.protocol}: unsupported: this library has gossipsub`)
+  }
   const params = readJson('--params', values.params)
   const unsupported = []
   const gossipsub = {
@@ -71,17 +75,20 @@ export async function parseOptions (words) {
     allowPublishToZeroTopicPeers: true // as go does; the library's default is an error
   }
   for (const [name, value] of Object.entries(params)) {
+    if (!isOfItsKind(name, value)) throw new WrongFlag(`--params: ${name}: not of its kind: ${JSON.stringify(value)}`)
     if (name === 'protocols') gossipsub.protocols = value
     else if (name === 'direct') gossipsub.directPeers = value.map(directPeer)
     else if (name in OPTIONS) gossipsub[OPTIONS[name]] = value
     else if (UNSUPPORTED.has(name)) unsupported.push(name)
-    else throw new WrongFlag(`--params: no parameter ${name}`)
+    else throw new WrongFlag(`--params: unknown parameter '${name}'`)
   }
+  const { Dlo = 4, D = 6, Dhi = 12 } = params
+  if (!(Dlo <= D && D <= Dhi)) throw new WrongFlag('--params: need Dlo <= D <= Dhi')
   if (gossipsub.protocols?.includes('/floodsub/1.0.0') === false) gossipsub.fallbackToFloodsub = false
   const msgIdFn = messageId(values.msgid ?? (sign === 'none' ? 'content' : 'default'), sign)
   if (msgIdFn != null) gossipsub.msgIdFn = msgIdFn
   return {
-    listen: values.listen,
+    listen: listenAddress(values.listen),
     quiet: values.quiet,
     privateKey: await privateKey(values.seed),
     score: values.score == null ? undefined : readJson('--score', values.score),
@@ -90,17 +97,38 @@ export async function parseOptions (words) {
   }
 }
 
+const FLAGS = ['floodPublish', 'doPX', 'validate', 'metrics']
+const LISTS = ['protocols', 'direct']
+
+function isOfItsKind (name, value) {
+  if (LISTS.includes(name)) return Array.isArray(value) && value.every(each => typeof each === 'string')
+  if (FLAGS.includes(name)) return [true, false, 0, 1].includes(value)
+  return typeof value === 'number' && value >= 0
+}
+
 function readJson (flag, text) {
+  let value
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     throw new WrongFlag(`${flag}: ${error.message}`)
   }
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new WrongFlag(`${flag}: not an object`)
+  return value
+}
+
+function listenAddress (text) {
+  try {
+    multiaddr(text)
+  } catch (error) {
+    throw new WrongFlag(`--listen: ${error.message}`)
+  }
+  return text
 }
 
 async function privateKey (seed) {
   if (seed == null) return generateKeyPair('Ed25519')
-  if (!/^\d+$/.test(seed)) throw new WrongFlag(`--seed: not a number: ${seed}`)
+  if (!/^\d+$/.test(seed) || BigInt(seed) >= 2n ** 64n) throw new WrongFlag(`--seed: not a number: ${seed}`)
   const bytes = new Uint8Array(32)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(seed), true)
   return generateKeyPairFromSeed('Ed25519', bytes)

@@ -17,6 +17,26 @@ import { Stats } from './stats.mjs'
 
 const require = createRequire(import.meta.url)
 
+// What commands cannot do without.
+const TEXTS = {
+  connect: ['addr'],
+  disconnect: ['peer'],
+  subscribe: ['topic'],
+  unsubscribe: ['topic'],
+  publish: ['topic', 'data_b64'],
+  publish_many: ['topic'],
+  mesh: ['topic'],
+  topic_peers: ['topic'],
+  app_score: ['peer'],
+  validator: ['topic', 'verdict']
+}
+
+function octets (field, text) {
+  const data = Buffer.from(text, 'base64')
+  if (data.toString('base64') !== text) throw new Error(`${field}: not base64`)
+  return data
+}
+
 function write (event) {
   process.stdout.write(JSON.stringify(event) + '\n')
 }
@@ -47,7 +67,7 @@ class Node {
     pubsub.addEventListener('gossipsub:message', ({ detail }) => {
       const { propagationSource, msg } = detail
       if (propagationSource.equals(libp2p.peerId)) return
-      const author = msg.type === 'signed' ? `${msg.from}` : ''
+      const author = msg.type === 'signed' ? `${msg.from}` : null
       this.stats.note(author, msg.data)
       if (!this.options.quiet) {
         write({
@@ -69,16 +89,19 @@ class Node {
     await this.pubsub.publish(topic, data)
   }
 
-  validate (topic, { verdict, prefix_b64: prefix = '', delay_ms: delay = 0 }) {
-    if (!['accept', 'reject', 'ignore', 'clear'].includes(verdict)) throw new Error(`no verdict ${verdict}`)
-    if (verdict === 'clear') {
-      this.rules.delete(topic)
+  validate (topic, { verdict, prefix_b64: text = '', delay_ms: delay = 0 }) {
+    if (!['accept', 'reject', 'ignore', 'clear'].includes(verdict)) {
+      throw new Error(`verdict: must be accept, reject, ignore or clear: ${verdict}`)
+    }
+    const prefix = octets('prefix_b64', text)
+    const rules = (this.rules.get(topic) ?? []).filter(rule => !rule.prefix.equals(prefix))
+    if (verdict !== 'clear') rules.unshift({ verdict, prefix, delay })
+    else if (prefix.length === 0) rules.length = 0
+    this.rules.set(topic, rules)
+    if (rules.length === 0) {
       this.pubsub.topicValidators.delete(topic)
       return
     }
-    const rules = this.rules.get(topic) ?? []
-    rules.unshift({ verdict, prefix: Buffer.from(prefix, 'base64'), delay })
-    this.rules.set(topic, rules)
     this.pubsub.topicValidators.set(topic, (peer, message) => {
       const rule = rules.find(({ prefix }) => prefix.equals(message.data.subarray(0, prefix.length)))
       if (rule == null) return 'accept'
@@ -111,22 +134,32 @@ class Node {
       this.scoring?.knowTopic(topic, this.pubsub)
       this.pubsub.subscribe(topic)
     },
-    unsubscribe: ({ topic }) => { this.pubsub.unsubscribe(topic) },
-    publish: async ({ topic, data_b64: data }) => { await this.publish(topic, Buffer.from(data, 'base64')) },
+    unsubscribe: ({ topic }) => {
+      if (!this.pubsub.getTopics().includes(topic)) throw new Error(`topic: not subscribed to '${topic}'`)
+      this.pubsub.unsubscribe(topic)
+    },
+    publish: async ({ topic, data_b64: data }) => { await this.publish(topic, octets('data_b64', data)) },
     publish_many: command => this.publisher.run(command),
     publish_stop: () => { this.publisher.stop() },
-    progress: ({ every }) => { this.every = every },
+    progress: ({ every }) => {
+      if (!(every >= 0)) throw new Error('every: must not be negative')
+      this.every = every
+    },
     peers: () => ({ peers: this.peers() }),
     mesh: ({ topic }) => ({ peers: [...this.pubsub.mesh.get(topic) ?? []] }),
     topic_peers: ({ topic }) => ({ peers: this.pubsub.getSubscribers(topic).map(String) }),
-    scores: () => ({ scores: this.scoring?.describe(this.pubsub) ?? {} }),
+    scores: () => {
+      if (this.scoring == null) throw new Error('peer scoring is off')
+      return { scores: this.scoring.describe(this.pubsub) }
+    },
     app_score: ({ peer, score }) => {
-      if (this.scoring == null) throw new Error('scoring is off')
+      if (this.scoring == null) throw new Error('peer scoring is off')
       this.scoring.appScores.set(peer, score)
       this.pubsub.score.scoreCache.delete(peer)
     },
     validator: ({ topic, ...rule }) => { this.validate(topic, rule) },
     stats: () => this.stats.describe(),
+    exit: () => { setImmediate(end, this) }, // behind the answer
     reset_stats: () => {
       const stats = this.stats.describe()
       this.stats.reset()
@@ -149,6 +182,9 @@ class Node {
     try {
       const action = Object.hasOwn(this.commands, about.cmd) ? this.commands[about.cmd] : undefined
       if (action == null) throw new Error(about.cmd === '' ? 'not a command' : `unknown command '${about.cmd}'`)
+      for (const name of TEXTS[about.cmd] ?? []) {
+        if (typeof command[name] !== 'string') throw new Error(`${name}: ${name in command ? 'not text' : 'missing'}`)
+      }
       write({ event: 'ok', ...about, ...await action(command) })
     } catch (error) {
       write({ event: 'error', ...about, error: `${error.message ?? error}` })
@@ -205,16 +241,10 @@ try {
   const node = await start(process.argv.slice(2))
   const lines = createInterface({ input: process.stdin })
   lines.on('line', line => {
-    if (/"cmd"\s*:\s*"exit"/.test(line) && JSON.parse(line).cmd === 'exit') {
-      const { id } = JSON.parse(line)
-      write({ event: 'ok', cmd: 'exit', ...(id === undefined ? {} : { id }) })
-      end(node)
-    } else {
-      node.obey(line)
-    }
+    node.obey(line)
   })
   lines.on('close', () => end(node))
 } catch (error) {
-  process.stderr.write(`js peer: ${error.message}\n`)
+  process.stderr.write(`js peer: ${error.message.replaceAll('\n', ' ')}\n`)
   process.exit(error instanceof WrongFlag ? 2 : 1)
 }

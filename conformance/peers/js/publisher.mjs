@@ -1,6 +1,7 @@
 // publish_many: numbered messages, as many under way as credit allows.
 import { randomFillSync } from 'node:crypto'
 import { setImmediate, setTimeout } from 'node:timers/promises'
+import { nanoseconds } from './stats.mjs'
 
 export class Publisher {
   constructor (publish) {
@@ -21,9 +22,9 @@ export class Publisher {
   }
 
   async run ({ topic, count, size, window, rate, first_seq: first = 0, timeout_ms: timeout = 60000 }) {
-    if (this.running) throw new Error('a publish_many is running')
-    if (!(size >= 16)) throw new Error('size: 16 bytes or more')
-    if (!(count >= 0)) throw new Error('count is missing')
+    if (this.running) throw new Error('another publish_many is running')
+    if (!(size >= 16)) throw new Error('size: must be at least 16')
+    if (!(count >= 0)) throw new Error('count: missing')
     Object.assign(this, { running: true, stopped: false, credited: 0 })
     const began = process.hrtime.bigint()
     const deadline = Date.now() + timeout
@@ -72,6 +73,6 @@ function payload (number, size) {
   const view = new DataView(data.buffer)
   randomFillSync(data, 16)
   view.setBigUint64(0, BigInt(number))
-  view.setBigUint64(8, BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n)
+  view.setBigUint64(8, nanoseconds())
   return data
 }

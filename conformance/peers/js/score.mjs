@@ -104,8 +104,9 @@ function topic (given) {
 }
 
 function merged (what, defaults, given) {
-  for (const name of Object.keys(given)) {
-    if (!(name in defaults)) throw new WrongFlag(`--score: ${what}: no parameter ${name}`)
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in defaults)) throw new WrongFlag(`--score: ${what}: unknown parameter '${name}'`)
+    if (typeof value !== 'number') throw new WrongFlag(`--score: ${what}: ${name}: not a number`)
   }
   return { ...defaults, ...given }
 }

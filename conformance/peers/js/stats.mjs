@@ -1,5 +1,10 @@
 // Counts of what passed. rpc_dropped, undelivered and throttled are always 0: the library keeps its
 // outbound buffers to itself, and drops no message between them and the application.
+// Unix time by one clock for senders and receivers, finer than Date has it.
+export function nanoseconds () {
+  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
+}
+
 export class Stats {
   constructor () {
     this.reset()
@@ -31,7 +36,7 @@ export class Stats {
   }
 
   note (author, data) {
-    const now = BigInt(Date.now()) * 1000000n
+    const now = nanoseconds()
     this.received++
     this.bytes += data.length
     if (this.first === 0n) this.first = now
