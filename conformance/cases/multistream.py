@@ -39,7 +39,7 @@ MALFORMED = {
 }
 LONGEST = "/" + "x" * 1022
 """With its newline 1024 bytes, which everybody must take."""
-STREAMS = 1088
+STREAMS = 320
 """So many of one protocol are opened before a target counts as one without a limit."""
 BATCH = 64
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gossipsub.conformance.cases.yamux_streams import check_ends
+from gossipsub.conformance.kit.blocked import block_stream
 from gossipsub.conformance.kit.case import case
-from gossipsub.conformance.kit.echo import block_echo, check_echo, open_echo
+from gossipsub.conformance.kit.echo import check_echo, open_echo
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
 from gossipsub.conformance.scripted_peer import Frame
 from gossipsub.conformance.scripted_wire import WireClosed, WireTimeout
@@ -36,11 +37,11 @@ async def each_frame_has_a_header_of_12_bytes_of_known_values(trial: Trial) -> N
 @case("YMX-11", fault="a_pong_has_syn_too", also=("T5", "T6", "T13"), address=True)
 async def a_ping_is_answered_with_its_value_whatever_waits(trial: Trial) -> None:
     """With ACK alone, on stream 0."""
-    node = await trial.start()
+    node = await trial.start(subscribed=True)
     w = await trial.upgrade(node)
     with trial.expecting("a yamux ping of 0xdeadbeef answered: ACK, stream 0, the same value"):
         await w.ping(0xDEADBEEF)
-    await block_echo(trial, w)
+    w, _ = await block_stream(trial, node)
     with trial.expecting("a yamux ping answered while a stream waits for credit"):
         await w.ping(0xFFFFFFFF)
 

@@ -6,14 +6,9 @@ from contextlib import suppress
 
 import anyio
 
+from gossipsub.conformance.kit.blocked import block_stream
 from gossipsub.conformance.kit.case import case
-from gossipsub.conformance.kit.echo import (
-    NOBODYS,
-    block_echo,
-    check_echo,
-    check_serves,
-    open_echo,
-)
+from gossipsub.conformance.kit.echo import NOBODYS, check_echo, check_serves, open_echo
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
 from gossipsub.conformance.kit.verdict import CannotTry
@@ -32,7 +27,7 @@ from gossipsub.wire.ping import PROTOCOL as PING_PROTOCOL
 from gossipsub.wire.yamux_frame import ACK, DATA, FIN, RST, SYN, WINDOW_UPDATE
 
 KEY = key_of_seed(1)
-ROUNDS, AT_ONCE = 20, 50
+ROUNDS, AT_ONCE = 10, 50
 GIVING_UP_SECONDS = 20.0
 
 
@@ -124,9 +119,8 @@ async def a_stream_that_its_peer_half_closed_still_answers(trial: Trial) -> None
 
 @case("YMX-06", fault="resets_are_ignored", address=True)
 async def nothing_comes_on_a_stream_after_its_peer_reset_it(trial: Trial) -> None:
-    node = await trial.start()
-    w = await trial.upgrade(node)
-    stream = await block_echo(trial, w)
+    node = await trial.start(subscribed=True)
+    w, stream = await block_stream(trial, node)
     await _check_reset(trial, w, stream, Frame(WINDOW_UPDATE, RST, stream.stream_id, 0))
 
 
@@ -155,9 +149,9 @@ async def a_thousand_streams_nobody_speaks_on_end_no_session(trial: Trial) -> No
         answer, tries = "", 0
         while answer != "na" and tries < 20:  # room may be made a little later
             tries += 1
-            with suppress(WireClosed):
-                answer = await (await w.start_stream()).propose(NOBODYS)
-            await w.ping(100 + tries)
+            with suppress(WireClosed, WireTimeout):
+                answer = await (await w.start_stream()).propose(NOBODYS, timeout=2)
+            await w.ping(100 + tries, timeout=10)
             await anyio.sleep(0.1 if answer != "na" else 0)
     trial.equal("the answer on a new stream to a proposal nobody speaks", answer, "na")
 
@@ -188,11 +182,10 @@ async def a_second_syn_of_an_id_in_use_ends_the_session(trial: Trial) -> None:
 
 
 @case("YMX-18", fault="a_blocked_stream_blocks_all", address=True)
-async def a_thousand_streams_are_served_beside_one_that_is_blocked(trial: Trial) -> None:
+async def hundreds_of_streams_are_served_beside_one_that_is_blocked(trial: Trial) -> None:
     """50 at once: limits of streams are the implementation's."""
-    node = await trial.start()
-    w = await trial.upgrade(node)
-    blocked = await block_echo(trial, w)
+    node = await trial.start(subscribed=True)
+    w, blocked = await block_stream(trial, node)
     opening = encode_line(MULTISTREAM) + encode_line(NOBODYS)
     answer = encode_line(MULTISTREAM) + encode_line("na")
     for _ in range(ROUNDS):
@@ -210,7 +203,7 @@ async def a_thousand_streams_are_served_beside_one_that_is_blocked(trial: Trial)
     before = blocked.received_bytes
     await blocked.grant(4096)
     with trial.expecting("the blocked stream going on with new credit"):
-        await blocked.wait_received(before + PAYLOAD_BYTES)
+        await blocked.wait_received(before + 1)
 
 
 @case("YMX-19", fault="a_timeout_of_a_stream_ends_the_connection", address=True)
@@ -232,19 +225,12 @@ async def what_times_out_on_a_stream_leaves_the_session_intact(trial: Trial) -> 
     await check_serves(trial, w, "after a stream that timed out")
 
 
-@case(
-    "YMX-20",
-    fault="a_reset_by_data_frame_is_ignored",
-    also=("T10", "T11"),
-    address=True,
-    time_limit=80.0,
-)
+@case("YMX-20", fault="a_reset_by_data_frame_is_ignored", also=("T10", "T11"), address=True)
 async def a_reset_counts_on_either_frame_and_its_code_is_no_credit(trial: Trial) -> None:
     """go puts an error code where a window update has its credit."""
-    node = await trial.start()
-    w = await trial.upgrade(node)
+    node = await trial.start(subscribed=True)
     for kind, length in ((WINDOW_UPDATE, 0x1001), (DATA, 0)):
-        stream = await block_echo(trial, w)
+        w, stream = await block_stream(trial, node)
         await _check_reset(trial, w, stream, Frame(kind, RST, stream.stream_id, length))
 
 
