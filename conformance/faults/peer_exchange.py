@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gossipsub.conformance.faults.fault import fault, replace
@@ -11,6 +11,7 @@ from gossipsub.crypto.peer_record import PeerRecord
 from gossipsub.router.mesh import Mesh
 from gossipsub.router.peer_exchange import PeerExchange
 from gossipsub.router.peers import Peer
+from gossipsub.transport.address import Address
 from gossipsub.transport.dialing import Dialing
 from gossipsub.wire.rpc import PeerInfo
 
@@ -89,15 +90,12 @@ def _take_with(**attributes: Any) -> None:
 
 @fault
 def peers_that_are_connected_are_dialled() -> None:
-    original = Dialing._line_up
+    """Nobody looks who is connected already."""
 
-    def _line_up(self: Dialing, *arguments: Any) -> bool:
-        connections = self._connections
-        replace(self, "_connections", {})
-        try:
-            return original(self, *arguments)
-        finally:
-            replace(self, "_connections", connections)
+    def _line_up(self: Dialing, peer: bytes, addresses: Callable[[], list[Address]]) -> bool:
+        for address in addresses():
+            self.tasks.start_soon(self._connections._network.connect, address)
+        return True
 
     replace(Dialing, "_line_up", _line_up)
     replace(PeerExchange, "_is_of_use", lambda self, peer, record, now: True)
