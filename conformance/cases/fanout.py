@@ -10,6 +10,7 @@ from gossipsub.conformance.kit.crowd import (
     PATIENCE,
     SMALL,
     data_to,
+    floodsub_peer,
     grafts,
     hears,
     mesh_becomes,
@@ -28,8 +29,6 @@ from gossipsub.conformance.scripted_gossip import join, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import deadline, key_of_seed
 from gossipsub.wire.rpc import Rpc, SubOpts
-
-FLOODSUB = ["/floodsub/1.0.0"]
 
 
 async def publish_to(
@@ -190,9 +189,7 @@ async def without_flood_publishing_own_messages_go_to_the_mesh(trial: Trial) -> 
     inside = await subscribers(trial, node, 2)
     await mesh_becomes(trial, node, "both peers in the mesh", lambda got: got == names(inside))
     outside = await outsiders(trial, node, 3)
-    floodsub = await trial.peer(node, protocols=FLOODSUB)
-    with trial.expecting("W in the topic it subscribed to"):
-        await join(floodsub, node.process, node.topic)
+    floodsub = await floodsub_peer(trial, node)
     await node.publish(b"1")
     for w in (*inside, floodsub):
         await hears(trial, w, "the message, to the mesh and to floodsub peers", data_to)

@@ -8,6 +8,7 @@ from gossipsub.conformance.kit.crowd import (
     SMALL,
     STAY_AWAY,
     data_to,
+    floodsub_peer,
     hears,
     members,
     offered_to,
@@ -100,9 +101,7 @@ async def gossip_goes_to_nobody_who_gets_messages_anyway(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
     (member,) = await members(trial, node, 1)
     (outsider,) = await outsiders(trial, node, 1)
-    floodsub = await trial.peer(node, protocols=["/floodsub/1.0.0"])
-    with trial.expecting("W in the topic it subscribed to"):
-        await join(floodsub, node.process, node.topic)
+    floodsub = await floodsub_peer(trial, node)
     author = await trial.peer(node)
     await publish(author, signed(author, node.topic, 1))
     await hears(trial, outsider, "IHAVE to who is outside the mesh", offered_to)

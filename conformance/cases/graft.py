@@ -43,7 +43,7 @@ async def a_peer_that_grafts_gets_messages(trial: Trial) -> None:
 
 @case("BACK-02", fault="a_repeated_graft_is_refused")
 async def a_graft_of_a_peer_in_the_mesh_changes_nothing(trial: Trial) -> None:
-    node = await trial.start(subscribed=True, score={"decayIntervalMs": 100})
+    node = await trial.start(subscribed=True, score={})
     w, author = await trial.peer(node), await trial.peer(node)
     await send_control(w, Graft(node.topic))
     peer = str(w.peer_id)

@@ -152,7 +152,7 @@ async def overfill(trial: Trial, node: Node, size: int) -> list[ScriptedPeer]:
     await settled(trial, node, w)
     peers.append(w)
     await trial.heartbeats(2, node)
-    if any(prunes(w) for w in peers):
+    if len(await mesh_of(node)) < size:
         trial.observe("prunes at exactly D_high")
         return peers
     trial.observe("prunes above D_high only")

@@ -17,6 +17,7 @@ from gossipsub.conformance.kit.crowd import (
     SMALL,
     STAY_AWAY,
     answered_with_prune,
+    floodsub_peer,
     hears,
     members,
     mesh_becomes,
@@ -91,10 +92,9 @@ async def only_peers_that_can_be_grafted_are_named(trial: Trial) -> None:
     node = await trial.start(subscribed=True, params=params, score=NO_TOPIC_SCORES)
     bad = await trial.peer(node)
     await rate(trial, node, bad, -1)
-    floodsub = await trial.peer(node, protocols=["/floodsub/1.0.0"])
-    for w in (bad, floodsub):
-        with trial.expecting("W in the topic it subscribed to"):
-            await join(w, node.process, node.topic)
+    with trial.expecting("W in the topic it subscribed to"):
+        await join(bad, node.process, node.topic)
+    floodsub = await floodsub_peer(trial, node)
     told, _ = await pruned_by_heartbeat(trial, node)
     for _, prune in told:
         named = named_in(prune)

@@ -15,6 +15,7 @@ import anyio
 
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.verdict import CannotTry, Deviation
 from gossipsub.conformance.scripted_gossip import (
     join,
     join_mesh,
@@ -37,6 +38,7 @@ NO_TOPIC_SCORES: dict[str, Any] = {"topics": {}}
 """Scores are what the application says, unless a peer misbehaves."""
 PATIENCE = 10.0
 """Seconds to wait for what takes heartbeats."""
+FLOODSUB = "/floodsub/1.0.0"
 STAY_AWAY = 3600
 """Backoff in seconds of who is not to be grafted while the case runs."""
 
@@ -69,6 +71,19 @@ async def outsiders(trial: Trial, node: Node, count: int) -> list[ScriptedPeer]:
 async def subscribers(trial: Trial, node: Node, count: int) -> list[ScriptedPeer]:
     """So many W in the topic; the node may graft them."""
     return await _group(trial, node, count, join, "W in the topic it subscribed to")
+
+
+async def floodsub_peer(trial: Trial, node: Node) -> ScriptedPeer:
+    """W in the topic, speaking floodsub only. CannotTry where the node does not speak it."""
+    try:
+        w = await trial.peer(node, protocols=[FLOODSUB])
+    except Deviation as error:
+        if "'na'" in error.came:
+            raise CannotTry("the target does not speak floodsub") from error
+        raise
+    with trial.expecting("W in the topic it subscribed to"):
+        await join(w, node.process, node.topic)
+    return w
 
 
 async def _group(

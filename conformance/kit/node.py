@@ -26,6 +26,8 @@ class Node:
         """A topic it is subscribed to, where the case asked for that."""
         self.heartbeat = heartbeat
         """Seconds between its heartbeats."""
+        self.topics: set[str] = set()
+        """What it is subscribed to, as far as the kit knows."""
         self.journal = Journal()
         self._process = process
 
@@ -54,6 +56,10 @@ class Node:
             self.journal.note("command", {"error": error.reason}, sent=False)
             raise
         self.journal.note("command", answer, sent=False)
+        if name == "subscribe":
+            self.topics.add(fields["topic"])
+        elif name == "unsubscribe":
+            self.topics.discard(fields["topic"])
         return answer
 
     @asynccontextmanager

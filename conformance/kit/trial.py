@@ -113,6 +113,8 @@ class Trial:
                 heartbeat=self.target.heartbeat,
                 process=None,
             )
+            if subscribed:
+                node.topics.add(node.topic)
         else:
             node = await self._start(self.target, params, score, arguments, flags)
             if subscribed:
@@ -197,7 +199,7 @@ class Trial:
         """W: connected, identified, with a pubsub stream each way; in no topic. The target was
         dialled. Loopback addresses besides 127.0.0.1 may be given as W's (`local_host`)."""
         w = await self.upgrade(node, seed=seed, local_host=local_host)
-        await self._open_pubsub(w, protocols)
+        await self._open_pubsub(node, w, protocols)
         return w
 
     async def listener(self, *, seed: int | None = None) -> ScriptedListener:
@@ -212,7 +214,7 @@ class Trial:
         await self.dials(node, listener.address)
         w = await self._stack.enter_async_context(listener.accept(timeout=10))
         self._watch(w.journal)
-        await self._open_pubsub(w, protocols)
+        await self._open_pubsub(node, w, protocols)
         return w
 
     async def dialled_wire(
@@ -243,12 +245,15 @@ class Trial:
         tasks.start_soon(connect)
         return dial
 
-    async def _open_pubsub(self, w: ScriptedPeer, protocols: Sequence[str]) -> None:
+    async def _open_pubsub(self, node: Node, w: ScriptedPeer, protocols: Sequence[str]) -> None:
         with self.expecting("identify, and a pubsub stream each way"):
             w.serve(PING, handler=echo_pings)  # rust echoes nothing to who refuses it
             await w.serve_identify(protocols)
             await w.open_pubsub(*protocols)
             await w.wait_pubsub(timeout=10)
+        if node.topics:  # before, js has no stream yet to send its answers on
+            with self.expecting("a hello: the topics that it is subscribed to"):
+                await w.until(lambda: bool(w.journal.received("rpc")), "RPC", timeout=10)
 
     def watch(self, name: str, journal: Journal) -> None:
         """Put a journal into the transcript that the script opened itself."""
