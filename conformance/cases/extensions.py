@@ -14,7 +14,7 @@ from gossipsub.conformance.kit.scoring import (
     score_of,
 )
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
-from gossipsub.conformance.kit.verdict import CannotTry
+from gossipsub.conformance.kit.verdict import CannotTry, Deviation
 from gossipsub.conformance.scripted_control import received_data, send, subscribe, wait_data
 from gossipsub.conformance.scripted_gossip import received, received_control, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
@@ -52,13 +52,14 @@ def _announcements(w: ScriptedPeer) -> list[Extensions]:
     return [control.extensions for control in controls if control.extensions is not None]
 
 
-async def _first_announces(trial: Trial, w: ScriptedPeer) -> None:
+async def _first_announces(trial: Trial, w: ScriptedPeer) -> Extensions:
     """In the first RPC: neither later nor in one before."""
     with trial.expecting("a first RPC on the target's stream"):
         first = await w.receive_rpc()
     announced = None if first.control is None else first.control.extensions
-    trial.check(announced is not None, "an Extensions message in the first RPC", first)
-    trial.equal("announced", announced, Extensions(test_extension=True))
+    if announced is None:
+        raise Deviation("an Extensions message in the first RPC", f"{first}")
+    return announced
 
 
 async def _wait_test(trial: Trial, w: ScriptedPeer) -> None:
@@ -74,7 +75,28 @@ def _tests(w: ScriptedPeer) -> int:
 async def extensions_are_announced_in_the_first_rpc(trial: Trial) -> None:
     """With subscriptions, as go does it, or alone before them, as nim."""
     node = await start_with(trial, "--test-extension")
-    await _first_announces(trial, await peer_of_v1_3(trial, node))
+    announced = await _first_announces(trial, await peer_of_v1_3(trial, node))
+    trial.equal("announced", announced, Extensions(test_extension=True))
+
+
+@case("EXT-01b", fault="extensions_come_later", address=True)
+async def if_a_node_announces_extensions_it_does_so_at_first_and_once(trial: Trial) -> None:
+    """Also one that has none to announce."""
+    node = await _start_with_any(trial)
+    w = await peer_of_v1_3(trial, node)
+    await trial.heartbeats(2, node)
+    if not _announcements(w):
+        raise CannotTry("the target announces no extensions")
+    trial.observe(f"announces {await _first_announces(trial, w)}")
+    trial.equal("times that extensions were announced", len(_announcements(w)), 1)
+
+
+async def _start_with_any(trial: Trial) -> Node:
+    """With the test extension, or with whatever it announces by itself."""
+    try:
+        return await start_with(trial, "--test-extension")
+    except CannotTry:
+        return await trial.start(subscribed=True)
 
 
 @case("EXT-02", fault="extensions_are_announced_again")
@@ -98,10 +120,13 @@ async def extensions_are_announced_once(trial: Trial) -> None:
 @case("EXT-03", fault="extensions_may_come_again")
 async def who_announces_extensions_twice_is_charged(trial: Trial) -> None:
     """With 10 of P7 by go, and a penalty by nim. Rust ignores the second."""
-    node = await start_with(trial, "--test-extension", scored=True)
+    try:
+        node = await start_with(trial, "--test-extension", scored=True)
+    except CannotTry:  # the rule holds for whoever speaks v1.3
+        node = await trial.start(subscribed=True, score=SCORE)
     w = await peer_of_v1_3(trial, node)
     await w.send_rpc(TEST)
-    await _wait_test(trial, w)
+    await has_read(trial, node, w)
     await has_score(trial, node, w, 0, why="it announced extensions once")
     await w.send_rpc(TEST)
     await _is_charged(trial, node, w)
@@ -167,7 +192,8 @@ async def what_was_announced_is_forgotten_with_the_connection(trial: Trial) -> N
     node = await start_with(trial, "--test-extension", scored=True)
     for _ in range(2):
         w = await peer_of_v1_3(trial, node, seed=W)
-        await _first_announces(trial, w)
+        announced = await _first_announces(trial, w)
+        trial.equal("announced", announced, Extensions(test_extension=True))
         await w.send_rpc(TEST)
         await _wait_test(trial, w)
         await has_score(trial, node, w, 0, why="it announced extensions once on this stream")
@@ -187,14 +213,14 @@ async def the_test_extension_is_carried_out_once(trial: Trial) -> None:
     trial.equal("RPCs of the test extension", _tests(w), 1)
 
 
-@case("EXT-08", fault="extensions_are_for_all_versions", also=("WIRE-12",))
+@case("EXT-08", fault="extensions_are_for_all_versions", also=("WIRE-12",), address=True)
 async def extensions_are_neither_announced_nor_used_with_older_versions(trial: Trial) -> None:
-    node = await start_with(trial, "--test-extension")
-    w = await meet(trial, node)
+    node = await _start_with_any(trial)
+    w, author = await meet(trial, node), await meet(trial, node)
     await w.send_rpc(TEST)
     await enter_mesh(trial, node, w)
-    await node.publish(b"own")
-    with trial.expecting("an own message"):
-        await wait_data(w, b"own")
+    await send(author, signed(author, node.topic, 1))
+    with trial.expecting("a message, forwarded"):
+        await wait_data(w, b"1")
     trial.equal("announced to a peer that speaks v1.2", _announcements(w), [])
     trial.equal("RPCs of the test extension to it", _tests(w), 0)
