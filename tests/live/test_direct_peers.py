@@ -6,9 +6,7 @@ import anyio
 import pytest
 
 from gossipsub import AddressError, GossipParams, Host
-from gossipsub.conformance.driver import start_peer
 from gossipsub.conformance.scripted_listener import listen
-from gossipsub.crypto.keys import PrivateKey
 from gossipsub.wire.rpc import Control, Graft, Prune, Rpc, SubOpts
 
 pytestmark = pytest.mark.anyio
@@ -83,32 +81,3 @@ async def test_a_direct_peer_must_be_named_and_another(config):
         with pytest.raises(AddressError, match="no direct peer of itself"):
             host.add_direct_peer(host.addresses[0])
         host.remove_direct_peer(host.peer_id)
-
-
-@pytest.mark.rule("DIR-01", "DIR-02", "DIR-05")
-@pytest.mark.usefixtures("go_peer_available")
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the driver's alone
-async def test_a_go_peer_and_ours_are_each_others_direct_peers():
-    fast = {"heartbeatMs": 100, "heartbeatInitialDelayMs": 10}
-    ours = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.from_node_number(2).peer_id()}"
-    async with start_peer("go", seed=1, params=fast | {"direct": [ours]}) as go:
-        options = fast | {"direct": go.addresses}
-        async with start_peer("python", seed=2, params=options) as python:
-            for peer in (go, python):
-                await peer.command("subscribe", topic="t")
-            for peer, other in ((go, python), (python, go)):
-                await peer.wait_answer(
-                    "topic_peers",
-                    lambda answer, other=other: answer["peers"] == [other.peer_id],
-                    topic="t",
-                    timeout=30,
-                )
-            for number in range(20):  # which takes several heartbeats
-                for peer, other in ((go, python), (python, go)):
-                    data = b"%d from %s" % (number, peer.name.encode())
-                    await peer.publish("t", data)
-                    await other.wait_event(
-                        "message", where=lambda event, data=data: event["data"] == data
-                    )
-                    assert (await other.command("mesh", topic="t"))["peers"] == []
-                await anyio.sleep(0.02)

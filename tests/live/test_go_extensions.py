@@ -96,14 +96,6 @@ async def completes(peer, group: bytes) -> None:
     assert event["group_b64"] == base64.b64encode(group).decode()
 
 
-@pytest.mark.rule("EXT-07")
-async def test_the_test_extension_is_shaken_hands_on_with_go():
-    async with go_peer("off") as go, party() as ours:
-        await ours.host.connect(go.addresses[0])
-        event = await go.wait_event("test_extension", timeout=PATIENCE)
-        assert event["peer"] == str(ours.host.peer_id)
-
-
 @pytest.mark.rule("PART-04", "EXT-01", "PART-01")
 @pytest.mark.parametrize("row", ["go ours go", "ours go go"])
 async def test_a_group_dealt_among_ours_and_two_go_peers_is_completed_by_all(row):
