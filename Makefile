@@ -136,9 +136,13 @@ crates:
 	cd conformance/peers/rust && cargo generate-lockfile \
 		&& sed '/^source = /d' Cargo.lock > crates.lock && rm Cargo.lock
 
+# Hashes, and no addresses: neither a registry's nor those of people who want funding.
 lock-js:
 	npm install --prefix conformance/peers/js --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund
+	cd conformance/peers/js && node -e "const lock = JSON.parse(fs.readFileSync('package-lock.json')); \
+		for (const entry of Object.values(lock.packages)) delete entry.funding; \
+		fs.writeFileSync('package-lock.json', JSON.stringify(lock, null, 2) + '\n')"
 
 clean:
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
