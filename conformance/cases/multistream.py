@@ -260,7 +260,7 @@ async def where_nothing_is_agreed_on_the_stream_ends_and_not_the_connection(tria
     await check_serves(trial, w, "after a stream on which nothing was agreed")
 
 
-@case("MSS-11", fault="too_many_streams_end_the_connection", also=("T7",), address=True)
+@case("MSS-11", fault="too_many_streams_end_the_connection", address=True)
 async def streams_above_a_limit_are_reset_and_those_below_go_on(trial: Trial) -> None:
     """The limit itself is the implementation's."""
     node = await trial.start()
