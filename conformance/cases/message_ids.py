@@ -66,8 +66,8 @@ async def the_default_id_is_from_followed_by_seqno(trial: Trial) -> None:
     relay = await open_relay(trial, node)
     message = await relay.forwards(relay.message())
     message_id = (message.from_peer or b"") + (message.seqno or b"")
-    await is_offered(relay, w, message_id)
     await is_sent(relay, w, message_id, message.data or b"")
+    await is_offered(relay, w, message_id)
 
 
 @case("MID-03", fault="ids_are_sent_as_text")
@@ -82,8 +82,8 @@ async def ids_are_opaque_bytes(trial: Trial) -> None:
         if sha256(data).digest()[0] == 0 and max(sha256(data).digest()) > 0xF7
     )
     await relay.forwards(relay.message(data))
-    await is_offered(relay, w, sha256(data).digest())
     await is_sent(relay, w, sha256(data).digest(), data)
+    await is_offered(relay, w, sha256(data).digest())
 
 
 @case("MID-04", fault="a_message_without_id_is_taken")

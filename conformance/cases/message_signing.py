@@ -191,7 +191,10 @@ async def a_message_with_a_wrong_signature_is_not_forwarded(trial: Trial) -> Non
     relay = await open_relay(trial, node)
     replaced = relay.message()
     replaced.signature, replaced.encoding = bytes(64), None
-    await relay.drops(flipped(relay), replaced, what="messages that nobody signed are dropped")
+    renumbered = relay.message()
+    renumbered.seqno, renumbered.encoding = next_number(), None
+    forged = (flipped(relay), replaced, renumbered)
+    await relay.drops(*forged, what="messages that nobody signed are dropped")
 
 
 @case("SIGN-10", fault="a_malformed_author_ends_the_stream", also=("T29",))

@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
 import anyio
 import pytest
 
-from gossipsub.conformance.driver import PeerError, PeerFailed, PeerProcess, start_peer
+from gossipsub.conformance.driver import PeerError, PeerFailed, PeerProcess
 from gossipsub.conformance.exchange import connect, exchange, in_mesh, knows, start_peers
-from gossipsub.conformance.scripted_peer import dial
-from gossipsub.crypto.message_signing import sign_message
-from gossipsub.wire.rpc import Message, Rpc, SubOpts
 
 pytestmark = pytest.mark.anyio
 
@@ -165,121 +162,7 @@ async def test_a_peer_in_the_middle_relays(targets: tuple[str, ...]) -> None:
             assert (await end.command("stats"))["rejections"] == {}
 
 
-@among(*PAIRS)
-async def test_the_id_of_a_message_may_be_its_content(targets: tuple[str, ...]) -> None:
-    async with meshed(*targets, msgid="content") as (a, b):
-        await a.publish("t", b"same")
-        await hears(b, b"same")
-        await b.publish("t", b"same")  # known there, so of no use here
-        await b.publish("t", b"other")
-        await hears(a, b"other")
-        await a.publish("t", b"last")
-        await hears(b, b"last")
-        assert heard(a) == heard(b) == []
-
-
-# Signatures and policies
-
-
-@among(("python",), ("go",))
-@pytest.mark.parametrize("field", ["data", "signature", "seqno"])
-async def test_a_message_with_a_flipped_bit_is_dropped(
-    targets: tuple[str, ...], field: str
-) -> None:
-    async with (
-        start_peers(*targets, topic="t", params=FAST) as (peer,),
-        dial(peer.addresses[0], seed=77) as w,
-    ):
-        await w.serve_identify()
-        await w.open_pubsub()
-        await w.send_rpc(Rpc(subscriptions=[SubOpts("t")]))
-        honest = sign_message(Message("t", b"honest", seqno=bytes(7) + b"\x01"), w.key)
-        forged = sign_message(Message("t", b"forged", seqno=bytes(7) + b"\x02"), w.key)
-        value = bytearray(getattr(forged, field))
-        value[-1] ^= 1
-        setattr(forged, field, bytes(value))
-        forged.encoding = None
-        await w.send_rpc(Rpc(publish=[forged]))
-        await w.send_rpc(Rpc(publish=[honest]))
-        assert (await peer.wait_event("message"))["data"] == b"honest"
-        stats = await peer.wait_answer("stats", lambda stats: stats["rejected"] > 0)
-        assert (stats["received"], stats["rejections"]) == (1, {"invalid signature": 1})
-
-
-@among(*PAIRS)
-@pytest.mark.rule("POL-08")
-async def test_unsigned_messages_are_exchanged_where_both_want_none(
-    targets: tuple[str, ...],
-) -> None:
-    async with meshed(*targets, sign="none", params=ROOMY) as (a, b):
-        for publisher, receiver in ((a, b), (b, a)):
-            await publisher.publish("t", b"by " + publisher.peer_id.encode())
-            message = await hears(receiver, b"by " + publisher.peer_id.encode())
-            assert (message["from"], message["received_from"]) == (None, publisher.peer_id)
-            answer = await publisher.command(
-                "publish_many", topic="t", count=100, size=100, rate=1000
-            )
-            assert answer["sent"] == 100
-            await receiver.wait_answer("stats", lambda stats: stats["received"] == 101)
-            assert (await receiver.command("stats"))["rejections"] == {}
-
-
-@among(*PAIRS)
-@pytest.mark.rule("POL-08")
-async def test_different_policies_exchange_nothing_and_keep_running(
-    targets: tuple[str, ...],
-) -> None:
-    async with (
-        start_peers(targets[0], topic="t", params=FAST) as (strict,),
-        start_peers(targets[1], topic="t", params=FAST, sign="none", first_seed=2) as (unsigned,),
-        start_peers("python", topic="t", params=FAST, first_seed=3) as (friend,),
-    ):
-        await connect(strict, unsigned, topic="t")
-        await connect(friend, strict, topic="t")
-        for peer in (strict, unsigned):
-            await peer.publish("t", b"data")
-        await strict.wait_answer(  # once or more: gossip offers it again
-            "stats", lambda stats: list(stats["rejections"]) == ["missing signature"]
-        )
-        await unsigned.wait_answer(
-            "stats", lambda stats: list(stats["rejections"]) == ["unexpected signature"]
-        )
-        await hears(friend, b"data")
-        for peer, other in ((strict, unsigned), (unsigned, strict)):
-            assert (await peer.command("stats"))["received"] == 0
-            assert other.peer_id in (await peer.command("topic_peers", topic="t"))["peers"]
-        await friend.publish("t", b"still there?")
-        await hears(strict, b"still there?")
-
-
 # Other ways to be connected
-
-
-@among(*PAIRS)
-@pytest.mark.parametrize("floodsub", [(0,), (1,), (0, 1)], ids=["dialler", "listener", "both"])
-@pytest.mark.rule("FS-07")
-async def test_floodsub_peers_take_part(
-    targets: tuple[str, ...], floodsub: tuple[int, ...]
-) -> None:
-    async with AsyncExitStack() as stack:
-        a, b = [
-            await stack.enter_async_context(
-                start_peer(
-                    target,
-                    protocol="floodsub" if number in floodsub else "gossipsub",
-                    params={"outboundQueue": 1024, "validateQueue": 1024, "subBuffer": 1024},
-                )
-            )
-            for number, target in enumerate(targets)
-        ]
-        for peer in (a, b):
-            await peer.command("subscribe", topic="t")
-        await connect(a, b, topic="t")
-        await exchange([a, b], [a, b], topic="t", count=100, size=1024)
-        for peer in (a, b):
-            (other,) = (await peer.command("peers"))["peers"]
-            assert other["protocol"] == "/floodsub/1.0.0"
-            assert (await peer.command("mesh", topic="t"))["peers"] == []
 
 
 @among(("python", "go"))

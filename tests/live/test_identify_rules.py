@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from gossipsub import GossipParams, Host, PingFailed
-from gossipsub.conformance.scripted_listener import listen
 from gossipsub.conformance.scripted_peer import PUBSUB, PUSH, dial
 from gossipsub.conformance.scripted_wire import WireClosed
 from gossipsub.crypto.peer_record import PeerRecord
@@ -42,24 +41,6 @@ async def test_the_answer_lists_all_protocols_and_ends(config):
         assert len(encode_identify(said)) <= 4096
 
 
-@pytest.mark.rule("IDY-02")
-async def test_the_host_asks_whoever_dialled(config):
-    async with Host(config=config(), params=CALM) as host:
-        async with dial(host.addresses[0]) as w:
-            await w.serve_identify()
-            assert (await info_with(host, lambda info: info.protocols)).protocols == (
-                IDENTIFY,
-                PUSH,
-                *PUBSUB,
-            )
-        async with listen() as listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(host.connect, listener.address)
-            async with listener.accept() as w:
-                await w.serve_identify()
-                asked = await w.accept_stream()
-                assert (await asked.read_to_end(), asked.protocol) == (b"", IDENTIFY)
-
-
 @pytest.mark.rule("IDY-10")
 async def test_the_observed_address_is_the_peers_end_of_the_connection(config):
     async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
@@ -67,20 +48,6 @@ async def test_the_observed_address_is_the_peers_end_of_the_connection(config):
         address = (await info_with(host, lambda info: True)).address
         assert said.observed_address == b"\x04\x7f\x00\x00\x01\x06" + w.wire.local_port.to_bytes(2)
         assert address == f"/ip4/127.0.0.1/tcp/{w.wire.local_port}"
-
-
-@pytest.mark.rule("IDY-03")
-async def test_an_answer_in_several_parts_is_put_together(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-
-        async def tell(stream):
-            await stream.write(encode_identify(Identify(protocols=["/a"], agent_version="old")))
-            await stream.write(encode_identify(Identify(protocols=["/b"], agent_version="new")))
-            await stream.finish()
-
-        w.serve(IDENTIFY, handler=tell)
-        info = await info_with(host, lambda info: info.protocols)
-        assert (info.protocols, info.agent_version) == (("/a", "/b"), "new")
 
 
 @pytest.mark.rule("IDY-08", "T25")
@@ -94,33 +61,6 @@ async def test_a_push_changes_what_it_says_and_leaves_the_rest(config):
         await w.push_identify(Identify(protocols=["/y"]))
         info = await info_with(host, lambda info: info.protocols == ("/y",))
         assert info.agent_version == "new"
-
-
-@pytest.mark.rule("IDY-06")
-async def test_an_answer_without_a_key_is_taken(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify(said=Identify(protocols=PUBSUB))
-        await w.wait_pubsub()
-
-
-@pytest.mark.rule("PNG-01", "PNG-05")
-async def test_ten_rounds_are_echoed_however_they_are_cut(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        stream = await w.open_stream(PING_PROTOCOL)
-        for number in range(10):
-            payload = bytes([number]) * 32
-            await stream.send(payload[: number * 3])
-            await stream.send(payload[number * 3 :])
-            assert await stream.read_exactly(32) == payload
-
-
-@pytest.mark.rule("PNG-04")
-async def test_the_echo_closes_after_the_pinger(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        stream = await w.open_stream(PING_PROTOCOL)
-        await stream.send(bytes(32))
-        await stream.finish()
-        assert await stream.read_to_end() == bytes(32)
 
 
 async def _echo(stream) -> None:

@@ -10,10 +10,8 @@ import anyio
 import pytest
 
 from gossipsub import GossipParams, Host
-from gossipsub.conformance.scripted_listener import listen
 from gossipsub.conformance.scripted_peer import PUBSUB, dial
 from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
-from gossipsub.crypto.message_signing import sign_message
 from gossipsub.pubsub.peer import PubsubPeer
 from gossipsub.router.features import OFFERED
 from gossipsub.router.params import LazyParams, MeshParams
@@ -21,7 +19,6 @@ from gossipsub.router.policy import SignaturePolicy
 from gossipsub.transport.connection import Connection
 from gossipsub.transport.stream import Stream
 from gossipsub.wire.framing import encode_frame
-from gossipsub.wire.identify import Identify
 from gossipsub.wire.rpc import Message, Rpc, SubOpts
 from gossipsub.wire.rpc_codec import encode_rpc
 
@@ -48,95 +45,6 @@ async def until_peers(topic, count: int, *, timeout: float = 1.0) -> None:
 
 
 # -- frames
-
-
-@pytest.mark.rule("WIRE-04")
-async def test_rpcs_in_one_write_and_an_rpc_in_writes_of_one_byte_are_all_heard(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        joined = [await host.join(name) for name in "abcd"]
-        stream = await w.open_pubsub()
-        await stream.write(b"".join(encode_frame(encode_rpc(subscription(n))) for n in "abc"))
-        for byte in encode_frame(encode_rpc(subscription("d"))):
-            await stream.send(bytes([byte]))
-        for topic in joined:
-            await until_peers(topic, 1)
-
-
-@pytest.mark.rule("WIRE-05")
-async def test_an_rpc_of_no_bytes_is_nothing(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        stream = await w.open_pubsub()
-        await stream.write(b"\x00")
-        topic = await host.join("a")
-        await w.send_rpc(subscription("a"))
-        await until_peers(topic, 1)
-        assert (stream.reset_code, host.statistics().rpc_in) == (None, 1)
-
-
-@pytest.mark.rule("WIRE-06")
-async def test_an_rpc_of_the_greatest_size_is_heard_and_a_byte_more_resets_the_stream(config):
-    async with (
-        Host(config=config(max_rpc_bytes=4096), params=CALM) as host,
-        dial(host.addresses[0]) as w,
-        dial(host.addresses[0], seed=2) as other,
-    ):
-        await w.serve_identify()
-        await other.serve_identify()
-        await other.open_pubsub()
-        topic, beyond = await host.join("a"), await host.join("b")
-
-        def rpc_of(name: str, size: int) -> bytes:
-            bare = encode_rpc(Rpc(subscriptions=[SubOpts(name)], publish=[Message("", b"")]))
-            body = encode_rpc(
-                Rpc(
-                    subscriptions=[SubOpts(name)],
-                    publish=[Message("", bytes(size - len(bare) - 2))],
-                )
-            )
-            assert len(body) == size
-            return body
-
-        stream = await w.open_pubsub()
-        await stream.write_frame(rpc_of("a", 4096))
-        await until_peers(topic, 1)
-        await stream.write_frame(rpc_of("b", 4097))
-        await stream.wait_reset()
-        assert beyond.peers() == ()
-        await w.ping(1)
-        assert other.pubsub_out.reset_code is None
-
-
-@pytest.mark.rule("WIRE-07")
-async def test_bytes_that_are_no_rpc_reset_the_stream_and_a_new_one_works(config, subscribe):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        stream = await w.open_pubsub()
-        await stream.write(b"\x02\xff\xff")
-        await stream.wait_reset(timeout=4)
-        await subscribe(host, w)
-
-
-@pytest.mark.rule("WIRE-22")
-async def test_an_rpc_with_more_than_512_kib_beside_its_payload_resets_the_stream(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        stream = await w.open_pubsub()
-        await w.send_rpc(Rpc(subscriptions=[SubOpts("t" * 200, n % 2 == 0) for n in range(3000)]))
-        await stream.wait_reset()
-
-
-@pytest.mark.rule("WIRE-22")
-async def test_a_large_payload_is_no_control_data(config, subscribe):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        topic = await subscribe(host, w)
-        message = sign_message(Message("news", bytes(900_000), w.peer_id, bytes(8)), w.key)
-        async with topic.subscribe() as messages:
-            await w.send_rpc(Rpc(publish=[message]))
-            with anyio.fail_after(4):
-                assert (await anext(aiter(messages))).data == bytes(900_000)
 
 
 @pytest.mark.rule("T20", "WIRE-22")
@@ -213,17 +121,6 @@ async def test_the_host_opens_its_own_stream_and_writes_nothing_on_ours(config, 
         stream = w.pubsub_out
         assert (stream.received_bytes, stream.ended, stream.reset_code) == (negotiated, False, None)
         assert len(w.pubsub_in) == 1
-
-
-@pytest.mark.rule("WIRE-08", "T1")
-async def test_a_dialled_peer_that_identifies_gets_a_stream_before_it_opens_one(config):
-    async with Host(config=config(), params=CALM) as host, listen() as listener:
-        topic = await host.join("news")
-        async with topic.subscribe(), anyio.create_task_group() as tasks:
-            tasks.start_soon(host.connect, listener.address)
-            async with listener.accept() as w:
-                await w.serve_identify()
-                assert topics_in(await w.receive_rpc()) == ["news"]
 
 
 @pytest.mark.rule("T4")
@@ -387,28 +284,6 @@ async def test_what_cannot_be_worked_on_yet_gets_no_credit(config):
 
 
 # -- joining late, leaving, being gone
-
-
-@pytest.mark.rule("WIRE-14", "CONN-04", "IDY-08")
-async def test_a_peer_that_learns_pubsub_after_connecting_is_picked_up(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify([])
-        await w.ask_identify()
-        await w.ping(1)
-        assert w.pubsub_in == []
-        w.serve(*PUBSUB, handler=w.read_pubsub)
-        await w.push_identify(Identify(protocols=PUBSUB))
-        await w.wait_pubsub(timeout=4)
-
-
-async def test_a_peer_connected_before_a_topic_is_subscribed_is_told_of_it(config):
-    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0]) as w:
-        await w.serve_identify()
-        await w.wait_pubsub()
-        topic = await host.join("late")
-        async with topic.subscribe():
-            assert topics_in(await w.receive_rpc()) == ["late"]
-        assert [o.subscribe for o in (await w.receive_rpc()).subscriptions] == [False]
 
 
 @pytest.mark.rule("WIRE-16")
