@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -336,53 +335,6 @@ async def connect_only(dialler: PeerProcess, listener: PeerProcess) -> None:
 
 async def mesh_of(peer: PeerProcess) -> set[str]:
     return set((await peer.command("mesh", topic="t"))["peers"])
-
-
-async def meshes_settle(peers: list[PeerProcess], *, low: int, high: int) -> None:
-    """Until every mesh has its size and every link is known at both ends."""
-    with anyio.fail_after(15):
-        while True:
-            meshes = {peer.peer_id: await mesh_of(peer) for peer in peers}
-            sizes = [len(mesh) for mesh in meshes.values()]
-            links_are_mutual = all(
-                me in meshes[other] for me, mesh in meshes.items() for other in mesh
-            )
-            if low <= min(sizes) and max(sizes) <= high and links_are_mutual:
-                return
-            await anyio.sleep(0.05)
-
-
-SMALL = ROOMY | {"D": 4, "Dlo": 3, "Dhi": 5, "Dscore": 2, "Dout": 1, "Dlazy": 2}
-# So few peers cannot spare one another for the usual minute.
-SMALL |= {"pruneBackoffMs": 1000}
-
-
-@among(("python", "go") * 4)
-@pytest.mark.rule("MESH-13", "MESH-14")
-async def test_in_a_full_network_the_meshes_stay_small_and_everybody_hears_everything(
-    targets: tuple[str, ...],
-) -> None:
-    params = SMALL | {"floodPublish": False}
-    async with start_peers(*targets, topic="t", params=params) as peers:
-        for number, peer in enumerate(peers):
-            for other in peers[number + 1 :]:
-                await connect(peer, other, topic="t")
-        await meshes_settle(peers, low=3, high=5)
-        await exchange(peers[:2], peers, topic="t", count=100, size=512, window=16)
-        await meshes_settle(peers, low=3, high=5)
-
-
-@among(("python", "go") * 3)
-@pytest.mark.rule("MESH-13")
-async def test_along_a_line_of_six_everybody_hears_everything_once(
-    targets: tuple[str, ...],
-) -> None:
-    async with start_peers(*targets, topic="t", params=SMALL) as peers:
-        for peer, neighbour in pairwise(peers):
-            await connect(peer, neighbour, topic="t")
-            await in_mesh(peer, neighbour, topic="t")
-        ends = [peers[0], peers[-1]]
-        await exchange(ends, peers, topic="t", count=100, size=512, window=16)
 
 
 NO_MESH = {"D": 0, "Dlo": 0, "Dhi": 0, "Dscore": 0, "Dout": 0, "floodPublish": False}

@@ -10,8 +10,6 @@ import anyio
 import pytest
 
 from gossipsub import GossipParams, Host
-from gossipsub.conformance.driver import PeerProcess, start_peer
-from gossipsub.conformance.exchange import connect
 from gossipsub.conformance.scripted_listener import ScriptedListener, listen
 from gossipsub.conformance.scripted_peer import PUBSUB, ScriptedPeer, dial
 from gossipsub.conformance.scripted_wire import key_of_seed
@@ -124,52 +122,3 @@ async def test_of_those_named_some_are_dialled_and_no_one_by_a_record_that_is_no
         assert len(set(accepted)) == 7  # those known were not dialled again
         assert not {liar.peer_id for liar in liars} & {info.peer for info in host.peers()}
         tasks.cancel_scope.cancel()
-
-
-LEAVES = 8
-STAR = {"heartbeatMs": 200, "heartbeatInitialDelayMs": 20, "floodPublish": False}
-NO_MESH = STAR | {"D": 0, "Dlo": 0, "Dhi": 0, "Dout": 0, "Dscore": 0, "doPX": True}
-
-
-@pytest.mark.rule("PX-11")
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("centre", "leaf"), [("python", "go"), ("go", "python")], ids=["python centre", "go centre"]
-)
-@pytest.mark.usefixtures("go_peer_available")
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the driver's alone
-async def test_leaves_that_know_only_the_centre_of_a_star_find_each_other(centre, leaf):
-    async with AsyncExitStack() as stack:
-        leaves = await _start_leaves(stack, leaf)
-        async with start_peer(centre, seed=100, params=NO_MESH, start_timeout=60) as middle:
-            await middle.command("subscribe", topic="t")
-            for peer in leaves:
-                await connect(peer, middle, topic="t", timeout=60)
-            for peer in leaves:
-                others = {each.peer_id for each in leaves} - {peer.peer_id}
-                answer = await peer.wait_answer(
-                    "mesh",
-                    lambda answer, others=others: len(others.intersection(answer["peers"])) >= 5,
-                    topic="t",
-                    timeout=60,
-                )
-                assert middle.peer_id not in answer["peers"]
-            assert (await middle.command("mesh", topic="t"))["peers"] == []
-        for peer in leaves:  # the centre is gone
-            await peer.publish("t", peer.peer_id.encode())
-        for peer in leaves:
-            for other in leaves:
-                await peer.wait_event(
-                    "message",
-                    timeout=60,
-                    where=lambda event, other=other: event["data"] == other.peer_id.encode(),
-                )
-
-
-async def _start_leaves(stack: AsyncExitStack, target: str) -> list[PeerProcess]:
-    leaves = []
-    for seed in range(1, LEAVES + 1):
-        peer = start_peer(target, seed=seed, params=STAR, start_timeout=60, command_timeout=30)
-        leaves.append(await stack.enter_async_context(peer))
-        await leaves[-1].command("subscribe", topic="t")
-    return leaves
