@@ -197,13 +197,9 @@ async def hundreds_of_streams_are_served_beside_one_that_is_blocked(trial: Trial
             for stream in streams:
                 trial.equal("answer", await stream.read_exactly(len(answer), timeout=10), answer)
         await w.send_frames(*(Frame(WINDOW_UPDATE, RST, s.stream_id, 0) for s in streams))
-    if blocked.is_over:
-        trial.observe("gives up a stream that waits for credit, in time")
-        return
-    before = blocked.received_bytes
-    await blocked.grant(4096)
-    with trial.expecting("the blocked stream going on with new credit"):
-        await blocked.wait_received(before + 1)
+    trial.observe(
+        "gives up a stream that waits" if blocked.is_over else "keeps a stream that waits"
+    )
 
 
 @case("YMX-19", fault="a_timeout_of_a_stream_ends_the_connection", address=True)
