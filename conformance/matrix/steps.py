@@ -23,8 +23,9 @@ MANY, MANY_BYTES = 1000, 256
 WINDOW = 8
 """Below the smallest queue of an implementation: 32 RPCs for a peer, with up to two IDONTWANT for
 each message among them."""
-STEP_SECONDS, MANY_SECONDS = 60.0, 90.0
-"""Beyond which a step is given up, and for the many messages."""
+STEP_SECONDS, MANY_SECONDS = 60.0, 200.0
+"""Beyond which a step is given up, and for the many messages: three seconds where the slowest has a
+core of its own, a minute and more where it has not."""
 
 
 class Unexpected(GossipSubError):
@@ -97,7 +98,13 @@ async def publish_large(pair: Pair) -> None:
 async def publish_many(pair: Pair) -> None:
     both = [pair.a, pair.b]
     await exchange(
-        both, both, topic=TOPIC, count=MANY, size=MANY_BYTES, window=WINDOW, timeout=STEP_SECONDS
+        both,
+        both,
+        topic=TOPIC,
+        count=MANY,
+        size=MANY_BYTES,
+        window=WINDOW,
+        timeout=MANY_SECONDS - 10,
     )
 
 
