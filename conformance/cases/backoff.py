@@ -28,6 +28,7 @@ from gossipsub.conformance.kit.crowd import (
 )
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import Trial
+from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_gossip import join, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.wire.rpc import Graft, Prune
@@ -74,6 +75,7 @@ async def a_prune_states_the_backoff_in_seconds(trial: Trial) -> None:
     node = await trial.start(subscribed=True, params=params)
     await members(trial, node, 2)
     w = await trial.peer(node)
+    await subscribe(w, node.topic)
     await send_control(w, Graft(node.topic))
     prune = await answered_with_prune(trial, node, w, "a GRAFT where the mesh is full")
     trial.equal("backoff", prune.backoff, 7)
@@ -135,6 +137,9 @@ async def a_graft_during_the_backoff_is_penalised(trial: Trial) -> None:
 async def wait_penalty(trial: Trial, node: Node, w: ScriptedPeer) -> float:
     """W's behaviour penalty, as soon as there is one."""
     peer = str(w.peer_id)
+    told = (await node.command("scores"))["scores"].get(peer, {})
+    if told.get("behaviour_penalty", 0) is None:
+        raise CannotTry("the target does not tell behaviour penalties")
     with trial.expecting("a behaviour penalty (P7) above 0"):
         answer = await node.wait_answer(
             "scores", lambda got: got["scores"].get(peer, {}).get("behaviour_penalty", 0) > 0
