@@ -202,7 +202,7 @@ async def a_flood_of_grafts_is_answered_with_no_more_than_it_sent(trial: Trial) 
     trial.equal("PRUNEs for one GRAFT", len(prunes(w)), 1)
     before = await score_of(node, w) or 0.0
     await w.send_rpc(Rpc(control=Control(graft=[Graft(node.topic)] * GRAFTS)))
-    await has_read(trial, node, w)
+    await has_read(trial, node, w, timeout=20)
     with trial.expecting("a penalty for GRAFTs during the backoff"):
         await _wait_score(node, w, lambda score: score < before)
     with trial.expecting("the connection alive"):

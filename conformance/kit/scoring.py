@@ -151,19 +151,24 @@ async def stay_outside(trial: Trial, node: Node, w: ScriptedPeer) -> None:
     await knows_subscription(trial, node, w, node.topic)
 
 
-async def knows_subscription(trial: Trial, node: Node, w: ScriptedPeer, topic: str) -> None:
+async def knows_subscription(
+    trial: Trial, node: Node, w: ScriptedPeer, topic: str, *, timeout: float = 5.0
+) -> None:
     with trial.expecting(f"W among the peers subscribed to {topic!r}"):
         await node.wait_answer(
-            "topic_peers", lambda got: str(w.peer_id) in got["peers"], topic=topic
+            "topic_peers",
+            lambda got: str(w.peer_id) in got["peers"],
+            topic=topic,
+            timeout=timeout,
         )
 
 
-async def has_read(trial: Trial, node: Node, w: ScriptedPeer) -> None:
+async def has_read(trial: Trial, node: Node, w: ScriptedPeer, *, timeout: float = 5.0) -> None:
     """Wait until the target has looked at all RPCs of W: they are read in order, and it has taken
     note of a subscription that W sends now. Of messages the signature check may be under way."""
     topic = f"read {trial.rng.getrandbits(32):x}"
     await w.send_rpc(Rpc(subscriptions=[SubOpts(topic)]))
-    await knows_subscription(trial, node, w, topic)
+    await knows_subscription(trial, node, w, topic, timeout=timeout)
 
 
 def deliveries(node: Node) -> list[bytes]:
