@@ -21,7 +21,10 @@ from gossipsub.conformance.kit.warm_start import WarmStart
 AREAS = sorted({case.rule.area for case in load_cases().values()})
 GOOD = (Verdict.PASSED, Verdict.SKIPPED, Verdict.KNOWN)
 
-pytestmark = pytest.mark.anyio
+MAY_SKIP = {"SCORE-22"}
+"""What cannot be tried on our node on every machine: it needs an address besides loopback."""
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module", params=["asyncio"])
@@ -47,7 +50,9 @@ def told(results: Iterable[Result]) -> list[str]:
 async def test_our_node_passes_every_case_that_applies(area: str, start: WarmStart) -> None:
     target = replace(named_target("python"), command=start.command())
     run = await run_cases(target, choose_cases([area]))
-    assert told(r for r in run.results if r.verdict not in GOOD) == []
+    bad = [result for result in run.results if result.verdict is not Verdict.PASSED]
+    skipped = [r for r in bad if r.verdict is Verdict.SKIPPED and r.id in MAY_SKIP]
+    assert told(result for result in bad if result not in skipped) == []
 
 
 @pytest.mark.usefixtures("go_peer_available")
