@@ -43,6 +43,14 @@ PEERS: Mapping[str, Callable[[], list[str]]] = {
 }
 """The named peers, and what gives the command of each."""
 
+_ANSWERS: Mapping[str, tuple[str, type]] = {
+    "mesh": ("peers", list),
+    "peers": ("peers", list),
+    "scores": ("scores", dict),
+    "topic_peers": ("peers", list),
+}
+"""What answers must have, since whoever asks looks at it at once."""
+
 _STDERR_BYTES = 64 * 1024
 _STDERR_SHOWN = 2000
 _POLL_SECONDS = 0.02
@@ -250,6 +258,9 @@ class PeerProcess:
             raise self._timed_out(f"did not answer {name} within {patience:g} s")
         if pending.answer["event"] == "error":
             raise _peer_error(name, str(pending.answer.get("error")))
+        field, kind = _ANSWERS.get(name, ("cmd", str))
+        if not isinstance(pending.answer.get(field), kind):
+            raise self._failed(f"broke the protocol: its answer to {name} has no {field}")
         return pending.answer
 
     async def credit(self, received: int) -> None:

@@ -19,7 +19,7 @@ from gossipsub.conformance.kit.verdict import CannotTry, Deviation, Verdict
 from gossipsub.conformance.scripted_wire import WireError, reach
 from gossipsub.wire.errors import RemoteProtocolError
 
-JOBS = 4
+JOBS = 6
 """Cases under way at once."""
 
 

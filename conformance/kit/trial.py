@@ -32,6 +32,9 @@ PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.
 
 WRONG_FLAG = 2
 """The exit status of a test peer that does not know a flag."""
+FAILED_START = 1
+"""And of one that cannot start: with parameters, say, that contradict others which it has no way to
+set."""
 
 PARAMS: Mapping[str, object] = {
     "D": 6,
@@ -153,6 +156,10 @@ class Trial:
         except PeerFailed as error:
             if error.exit_status == WRONG_FLAG and (flags or arguments or score is not None):
                 raise CannotTry(f"the target does not take the case's flags: {error}") from error
+            if error.exit_status == FAILED_START and params:
+                raise CannotTry(
+                    f"the target does not start as the case needs it: {error}"
+                ) from error
             raise
         named = {name for name, value in (params or {}).items() if value != 0}
         lacking = named & set(process.ready.get("unsupported_params", ()))

@@ -65,6 +65,10 @@ func routerParams(text string) (pubsub.GossipSubParams, []string) {
 			gossip.Dlo = int(number)
 		case "Dhi":
 			gossip.Dhi = int(number)
+		case "Dout":
+			gossip.Dout = int(number)
+		case "Dscore":
+			gossip.Dscore = int(number)
 		case "heartbeatMs":
 			gossip.HeartbeatInterval = time.Duration(number) * time.Millisecond
 		default:
@@ -129,7 +133,7 @@ func (n *node) obey(command, address, topic string, data []byte) (object, error)
 		}
 		return object{}, joined.Publish(context.Background(), data)
 	case "topic_peers":
-		return object{"peers": n.pubsub.ListPeers(topic)}, nil
+		return object{"peers": append([]peer.ID{}, n.pubsub.ListPeers(topic)...)}, nil
 	}
 	return nil, fmt.Errorf("unsupported: %s", command)
 }

@@ -24,6 +24,8 @@ import json, sys
 if "--score" in sys.argv:
     print("no such flag", file=sys.stderr)
     sys.exit(2)
+if "--cannot" in sys.argv:
+    sys.exit(1)
 ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": ["/ip4/127.0.0.1/tcp/9/p2p/12D3KooW"],
          "impl": "fake", "versions": {"fake": "9"}, "pid": 1, "unsupported_params": ["Dout"]}
 print(json.dumps(ready), flush=True)
@@ -34,6 +36,8 @@ for line in sys.stdin:
         answer |= {"event": "error", "error": "unsupported: scores"}
     if command["cmd"] == "connect":
         answer |= {"event": "error", "error": "refused"}
+    if command["cmd"] == "topic_peers":
+        answer["peers"] = None
     if command["cmd"] == "disconnect":
         sys.exit(7)
     print(json.dumps(answer), flush=True)
@@ -94,6 +98,11 @@ async def dies(trial: Trial) -> None:
     await node.command("disconnect", peer="x")
 
 
+async def answers_nonsense(trial: Trial) -> None:
+    node = await trial.start()
+    await node.command("topic_peers", topic="t")
+
+
 async def never_ends(trial: Trial) -> None:
     await anyio.sleep_forever()
 
@@ -108,6 +117,11 @@ async def never_ends(trial: Trial) -> None:
             dies,
             "the target: dies",
             "the fake peer cannot do disconnect: closed its standard output",
+        ),
+        (
+            answers_nonsense,
+            "the target: answers nonsense",
+            "the fake peer broke the protocol: its answer to topic_peers has no peers",
         ),
         (never_ends, "an end within 0.2 s", "none"),
     ],
@@ -130,6 +144,10 @@ async def wants_a_parameter(trial: Trial) -> None:
     await trial.start(params={"Dout": 1, "D": 3})
 
 
+async def wants_what_it_cannot_work_with(trial: Trial) -> None:
+    await trial.start(params={"D": 3}, arguments=["--cannot"])
+
+
 async def wants_a_flag(trial: Trial) -> None:
     await trial.start(score={})
 
@@ -143,6 +161,7 @@ async def gives_up(trial: Trial) -> None:
     [
         (asks_for_scores, "scores: unsupported: scores"),
         (wants_a_parameter, "the target has no parameter Dout"),
+        (wants_what_it_cannot_work_with, "the target does not start as the case needs it: "),
         (wants_a_flag, "the target does not take the case's flags: "),
         (gives_up, "only on Sundays"),
     ],
