@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
 
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.crowd import (
     FULL_WITH_TWO,
-    NO_TOPIC_SCORES,
+    NO_MERCY,
     STAY_AWAY,
     answered_with_prune,
     data_to,
@@ -28,7 +30,6 @@ from gossipsub.conformance.kit.crowd import (
 )
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import Trial
-from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_gossip import join, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.wire.rpc import Graft, Prune
@@ -126,7 +127,7 @@ async def a_running_node_refuses_a_graft_during_the_backoff(trial: Trial) -> Non
 
 @case("BACK-09c", fault="early_grafts_cost_nothing")
 async def a_graft_during_the_backoff_is_penalised(trial: Trial) -> None:
-    node = await trial.start(subscribed=True, score=NO_TOPIC_SCORES)
+    node = await trial.start(subscribed=True, score=NO_MERCY)
     w = await trial.peer(node)
     await send_control(w, Prune(node.topic, (), STAY_AWAY), Graft(node.topic))
     await send_control(w, Graft(node.topic))
@@ -135,16 +136,13 @@ async def a_graft_during_the_backoff_is_penalised(trial: Trial) -> None:
 
 
 async def wait_penalty(trial: Trial, node: Node, w: ScriptedPeer) -> float:
-    """W's behaviour penalty, as soon as there is one."""
+    """W's behaviour penalty, as soon as there is one, by the score as a whole."""
     peer = str(w.peer_id)
-    told = (await node.command("scores"))["scores"].get(peer, {})
-    if told.get("behaviour_penalty", 0) is None:
-        raise CannotTry("the target does not tell behaviour penalties")
-    with trial.expecting("a behaviour penalty (P7) above 0"):
+    with trial.expecting("a behaviour penalty (P7) above 0, so a score below 0"):
         answer = await node.wait_answer(
-            "scores", lambda got: got["scores"].get(peer, {}).get("behaviour_penalty", 0) > 0
+            "scores", lambda got: got["scores"].get(peer, {}).get("score", 0) < 0
         )
-    return float(answer["scores"][peer]["behaviour_penalty"])
+    return math.sqrt(-answer["scores"][peer]["score"])
 
 
 @case("BACK-10", fault="a_flood_of_grafts_costs_no_more")
@@ -152,7 +150,7 @@ async def a_graft_soon_after_the_prune_is_penalised_twice(trial: Trial) -> None:
     """Soon is within the graft flood threshold (1 s here); what comes later in the backoff costs
     half of that."""
     params = {"pruneBackoffMs": 20_000, "graftFloodThresholdMs": 1000}
-    score = NO_TOPIC_SCORES | {"behaviourPenaltyDecay": 0.999}
+    score = NO_MERCY | {"behaviourPenaltyDecay": 0.999}
     node = await trial.start(subscribed=True, params=params, score=score)
     late = await trial.peer(node)
     await send_control(late, Prune(node.topic, (), 20))

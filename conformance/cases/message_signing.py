@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gossipsub.conformance.driver import Event
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.relay import Relay, next_number, open_relay
+from gossipsub.conformance.kit.scoring import WEIGHTLESS, has_score, score_of
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Deviation
 from gossipsub.conformance.scripted_gossip import join_mesh, received
@@ -19,11 +19,11 @@ from gossipsub.wire.protobuf import encode_bytes_field
 from gossipsub.wire.rpc import Message
 
 SCORE = {
-    "topics": {"*": {"invalidMessageDeliveriesWeight": -0.01}},
+    "topics": {"*": {**WEIGHTLESS, "invalidMessageDeliveriesWeight": -1}},
     "decayIntervalMs": 3_600_000,
     "thresholds": {"gossip": -1000, "publish": -2000, "graylist": -3000},
 }
-"""Counters stay as they are, and nobody is shut out."""
+"""A score is what invalid messages cost. Counters stay as they are, and nobody is shut out."""
 
 
 def sign_anyhow(message: Message, key: PrivateKey, *, signed: bytes = b"") -> Message:
@@ -71,18 +71,9 @@ async def in_mesh(trial: Trial, node: Node) -> ScriptedPeer:
 
 
 async def invalid_messages(trial: Trial, relay: Relay, count: int) -> None:
-    """Deviation unless the author's P4 counter shows so many."""
-    name = str(relay.author.peer_id)
-
-    def counter(got: Event) -> float:
-        topics = got["scores"].get(name, {}).get("topics", {})
-        return float(topics.get(relay.topic, {}).get("invalid_message_deliveries", 0))
-
-    with trial.expecting(f"{count} invalid message deliveries on the sender's account"):
-        answer = await relay.node.wait_answer(
-            "scores", lambda got: counter(got) >= count - 0.01, timeout=5
-        )
-    trial.check(counter(answer) < count + 0.01, f"a counter of {count}", counter(answer))
+    """Deviation unless the author has been charged (P4) with so many."""
+    why = f"{count} invalid message deliveries on the sender's account, squared"
+    await has_score(trial, relay.node, relay.author, -(count**2), why=why)
 
 
 # What the target publishes
@@ -238,8 +229,7 @@ async def a_message_in_the_targets_own_name_is_refused(trial: Trial) -> None:
     await relay.drops(own, what="a message in the target's own name is dropped")
     delivered = [event["data"] for event in node.process.messages()]
     trial.check(own.data not in delivered, "a message that is not delivered", "delivered")
-    topics = (await node.command("scores"))["scores"][str(relay.author.peer_id)]["topics"]
-    charged = topics.get(node.topic, {}).get("invalid_message_deliveries", 0)
+    charged = await score_of(node, relay.author)
     trial.observe(f"{'charges' if charged else 'does not charge'} the sender for it")
 
 

@@ -36,6 +36,8 @@ FIRST_HEARTBEAT = 0.4
 """Seconds, with room to spare: nodes here have their first heartbeat after 0.1 s."""
 NO_TOPIC_SCORES: dict[str, Any] = {"topics": {}}
 """Scores are what the application says, unless a peer misbehaves."""
+NO_MERCY = NO_TOPIC_SCORES | {"behaviourPenaltyThreshold": 0}
+"""And misbehaviour costs the square of its count from the first on."""
 PATIENCE = 10.0
 """Seconds to wait for what takes heartbeats."""
 FLOODSUB = "/floodsub/1.0.0"

@@ -28,7 +28,7 @@ NO_THRESHOLDS = {"gossip": -1e12, "publish": -2e12, "graylist": -3e12}
 LASTING = 0.999999
 """A decay that does not show, where a target decays more often than it is told."""
 
-_WEIGHTLESS: Mapping[str, object] = {
+WEIGHTLESS: Mapping[str, object] = {
     "timeInMeshWeight": 0,
     "firstMessageDeliveriesWeight": 0,
     "firstMessageDeliveriesDecay": LASTING,
@@ -37,6 +37,7 @@ _WEIGHTLESS: Mapping[str, object] = {
     "invalidMessageDeliveriesWeight": 0,
     "invalidMessageDeliveriesDecay": LASTING,
 }
+"""Parameters of a topic by which nothing counts, and nothing decays."""
 
 
 async def judge(
@@ -52,7 +53,7 @@ async def judge(
     topic, `score` those beside. Other weights are 0, P5's is 1, and nothing decays. CannotTry
     where the target lacks what `score` names; some decay at times of their own."""
     given = {
-        "topics": {trial.target.topic: {**_WEIGHTLESS, **(topic or {})}},
+        "topics": {trial.target.topic: {**WEIGHTLESS, **(topic or {})}},
         "decayIntervalMs": NEVER_MS,
         "behaviourPenaltyWeight": 0,
         "behaviourPenaltyDecay": LASTING,

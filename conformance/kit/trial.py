@@ -55,6 +55,7 @@ PARAMS: Mapping[str, object] = {
     "seenTTLMs": 120_000,
     "floodPublish": False,
     "doPX": False,
+    "prunePeers": 16,
 }
 """A started node's parameters unless the case says otherwise. Those that a target has no
 counterpart for do not matter to a case that does not name them."""
