@@ -222,9 +222,10 @@ async def the_observed_address_is_the_peers_end_of_the_connection(trial: Trial) 
     )
 
 
-@case("IDY-11", fault="who_does_not_identify_itself_is_hung_up_on", address=True)
+@case("IDY-11", fault="who_does_not_identify_itself_is_hung_up_on", address=True, time_limit=90.0)
 async def a_peer_that_never_answers_identify_may_still_speak_pubsub(trial: Trial) -> None:
-    """Its own pubsub stream is heard. When the question is given up, the connection stays."""
+    """Its own pubsub stream is heard. When the question is given up, the connection stays. How
+    long that may take is left open: 5 s in go, a minute in rust."""
     node = await trial.start(subscribed=True)
     w = await trial.upgrade(node)
     w.serve(IDENTIFY)
@@ -234,8 +235,8 @@ async def a_peer_that_never_answers_identify_may_still_speak_pubsub(trial: Trial
     with trial.expecting("a pubsub stream from W, accepted"):
         await w.open_pubsub(*PROTOCOLS)
     relay = await open_relay(trial, node, author=w)
-    with trial.expecting("the question given up by a reset within 30 s"):
-        await stream.wait_reset(timeout=30)
+    with trial.expecting("the question given up by a reset within 70 s"):
+        await stream.wait_reset(timeout=70)
     await relay.forwards(relay.message(), "W's messages forwarded as before")
 
 
