@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -51,6 +52,11 @@ _ANSWERS: Mapping[str, tuple[str, type]] = {
 }
 """What answers must have, since whoever asks looks at it at once."""
 
+_READY: Mapping[str, type] = {"peer_id": str, "addrs": list}
+"""And what `ready` must have."""
+_READY_OPTIONAL: Mapping[str, type] = {"versions": dict, "unsupported_params": list}
+
+_LACKS = re.compile(r"unsupported(:| command|$)|unknown command", re.IGNORECASE)
 _STDERR_BYTES = 64 * 1024
 _STDERR_SHOWN = 2000
 _POLL_SECONDS = 0.02
@@ -67,7 +73,9 @@ class PeerError(GossipSubError):
 
 
 class PeerLacks(PeerError):
-    """The peer has nothing for the command: its error begins with "unsupported" or "unknown"."""
+    """The peer has nothing for the command: its error is "unsupported", or begins with
+    "unsupported:", "unsupported command" or "unknown command". An "unsupported protocol", say, is
+    a failure like any other."""
 
 
 class PeerFailed(GossipSubError):
@@ -164,8 +172,20 @@ def start_peer(
 
 
 def _peer_error(command: str, reason: str) -> PeerError:
-    lacks = reason.lower().startswith(("unsupported", "unknown command"))
-    return PeerLacks(command, reason) if lacks else PeerError(command, reason)
+    return PeerLacks(command, reason) if _LACKS.match(reason) else PeerError(command, reason)
+
+
+def _check_ready(event: Event) -> None:
+    """ValueError for what would go wrong only later, where it looks like somebody else's fault."""
+    for name, kind in _READY.items():
+        if not event.get(name) or not isinstance(event[name], kind):
+            raise ValueError(f"ready has no {name}")
+    for name, kind in _READY_OPTIONAL.items():
+        if not isinstance(event.setdefault(name, kind()), kind):
+            raise ValueError(f"the {name} of ready are no {kind.__name__}")
+    for name in ("addrs", "unsupported_params"):
+        if not all(isinstance(entry, str) for entry in event[name]):
+            raise ValueError(f"the {name} of ready are not all text")
 
 
 class _Pending:
@@ -417,7 +437,7 @@ class PeerProcess:
                     self._receive(line)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass  # the same as its end
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             self._fail(f"broke the protocol: {error!r}")
             return
         with anyio.move_on_after(_KILL_SECONDS):  # usually it has ended when its output ends
@@ -443,6 +463,8 @@ class PeerProcess:
                 pending.answer = event
                 pending.done.set()
             return
+        if kind == "ready":
+            _check_ready(event)
         if kind == "message":
             event["data"] = base64.b64decode(event["data_b64"])
         self._events.add(kind, event, len(line))

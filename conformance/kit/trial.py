@@ -9,6 +9,7 @@ expected with `expecting`.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Self, TypeVar
@@ -32,6 +33,8 @@ PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.
 
 WRONG_FLAG = 2
 """The exit status of a test peer that does not know a flag."""
+GO_PANIC = re.compile(r"(?m)(^|: )(panic|fatal error): |^goroutine \d+ \[")
+"""In the standard error of a go program that crashed, which has the same exit status."""
 FAILED_START = 1
 """And of one that cannot start: with parameters, say, that contradict others which it has no way to
 set."""
@@ -155,7 +158,12 @@ class Trial:
         try:
             process = await self._stack.enter_async_context(peer)
         except PeerFailed as error:
-            if error.exit_status == WRONG_FLAG and (flags or arguments or score is not None):
+            crashed = GO_PANIC.search(str(error)) is not None
+            if (
+                error.exit_status == WRONG_FLAG
+                and not crashed
+                and (flags or arguments or score is not None)
+            ):
                 raise CannotTry(f"the target does not take the case's flags: {error}") from error
             if error.exit_status == FAILED_START and params:
                 raise CannotTry(

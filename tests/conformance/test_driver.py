@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -203,12 +204,38 @@ async def test_a_peer_that_refuses_its_flags_tells_the_status() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["no json", "[1]", '{"cmd":"ok"}', '{"event":"message"}', '{"event":"ok","id":[1]}'],
+    [
+        "no json",
+        "[1]",
+        "[" * 200_000,
+        '{"event":"ready"}',
+        '{"cmd":"ok"}',
+        '{"event":"message"}',
+        '{"event":"ok","id":[1]}',
+    ],
 )
 async def test_a_peer_that_breaks_the_protocol_fails_every_wait(line: str) -> None:
     async with fake_peer() as peer:
         with pytest.raises(PeerFailed, match="broke the protocol"):
             await peer.command("emit", lines=[line])
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"peer_id": None}, "ready has no peer_id"),
+        ({"addrs": []}, "ready has no addrs"),
+        ({"addrs": [1]}, "addrs of ready are not all text"),
+        ({"versions": "1.2"}, "versions of ready are no dict"),
+        ({"unsupported_params": [{}]}, "unsupported_params of ready are not all text"),
+    ],
+)
+async def test_a_ready_that_is_none_is_told_at_once(fields: dict[str, Any], why: str) -> None:
+    ready = {"event": "ready", "peer_id": "me", "addrs": ["/ip4/127.0.0.1/tcp/1/p2p/me"]}
+    script = f"import sys\nprint({json.dumps({**ready, **fields})!r}, flush=True)\nsys.stdin.read()"
+    with pytest.raises(PeerFailed, match=why):
+        async with fake_peer(script):
+            pytest.fail("the block ran")
 
 
 async def test_the_blocks_own_exception_comes_out_unwrapped() -> None:

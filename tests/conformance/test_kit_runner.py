@@ -24,6 +24,9 @@ import json, sys
 if "--score" in sys.argv:
     print("no such flag", file=sys.stderr)
     sys.exit(2)
+if "--panic" in sys.argv:
+    print("panic: nil map\\n\\ngoroutine 1 [running]:", file=sys.stderr)
+    sys.exit(2)
 if "--cannot" in sys.argv:
     sys.exit(1)
 ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": ["/ip4/127.0.0.1/tcp/9/p2p/12D3KooW"],
@@ -36,6 +39,8 @@ for line in sys.stdin:
         answer |= {"event": "error", "error": "unsupported: scores"}
     if command["cmd"] == "connect":
         answer |= {"event": "error", "error": "refused"}
+    if command["cmd"] == "peers":
+        answer |= {"event": "error", "error": "unsupported protocol: noise"}
     if command["cmd"] == "topic_peers":
         answer["peers"] = None
     if command["cmd"] == "disconnect":
@@ -103,6 +108,16 @@ async def answers_nonsense(trial: Trial) -> None:
     await node.command("topic_peers", topic="t")
 
 
+async def crashes_at_its_start(trial: Trial) -> None:
+    await trial.start(arguments=["--panic"])
+
+
+async def finds_something_unsupported(trial: Trial) -> None:
+    node = await trial.start()
+    with trial.expecting("peers"):
+        await node.command("peers")
+
+
 async def never_ends(trial: Trial) -> None:
     await anyio.sleep_forever()
 
@@ -123,6 +138,12 @@ async def never_ends(trial: Trial) -> None:
             "the target: answers nonsense",
             "the fake peer broke the protocol: its answer to topic_peers has no peers",
         ),
+        (
+            crashes_at_its_start,
+            "the target: crashes at its start",
+            "the fake peer sent no such ready event: closed its standard output; exit status 2",
+        ),
+        (finds_something_unsupported, "peers", "peers: unsupported protocol: noise"),
         (never_ends, "an end within 0.2 s", "none"),
     ],
 )
