@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cases = choose_cases([options.explain] if options.explain else options.only)
         targets = targets_of(options)
+        _check_files(options)
     except (WrongCall, ValueError) as error:
         print(f"gossipsub conformance: {error}", file=sys.stderr)
         return WRONG_CALL
@@ -124,10 +125,19 @@ def _write(options: Namespace, report: Report) -> None:
 
 
 def _put(file: str, text: str) -> None:
+    # A target's JSON can hold half a surrogate pair, which no encoding has bytes for.
+    text = text.encode("utf-8", "backslashreplace").decode()
     if file == "-":
         sys.stdout.write(text)
     else:
         Path(file).write_text(text, encoding="utf-8")
+
+
+def _check_files(options: Namespace) -> None:
+    """WrongCall where a report has no place to go: not to be found out after a long run."""
+    for file in (options.json, options.junit, options.html, options.markdown):
+        if file not in (None, "-") and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+            raise WrongCall(f"cannot write a report to {file}: a folder, or in none")
 
 
 async def _test_itself(options: Namespace, cases: Sequence[Case], start: WarmStart) -> int:

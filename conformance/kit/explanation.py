@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from gossipsub.cli.text import printable
 from gossipsub.conformance.faults.fault import load_faults
 from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.results import Result
@@ -30,12 +31,11 @@ def explain_case(case: Case, result: Result, target: str) -> Iterator[str]:
     yield ""
     yield f"on {target}: {result.verdict.value}, {result.seconds:.2f} s"
     if result.expected:
-        yield f"  expected {result.expected}"
-        yield f"  came     {result.came}"
-    if result.reason:
-        yield f"  {result.reason}"
-    yield from (f"  observed: {what}" for what in result.observed)
-    yield from result.transcript
+        yield f"  expected {printable(result.expected)}"
+        yield f"  came     {printable(result.came)}"
+    yield from (f"  {printable(line)}" for line in result.reason.splitlines())
+    yield from (f"  observed: {printable(what)}" for what in result.observed)
+    yield from map(printable, result.transcript)
 
 
 def _control(case: Case) -> str:

@@ -23,7 +23,7 @@ def report_lines(
 
 def run_lines(run: Run, titles: Mapping[str, str], *, transcripts: bool = False) -> Iterator[str]:
     """One run: each section with its counts, and below it what failed, and why."""
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    versions = printable(", ".join(f"{name} {v}" for name, v in run.versions.items()))
     where = f" at {run.address}" if run.address else ""
     yield f"{run.target}{where}{f' ({versions})' if versions else ''}"
     for area in dict.fromkeys(result.area for result in run.results):

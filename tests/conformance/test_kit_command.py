@@ -113,6 +113,34 @@ def test_a_failure_is_status_1_and_no_target_is_status_3(
     assert capsys.readouterr().err.startswith("gossipsub conformance: cannot start the target peer")
 
 
+def test_a_report_that_has_no_place_to_go_is_a_wrong_call_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (tmp_path, tmp_path / "none" / "report.json"):
+        assert main(["--only", "PNG-05", "--json", str(file)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "cannot write a report to" in printed.err
+
+
+def test_half_a_surrogate_pair_and_escapes_of_a_target_break_no_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "\ud800 \x1b[2J"
+    ready = {"event": "ready", "peer_id": "x", "addrs": ["/ip4/127.0.0.1/tcp/1/p2p/x"]}
+    line = json.dumps({**ready, "versions": {"lib": hostile}})
+    peer = tmp_path / "peer.py"
+    peer.write_text(f"import sys\nprint({line!r}, flush=True)\nsys.stdin.readline()\n")
+    forms = ("json", "junit", "html", "markdown")
+    files = [word for form in forms for word in (f"--{form}", str(tmp_path / form))]
+    call = ["--peer-command", f"{sys.executable} {peer}", "--only", "PNG-05", *files]
+    assert main(call) == 1
+    assert "\x1b" not in capsys.readouterr().out
+    report = decode_report((tmp_path / "json").read_text(encoding="utf-8"))
+    assert report.runs[0].versions == {"lib": hostile}
+    assert all((tmp_path / form).stat().st_size for form in forms)
+
+
 def test_the_kit_tests_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--self-test", "--only", "PNG-05"]) == 0
     assert capsys.readouterr().out == "1 of 1 cases can fail\n"
