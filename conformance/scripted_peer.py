@@ -392,6 +392,8 @@ class ScriptedPeer:
         except WireError:
             return  # the stream is over; whoever waits for it is told there
         except RemoteProtocolError as error:
+            if stream.protocol is None and stream.has_refused:
+                return  # what came behind a lazy proposal, and was for a protocol not spoken
             self.faults.append(f"stream {stream.stream_id}: {error}")
             self._ring()
 

@@ -105,6 +105,8 @@ class Negotiating:
     """multistream-select by hand, over whatever `write` and `read_exactly` speak on."""
 
     def __init__(self) -> None:
+        self.has_refused = False
+        """`choose` answered `na`. A lazy dialler has sent more by then, which is no line."""
         self._header_sent = False
         self._header_seen = False
 
@@ -154,6 +156,7 @@ class Negotiating:
         await self._read_header(timeout)
         while (name := await self.read_line(timeout=timeout)) not in speaks:
             await self.write_lines("na")
+            self.has_refused = True
         await self.write_lines(name)
         self._header_seen = False
         return name

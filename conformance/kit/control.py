@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import anyio
-
 from gossipsub.conformance.kit.case import Case
 from gossipsub.conformance.kit.results import Result
-from gossipsub.conformance.kit.runner import JOBS, run_case
+from gossipsub.conformance.kit.runner import JOBS, run_case, try_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart
@@ -34,15 +32,11 @@ async def run_controls(
     progress: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """The controls of all these cases, several at once, in the order of the cases."""
-    results: dict[str, Result] = {}
-    places = anyio.CapacityLimiter(jobs)
-
-    async def run(case: Case) -> None:
-        async with places:
-            results[case.id] = await run_control(case, start, seed=seed)
-        progress(results[case.id])
-
-    async with anyio.create_task_group() as tasks:
-        for case in cases:
-            tasks.start_soon(run, case)
-    return [results[case.id] for case in cases]
+    results = await try_cases(
+        cases,
+        lambda case: run_control(case, start, seed=seed),
+        is_as_wanted=lambda result: result.verdict is Verdict.FAILED,
+        jobs=jobs,
+        progress=progress,
+    )
+    return list(results)

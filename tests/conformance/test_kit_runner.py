@@ -11,7 +11,7 @@ import pytest
 from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.case import Case, case, choose_cases
 from gossipsub.conformance.kit.results import Result
-from gossipsub.conformance.kit.runner import probe, run_case, run_cases
+from gossipsub.conformance.kit.runner import MOST_TRIED_AGAIN, probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Verdict
@@ -191,6 +191,50 @@ async def test_what_the_target_does_not_have_is_skipped_with_the_reason(script, 
     result = await run_case(FAKE, made_up(script))
     assert (result.verdict, result.transcript) == (Verdict.SKIPPED, ())
     assert result.reason.startswith(reason)
+
+
+async def test_what_fails_beside_others_is_tried_again_alone_and_tells_of_both():
+    at_once: list[int] = []
+    under_way = 0
+
+    async def needs_quiet(trial: Trial) -> None:
+        nonlocal under_way
+        under_way += 1
+        at_once.append(under_way)
+        await anyio.sleep(0.05)
+        try:
+            trial.equal("cases under way", under_way, 1)
+        finally:
+            under_way -= 1
+
+    ids = ("PNG-01", "PNG-04", "PNG-05")
+    cases = [made_up(needs_quiet, id=id) for id in ids]
+    told: list[Result] = []
+    run = await run_cases(FAKE, cases, jobs=3, progress=told.append)
+    assert [result.verdict for result in run.results] == [Verdict.PASSED] * 3
+    assert sorted(result.id for result in told) == list(ids)
+    loud = [result for result in run.results if result.observed]
+    assert at_once == [1, 2, 3] + [1] * len(loud)
+    assert (
+        loud[0]
+        .observed[0]
+        .startswith("at first, beside other cases, failed: expected cases under way: 1; came")
+    )
+    alone = await run_cases(FAKE, cases, jobs=1)
+    assert [result.observed for result in alone.results] == [(), (), ()]
+
+
+async def test_a_target_that_fails_everything_is_not_tried_again():
+    tried = []
+
+    async def fails(trial: Trial) -> None:
+        tried.append(1)
+        trial.equal("a", 1, 2)
+
+    cases = choose_cases([])[: MOST_TRIED_AGAIN + 1]
+    run = await run_cases(FAKE, [made_up(fails, id=case.id) for case in cases], jobs=8)
+    assert run.count() == {Verdict.FAILED: len(cases)}
+    assert len(tried) == len(cases)
 
 
 async def wrong(trial: Trial) -> None:

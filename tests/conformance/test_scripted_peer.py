@@ -16,6 +16,7 @@ from gossipsub.conformance.scripted_wire import (
     WireClosed,
     WireError,
     WireTimeout,
+    encode_line,
     key_of_seed,
     reach,
 )
@@ -187,3 +188,14 @@ async def test_reading_stops_and_goes_on_when_told():
         b.resume_reading()
         assert await (await b.accept_stream()).read_exactly(2) == b"xy"
         assert PUBSUB[0] == "/meshsub/1.3.0"
+
+
+async def test_what_a_lazy_dialler_sent_behind_a_refused_proposal_is_no_fault():
+    async with two() as (a, b):
+        await b.serve_identify([])
+        stream = await a.start_stream()
+        await stream.write(encode_line(MULTISTREAM) + encode_line("/unknown/1.0.0") + b"\x00")
+        assert await stream.read_line() == MULTISTREAM
+        assert await stream.read_line() == "na"
+        await a.ping(1)
+        assert b.faults == []
