@@ -178,7 +178,7 @@ def _peer_error(command: str, reason: str) -> PeerError:
 def _check_ready(event: Event) -> None:
     """ValueError for what would go wrong only later, where it looks like somebody else's fault."""
     for name, kind in _READY.items():
-        if not event.get(name) or not isinstance(event[name], kind):
+        if not isinstance(event.get(name), kind):
             raise ValueError(f"ready has no {name}")
     for name, kind in _READY_OPTIONAL.items():
         if not isinstance(event.setdefault(name, kind()), kind):

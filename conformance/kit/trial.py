@@ -174,6 +174,8 @@ class Trial:
         lacking = named & set(process.ready.get("unsupported_params", ()))
         if lacking:
             raise CannotTry(f"the target has no parameter {', '.join(sorted(lacking))}")
+        if not process.addresses:
+            raise PeerFailed("the target tells no address that it can be reached at")
         return Node(
             process.addresses[0],
             topic=target.topic,

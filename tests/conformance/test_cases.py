@@ -18,7 +18,7 @@ from gossipsub.conformance.kit.target import named_target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart
 
-JOBS = 10
+JOBS = 16
 """Cases at once: they wait more than they work."""
 GOOD = (Verdict.PASSED, Verdict.SKIPPED, Verdict.KNOWN)
 

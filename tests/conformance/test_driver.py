@@ -224,7 +224,7 @@ async def test_a_peer_that_breaks_the_protocol_fails_every_wait(line: str) -> No
     ("fields", "why"),
     [
         ({"peer_id": None}, "ready has no peer_id"),
-        ({"addrs": []}, "ready has no addrs"),
+        ({"addrs": "me"}, "ready has no addrs"),
         ({"addrs": [1]}, "addrs of ready are not all text"),
         ({"versions": "1.2"}, "versions of ready are no dict"),
         ({"unsupported_params": [{}]}, "unsupported_params of ready are not all text"),

@@ -27,6 +27,10 @@ if "--score" in sys.argv:
 if "--panic" in sys.argv:
     print("panic: nil map\\n\\ngoroutine 1 [running]:", file=sys.stderr)
     sys.exit(2)
+if "--deaf" in sys.argv:
+    ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": []}
+    print(json.dumps(ready), flush=True)
+    sys.stdin.read()
 if "--cannot" in sys.argv:
     sys.exit(1)
 ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": ["/ip4/127.0.0.1/tcp/9/p2p/12D3KooW"],
@@ -103,6 +107,10 @@ async def dies(trial: Trial) -> None:
     await node.command("disconnect", peer="x")
 
 
+async def cannot_be_reached(trial: Trial) -> None:
+    await trial.start(arguments=["--deaf"])
+
+
 async def answers_nonsense(trial: Trial) -> None:
     node = await trial.start()
     await node.command("topic_peers", topic="t")
@@ -133,6 +141,7 @@ async def never_ends(trial: Trial) -> None:
             "the target: dies",
             "the fake peer cannot do disconnect: closed its standard output",
         ),
+        (cannot_be_reached, "the target: cannot be reached", "the target tells no address"),
         (
             answers_nonsense,
             "the target: answers nonsense",
