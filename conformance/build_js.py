@@ -9,16 +9,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from gossipsub.conformance.build import (
-    BUILD_TIMEOUT,
     PEERS,
     PeerUnavailable,
     build_dir,
     build_lock,
+    run_tool,
     sources_hash,
 )
 
@@ -29,7 +27,6 @@ OLDEST_NODE = 22
 
 _SOURCES = ("package.json", "package-lock.json", "*.mjs")
 _INSTALL = ("ci", "--no-audit", "--no-fund", "--ignore-scripts")
-_REASON_CHARACTERS = 2000
 
 
 def js_peer_dir(*, source: Path = SOURCE, target_dir: Path | None = None) -> Path:
@@ -66,7 +63,7 @@ def _install(source: Path, folder: Path) -> None:
     for pattern in _SOURCES:
         for file in source.glob(pattern):
             shutil.copy(file, folder)
-    _run([npm, *_INSTALL], folder)
+    run_tool("js", [npm, *_INSTALL], folder, os.environ)
     _find_node(folder)
     (folder / "complete").touch()
 
@@ -78,29 +75,8 @@ def _find_node(folder: Path) -> str:
     node = shutil.which("node")
     if node is None:
         raise PeerUnavailable("js", "there is no `node` on the PATH, nor a package for this system")
-    found = _run([node, "--version"], folder).strip()
+    found = run_tool("js", [node, "--version"], folder, os.environ).strip()
     match = re.match(r"v(\d+)\.", found)
     if match is None or int(match[1]) < OLDEST_NODE:
         raise PeerUnavailable("js", f"it needs Node {OLDEST_NODE} or newer, here is {found}")
     return node
-
-
-def _run(command: Sequence[str], folder: Path) -> str:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=dict(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=BUILD_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise PeerUnavailable("js", f"no end after {BUILD_TIMEOUT:g} s: {command[1]}") from None
-    except OSError as error:
-        raise PeerUnavailable("js", f"cannot run {command[0]}: {error}") from error
-    if done.returncode:
-        tail = done.stderr.decode(errors="replace").strip()[-_REASON_CHARACTERS:]
-        raise PeerUnavailable("js", f"`npm {command[1]}` failed: {tail}")
-    return done.stdout.decode(errors="replace")
