@@ -38,8 +38,8 @@ AGAINST_THE_WHEEL = (
     "tests/testing",
     "tests/wire",
 )
-"""What reads files of the package, starts its commands, or loads it as a plugin. The rest is the same
-code, file by file, that `make test` has tested."""
+"""What reads files of the package, starts its commands, or loads it as a plugin. The rest is the
+same code, file by file, that `make test` has tested."""
 
 NOT_AGAINST_THE_WHEEL = (
     "tests/conformance/test_build_python.py",
