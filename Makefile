@@ -22,6 +22,11 @@ TARGETS ?= python go go-old rust js py-libp2p
 # "ci" draws the same examples in each run; "default" explores.
 HYPOTHESIS_PROFILE ?= ci
 
+# Tests start hundreds of processes: compiled modules are kept, outside the tree, even where the
+# environment asks for none.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
+
 READY := $(VENV)/.ok
 RUN := $(VENV)/bin/python -m
 UV := $(shell command -v uv 2>/dev/null)

@@ -182,7 +182,7 @@ def check_installed(wheel: Path, scratch: Path) -> None:
     pytest += ["-n", "auto", "--dist", "worksteal", "--hypothesis-profile=ci"]
     pytest += ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
     pytest += [f"--ignore={ROOT / path}" for path in NOT_AGAINST_THE_WHEEL]
-    settings = {"PYTHONDONTWRITEBYTECODE": "1", "GOSSIPSUB_INSTALLED": "1"}
+    settings = {"PYTHONPYCACHEPREFIX": str(scratch / "pycache"), "GOSSIPSUB_INSTALLED": "1"}
     pytest += ["-k", "not trio"]  # which event loop it is makes no difference to the files
     run([*pytest, *(ROOT / path for path in AGAINST_THE_WHEEL)], cwd=empty, **settings)
     print("the tests of what reads the package pass against the installed wheel", flush=True)
