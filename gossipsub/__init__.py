@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from gossipsub.transport.resolving import DnsResolver, Resolver
     from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
 
-    __version__: str
+__version__ = "0.1.0"
 
 _HOMES = {
     "Address": "transport.address",
@@ -216,13 +216,9 @@ if not (Path(__file__).parent / "wire").is_dir() and (_beside / "wire").is_dir()
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
-    if name == "__version__":
-        value = import_module("importlib.metadata").version("gossipsub")
-    elif home is None:
+    if home is None:
         raise AttributeError(f"module 'gossipsub' has no attribute {name!r}")
-    else:
-        value = getattr(import_module(f"gossipsub.{home}"), name)
-    globals()[name] = value
+    value = globals()[name] = getattr(import_module(f"gossipsub.{home}"), name)
     return value
 
 

@@ -7,9 +7,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
@@ -17,8 +15,8 @@ from gossipsub.arguments import addresses_of_one, peer_addresses, peer_alone, pe
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.host_life import HostLife
 from gossipsub.measurements import HostMeasurements, measure
-from gossipsub.node import Node
 from gossipsub.peer_events import PeerEvents
 from gossipsub.peer_info import PeerInfo
 from gossipsub.pubsub.discovery import Discovery
@@ -38,15 +36,17 @@ from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
 from gossipsub.transport.resolving import Resolver
-from gossipsub.watching import TraceTarget
 from gossipsub.wire.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from gossipsub.watching import TraceTarget
 
 logger = logging.getLogger("gossipsub.host")
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 
 
-class Host:
+class Host(HostLife):
     """A node: its identity, its connections, its topics.
 
     `async with Host(listen=…, key=…, bootstrap=[…]) as host:` under asyncio or trio.
@@ -89,7 +89,7 @@ class Host:
         trace: TraceTarget | None = None,
         record: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._settings = HostSettings(
+        settings = HostSettings(
             listen=listen,
             announce=announce,
             key=key,
@@ -108,52 +108,14 @@ class Host:
             trace=trace,
             record=record,
         )
-        self._node: Node | None = None
-        self._exit: AsyncExitStack | None = None
-        self._was_opened = False
+        super().__init__(settings)
 
     # -- life ------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._was_opened:
-            raise LocalProtocolError("a host is opened once; make another")
-        self._was_opened = True
-        async with AsyncExitStack() as stack:
-            self._node = await Node.open(self._settings, stack)
-            self._exit = stack.pop_all()
+        await self._open()
         logger.info("listening peer=%s addresses=%s", self.peer_id.short(), self.addresses)
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        if self._exit is None or self._node is None:
-            return None
-        stack, self._exit = self._exit, None
-        try:
-            with anyio.CancelScope(shield=True):
-                await self._node.say_goodbye()
-        except BaseException as interruption:  # asyncio's own way to cancel knows no shield
-            await self._stop(stack, interruption)
-            raise
-        return await self._stop(stack, error)
-
-    async def _stop(self, stack: AsyncExitStack, error: BaseException | None) -> bool | None:
-        """End all tasks, close the sockets; True when `error` was these tasks' cancellation."""
-        if self._node is not None:
-            self._node.tasks.cancel_scope.cancel()
-        if error is not None and not _is_cancellation(error):
-            error = None  # the application's own: it must not come out of here as part of a group
-        try:
-            return await stack.__aexit__(type(error) if error else None, error, None)
-        except BaseExceptionGroup as group:
-            if group.subgroup(KeyboardInterrupt) is None:
-                raise
-        # Ctrl-C while one of our tasks ran, where trio raises it: the application is not to care.
-        raise KeyboardInterrupt
 
     # -- who and where ---------------------------------------------------------------------
 
@@ -432,19 +394,3 @@ class Host:
         others while it works, so the peers are not all seen at the same instant.
         """
         return await take_snapshot(self._running(), max_peers=max_peers, max_topics=max_topics)
-
-    # -- inside ----------------------------------------------------------------------------
-
-    def _running(self) -> Node:
-        if self._exit is None and self._was_opened:
-            raise LocalProtocolError("the host is closed")
-        if self._exit is None or self._node is None:
-            raise LocalProtocolError("open the host first: async with Host(…) as host")
-        return self._node
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(cancelled) is not None
-    return isinstance(error, cancelled)

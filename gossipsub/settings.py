@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from gossipsub.arguments import (
     announced_addresses,
@@ -24,10 +25,12 @@ from gossipsub.router.params import GossipParams
 from gossipsub.transport.address import AddressError
 from gossipsub.transport.gate import ConnectionGate, require_gate
 from gossipsub.transport.introduction import Introduction
-from gossipsub.transport.mdns import require_zeroconf
 from gossipsub.transport.network import Network, TcpNetwork
 from gossipsub.transport.resolving import DnsResolver, Resolver
-from gossipsub.watching import TraceTarget, Watching
+from gossipsub.watching import Watching
+
+if TYPE_CHECKING:
+    from gossipsub.watching import TraceTarget
 
 
 class HostSettings:
@@ -80,6 +83,8 @@ class HostSettings:
         self.peerstore = peerstore
         self.mdns = mdns_interfaces(mdns)
         if self.mdns is not None:
+            from gossipsub.transport.mdns import require_zeroconf
+
             require_zeroconf()
         self.rng = rng or random.Random(secrets.randbits(64))
         self.introduction = Introduction(self.key, agent_version, self.params.protocols)

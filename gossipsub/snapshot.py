@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -158,6 +157,8 @@ async def take_snapshot(node: Node, *, max_peers: int, max_topics: int) -> HostS
 @cache
 def versions() -> Mapping[str, str]:
     """Of Python, the system, and the packages that matter."""
+    from importlib import metadata
+
     found = {"python": platform.python_version(), "system": platform.platform()}
     for package in PACKAGES:
         try:

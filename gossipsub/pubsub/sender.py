@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossipsub.router.effects import SendRpc
-from gossipsub.tracing.trace_writer import HostTrace
 from gossipsub.wire.rpc import Rpc
 from gossipsub.wire.rpc_codec import encode_rpc
 from gossipsub.wire.rpc_split import split_rpc
@@ -14,6 +13,7 @@ from gossipsub.wire.rpc_split import split_rpc
 if TYPE_CHECKING:
     from gossipsub.pubsub.driver import PubSub
     from gossipsub.pubsub.peer import PubsubPeer
+    from gossipsub.tracing.trace_writer import HostTrace
 
 UNDIVIDED_BYTES = 1024
 """An RPC of so few bytes holds nothing in such number that a peer could refuse it."""

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
@@ -34,7 +34,9 @@ from gossipsub.transport.gate import ConnectionGate
 from gossipsub.transport.introduction import AGENT_VERSION
 from gossipsub.transport.network import Network
 from gossipsub.transport.resolving import Resolver
-from gossipsub.watching import TraceTarget
+
+if TYPE_CHECKING:
+    from gossipsub.watching import TraceTarget
 
 
 class Host:

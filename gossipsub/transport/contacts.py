@@ -19,7 +19,6 @@ from gossipsub.transport.dialer import Dialer
 from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.identify_service import PeerDetails
 from gossipsub.transport.keeping import Keeping
-from gossipsub.transport.mdns import LocalDiscovery
 from gossipsub.transport.peerstore import Peerstore
 from gossipsub.transport.peerstore_file import PeerstoreFile
 from gossipsub.transport.protection import BOOTSTRAP
@@ -70,6 +69,8 @@ class Contacts:
         for peer in self.peerstore.recently_reached(MOST_MET_AGAIN, now=time.time()):
             self.dialing.connect_known(peer)
         if self._interfaces is not None:
+            from gossipsub.transport.mdns import LocalDiscovery
+
             nearby = LocalDiscovery(
                 self.dialing,
                 me=self._me,

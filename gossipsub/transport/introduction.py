@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from gossipsub import __version__
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_record import PeerRecord, next_seq
 from gossipsub.transport.address import Address
@@ -13,7 +14,7 @@ from gossipsub.wire.errors import LocalProtocolError
 from gossipsub.wire.identify import Identify, encode_identify
 from gossipsub.wire.multistream import MultistreamDialer
 
-AGENT_VERSION = "gossipsub-python/0.1.0"
+AGENT_VERSION = f"gossipsub-python/{__version__}"
 PROTOCOL_VERSION = "ipfs/0.1.0"
 
 
