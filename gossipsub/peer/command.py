@@ -26,7 +26,13 @@ def main(arguments: Sequence[str]) -> int:
     except OptionError as error:
         return _fail(error, 2)
     try:
-        anyio.run(_run, options)
+        uses_uvloop = options.backend == "uvloop"
+        anyio.run(
+            _run,
+            options,
+            backend="asyncio" if uses_uvloop else options.backend,
+            backend_options={"use_uvloop": True} if uses_uvloop else None,
+        )
     except GossipSubError as error:
         return _fail(error, 1)
     except KeyboardInterrupt:

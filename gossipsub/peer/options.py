@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from gossipsub.config import HostConfig
@@ -71,6 +72,8 @@ _GOSSIP = {
 _NONE_HERE = {"validate", "metrics"}
 KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 """The parameters of test peers, whatever library they are made of."""
+BACKENDS = ("asyncio", "uvloop", "trio")
+"""What a node's tasks run on; uvloop is asyncio on another loop."""
 _SIGN = {
     "strict": SignaturePolicy.STRICT_SIGN,
     "none": SignaturePolicy.STRICT_NO_SIGN,
@@ -93,6 +96,8 @@ class PeerOptions:
     bootstrap: tuple[str, ...]
     """Addresses of peers that are dialled, and again whenever they are lost."""
     quiet: bool
+    backend: str
+    """One of `BACKENDS`."""
     app_scores: AppScores | None
     """None: peers are not scored."""
     partial: PartialMode | None
@@ -117,6 +122,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--sign", choices=["strict", "none", "lax", "author"], default="strict")
     parser.add_argument("--no-sign", action="store_const", const="none", dest="sign")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--backend", choices=BACKENDS, default="asyncio")
     parser.add_argument("--bootstrap", type=_peer_address, action="append", default=[])
     parser.add_argument("--partial", choices=["off", "support", "request"], default="off")
     parser.add_argument("--test-extension", action="store_true")
@@ -125,16 +131,24 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         raise OptionError(f"--sign {flags.sign}: this version has strict, none and lax")
     if flags.protocol == "floodsub" and (flags.partial != "off" or flags.test_extension):
         raise OptionError("--partial and --test-extension need --protocol gossipsub")
+    _check_backend(flags.backend)
     scoring = _read_score(flags)
     return PeerOptions(
         listen=_address(flags.listen),
         key=flags.seed or PrivateKey.generate(),
         quiet=flags.quiet,
+        backend=flags.backend,
         bootstrap=tuple(flags.bootstrap),
         **_read_params(flags, scoring),
         app_scores=None if scoring is None else scoring.app_scores,
         partial=None if flags.partial == "off" else PartialMode(flags.partial),
     )
+
+
+def _check_backend(name: str) -> None:
+    if name != "asyncio" and find_spec(name) is None:
+        wanted = "gossipsub[fast]" if name == "uvloop" else name
+        raise OptionError(f"--backend {name}: it is not installed (pip install {wanted})")
 
 
 def _json_object(text: str) -> dict[str, Any]:
