@@ -9,6 +9,7 @@
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
 #   make conformance ARGS='--target go'   numbered cases on any implementation
 #   make conformance-all           all targets (builds them: minutes), and the tables in docs/
+#   make bench ARGS=--quick        rates, latencies and costs, beside go's
 #   make matrix                    every pair of them, and docs/interop-matrix.md
 #   make package-check             wheel and sdist: what is in them, and the tests against them
 #   make lock ARGS=--upgrade       writes requirements.lock anew from pyproject.toml
@@ -46,8 +47,8 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix package-check \
-	lock crates lock-js clean
+.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix bench \
+	package-check lock crates lock-js clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -108,6 +109,9 @@ matrix: $(READY)
 		--json .build/conformance/matrix.json --markdown .build/conformance/matrix.md $(ARGS); \
 	status=$$?; [ $$status -gt 1 ] \
 		|| $(VENV)/bin/python docs/interop_matrix.py .build/conformance/matrix.md; exit $$status
+
+bench: $(READY)
+	@$(RUN) gossipsub bench $(ARGS)
 
 package-check: $(READY)
 	$(VENV)/bin/python tests/packaging/package_check.py

@@ -27,6 +27,10 @@ _GROUPS = {
         "trace": ("gossipsub.cli.trace", "show, filter and sum up trace files"),
     },
     "the project": {
+        "bench": (
+            "gossipsub.benchmarks.harness.command",
+            "rates, latencies and costs of any implementation, side by side",
+        ),
         "conformance": (
             "gossipsub.conformance.kit.command",
             "hold any implementation to the numbered rules",

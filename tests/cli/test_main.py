@@ -14,7 +14,7 @@ from gossipsub.__main__ import main
 from gossipsub.transport.introduction import AGENT_VERSION
 
 COMMANDS = (
-    "check-params", "chorus", "conformance", "demo", "demo-agent", "id", "key", "listen", "peer",
+    "bench", "check-params", "chorus", "conformance", "demo", "demo-agent", "id", "key", "listen", "peer",
     "pub", "replay", "rules", "sub", "top", "trace",
 )  # fmt: skip
 QUICK = ("id", "key", "listen", "pub", "sub", "top", "trace")

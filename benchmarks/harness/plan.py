@@ -1,0 +1,94 @@
+"""What is measured in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gossipsub.benchmarks.harness.contestant import Contestant
+from gossipsub.benchmarks.harness.workload import LOADS, Workload
+
+SIDE_BY_SIDE_NODES = 10
+"""Networks up to this size stay up beside each other while each is measured in turn; of larger
+ones the idle nodes alone would disturb."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the caller asked for."""
+
+    workloads: Sequence[Workload]
+    loads: Sequence[str] = LOADS
+    sizes: Sequence[int]
+    """Of floods."""
+    paced_sizes: Sequence[int]
+    """Of the other loads."""
+    contestants: Sequence[Contestant]
+    signed: bool = True
+    topics: Sequence[int] = (1,)
+    repeats: int
+    seconds: float
+    """Of each run, about."""
+    rate: float
+    """Messages a second of gentle runs."""
+    window: int | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Networks that are up at the same time, and measured in turns."""
+
+    workload: Workload
+    loads: Sequence[str]
+    size: int
+    topics: int
+    contestants: Sequence[Contestant]
+    repeats: int
+
+    @property
+    def runs(self) -> int:
+        return len(self.loads) * len(self.contestants) * self.repeats
+
+
+def stages(wishes: Wishes) -> list[Stage]:
+    """By workload, topics and size. In each stage the contestants take turns in every repeat, so
+    that a noisy neighbour disturbs all of them."""
+    planned = []
+    for workload in wishes.workloads:
+        for topics in wishes.topics:
+            for size in sorted({*wishes.sizes, *wishes.paced_sizes}):
+                loads = _loads(wishes, workload, size)
+                if loads:
+                    planned += _in_turns(wishes, workload, loads, size, topics)
+    return planned
+
+
+def _loads(wishes: Wishes, workload: Workload, size: int) -> list[str]:
+    return [
+        load
+        for load in LOADS
+        if load in wishes.loads
+        and size in (wishes.sizes if load == "flood" else wishes.paced_sizes)
+        and not (load == "half" and not workload.relays)
+    ]
+
+
+def _in_turns(
+    wishes: Wishes, workload: Workload, loads: Sequence[str], size: int, topics: int
+) -> list[Stage]:
+    def stage(contestants: Sequence[Contestant], repeats: int) -> Stage:
+        return Stage(
+            workload=workload,
+            loads=loads,
+            size=size,
+            topics=topics,
+            contestants=contestants,
+            repeats=repeats,
+        )
+
+    if workload.nodes <= SIDE_BY_SIDE_NODES:
+        return [stage(wishes.contestants, wishes.repeats)]
+    return [
+        stage([contestant], 1) for _ in range(wishes.repeats) for contestant in wishes.contestants
+    ]
