@@ -19,7 +19,7 @@ import anyio
 from gossipsub.conformance.driver import PeerError, PeerFailed, PeerLacks, PeerTimeout, start_peer
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.target import Target
-from gossipsub.conformance.kit.verdict import CannotTry, Deviation
+from gossipsub.conformance.kit.verdict import CannotTry, Deviation, RefusesStart
 from gossipsub.conformance.scripted_listener import ScriptedListener, listen
 from gossipsub.conformance.scripted_peer import ScriptedPeer, dial, echo_pings
 from gossipsub.conformance.scripted_wire import YAMUX, Journal, Wire, WireError, reach
@@ -32,12 +32,12 @@ PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.
 """What scripted peers speak unless the case says otherwise."""
 
 WRONG_FLAG = 2
-"""The exit status of a test peer that does not know a flag."""
-GO_PANIC = re.compile(r"(?m)(^|: )(panic|fatal error): |^goroutine \d+ \[")
-"""In the standard error of a go program that crashed, which has the same exit status."""
-FAILED_START = 1
-"""And of one that cannot start: with parameters, say, that contradict others which it has no way to
-set."""
+"""The exit status of a test peer that does not know a flag, or cannot start with what it says:
+with parameters, say, that contradict others which it has no way to set."""
+_CRASH = re.compile(
+    r"(?m)(^|: )(panic: |fatal error: |goroutine \d+ \[|Traceback \(most|thread '.*' .*panicked at)"
+)
+"""In the standard error of a program that crashed. One in go has the same exit status then."""
 
 PARAMS: Mapping[str, object] = {
     "D": 6,
@@ -109,7 +109,7 @@ class Trial:
 
         CannotTry where the target lacks one of the parameters named here (with 0 it is as if it
         had them), or is a running node and anything was asked for that only a started one can
-        have.
+        have; RefusesStart where it says that it cannot start with what the case wants.
         """
         if self.target.address is not None:
             if params or score is not None or arguments or flags:
@@ -158,17 +158,10 @@ class Trial:
         try:
             process = await self._stack.enter_async_context(peer)
         except PeerFailed as error:
-            crashed = GO_PANIC.search(str(error)) is not None
-            if (
-                error.exit_status == WRONG_FLAG
-                and not crashed
-                and (flags or arguments or score is not None)
-            ):
-                raise CannotTry(f"the target does not take the case's flags: {error}") from error
-            if error.exit_status == FAILED_START and params:
-                raise CannotTry(
-                    f"the target does not start as the case needs it: {error}"
-                ) from error
+            asks_for_more = params or flags or arguments or score is not None
+            is_refused = error.exit_status == WRONG_FLAG and not _CRASH.search(str(error))
+            if is_refused and asks_for_more:
+                raise RefusesStart(f"the target refuses to start so: {error}") from error
             raise
         named = {name for name, value in (params or {}).items() if value != 0}
         lacking = named & set(process.ready.get("unsupported_params", ()))

@@ -30,3 +30,8 @@ class Deviation(GossipSubError):
 
 class CannotTry(GossipSubError):
     """The case needs what this target does not offer. Ends the case."""
+
+
+class RefusesStart(CannotTry):
+    """The target said that it cannot start as the case wants it: by its exit status, before it was
+    ready, and not by a crash."""

@@ -11,6 +11,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from contextlib import suppress
 
 from gossipsub.conformance.faults.fault import load_faults
@@ -93,6 +94,8 @@ class Server:
         except KeyError:
             print(f"there is no fault {fault}", file=sys.stderr)
         finally:
+            if (error := sys.exc_info()[1]) is not None:
+                traceback.print_exception(error)
             with suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()

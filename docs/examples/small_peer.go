@@ -42,7 +42,10 @@ func main() {
 		libp2p.DisableRelay())
 	check(err)
 	router, err := pubsub.NewGossipSub(context.Background(), h, pubsub.WithGossipSubParams(gossip))
-	check(err)
+	if err != nil { // parameters that it cannot work with: the same
+		fmt.Fprintln(os.Stderr, "small peer:", err)
+		os.Exit(2)
+	}
 	n := &node{h, router, map[string]*pubsub.Topic{}, map[string]*pubsub.Subscription{},
 		make(chan object, 1024)}
 	go n.commands(unsupported)

@@ -229,6 +229,7 @@ async def test_the_message_id_decides_what_is_the_same_message(msgid: str, copie
         (["--params", '{"Dlo": 7}'], "need Dlo <= D <= Dhi"),
         (["--params", "[]"], "--params: "),
         (["--score", '{"topics": {"t": {"weight": 1}}}'], "unknown parameter 'weight'"),
+        (["--score", '{"decayToZero": 7}'], "--params or --score: invalid DecayToZero"),
     ],
 )
 async def test_a_wrong_flag_is_refused_with_one_line_and_status_2(

@@ -20,7 +20,7 @@ from gossipsub.conformance.scripted_wire import WireTimeout
 pytestmark = pytest.mark.anyio
 
 PEER = """
-import json, sys
+import json, os, sys
 if "--score" in sys.argv:
     print("no such flag", file=sys.stderr)
     sys.exit(2)
@@ -32,7 +32,13 @@ if "--deaf" in sys.argv:
     print(json.dumps(ready), flush=True)
     sys.stdin.read()
 if "--cannot" in sys.argv:
+    print("Dout contradicts D", file=sys.stderr)
+    sys.exit(2)
+if "--fails" in sys.argv:
     sys.exit(1)
+if "--raises" in sys.argv:
+    sys.excepthook = lambda *error: (sys.__excepthook__(*error), sys.stderr.flush(), os._exit(2))
+    raise KeyError("D")
 ready = {"event": "ready", "peer_id": "12D3KooW", "addrs": ["/ip4/127.0.0.1/tcp/9/p2p/12D3KooW"],
          "impl": "fake", "versions": {"fake": "9"}, "pid": 1, "unsupported_params": ["Dout"]}
 print(json.dumps(ready), flush=True)
@@ -120,6 +126,14 @@ async def crashes_at_its_start(trial: Trial) -> None:
     await trial.start(arguments=["--panic"])
 
 
+async def ends_at_its_start_given_parameters(trial: Trial) -> None:
+    await trial.start(params={"D": 3}, arguments=["--fails"])
+
+
+async def raises_at_its_start_given_parameters(trial: Trial) -> None:
+    await trial.start(params={"D": 3}, arguments=["--raises"])
+
+
 async def finds_something_unsupported(trial: Trial) -> None:
     node = await trial.start()
     with trial.expecting("peers"):
@@ -152,6 +166,16 @@ async def never_ends(trial: Trial) -> None:
             "the target: crashes at its start",
             "the fake peer sent no such ready event: closed its standard output; exit status 2",
         ),
+        (
+            ends_at_its_start_given_parameters,
+            "the target: ends at its start given parameters",
+            "the fake peer sent no such ready event: closed its standard output; exit status 1",
+        ),
+        (
+            raises_at_its_start_given_parameters,
+            "the target: raises at its start given parameters",
+            "the fake peer sent no such ready event: closed its standard output; exit status 2",
+        ),
         (finds_something_unsupported, "peers", "peers: unsupported protocol: noise"),
         (never_ends, "an end within 0.2 s", "none"),
     ],
@@ -175,7 +199,7 @@ async def wants_a_parameter(trial: Trial) -> None:
 
 
 async def wants_what_it_cannot_work_with(trial: Trial) -> None:
-    await trial.start(params={"D": 3}, arguments=["--cannot"])
+    await trial.start(params={"Dout": 3}, arguments=["--cannot"])
 
 
 async def wants_a_flag(trial: Trial) -> None:
@@ -191,8 +215,8 @@ async def gives_up(trial: Trial) -> None:
     [
         (asks_for_scores, "scores: unsupported: scores"),
         (wants_a_parameter, "the target has no parameter Dout"),
-        (wants_what_it_cannot_work_with, "the target does not start as the case needs it: "),
-        (wants_a_flag, "the target does not take the case's flags: "),
+        (wants_what_it_cannot_work_with, "the target refuses to start so: "),
+        (wants_a_flag, "the target refuses to start so: "),
         (gives_up, "only on Sundays"),
     ],
 )

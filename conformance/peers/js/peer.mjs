@@ -208,7 +208,7 @@ async function start (words) {
     // Tests dial faster than strangers should be let in.
     connectionManager: { inboundConnectionThreshold: 10000, maxIncomingPendingConnections: 1000 },
     connectionMonitor: { enabled: false },
-    services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: gossipsub(options.gossipsub) }
+    services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: checked(gossipsub(options.gossipsub)) }
   })
   const node = new Node(libp2p, options, scoring)
   write({
@@ -225,6 +225,17 @@ async function start (words) {
     unsupported_params: options.unsupported
   })
   return node
+}
+
+// What the library refuses to be made of is parameters that we handed on.
+function checked (make) {
+  return components => {
+    try {
+      return make(components)
+    } catch (error) {
+      throw new WrongFlag(`--params or --score: ${error.message}`)
+    }
+  }
 }
 
 function version (name) {
