@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
-from gossipsub.conformance.driver import Event, PeerError, PeerFailed, PeerProcess
+from gossipsub.conformance.driver import Event, PeerError, PeerFailed, PeerLacks, PeerProcess
 from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import PATIENCE, Journal
@@ -64,11 +64,16 @@ class Node:
 
     @asynccontextmanager
     async def meanwhile(self, name: str, /, **fields: Any) -> AsyncIterator[None]:
-        """Have a command under way that may take long, or fail: nobody waits for its answer."""
+        """Have a command under way that may take long, or fail: nobody waits for its answer.
+        PeerLacks, in a group, where the node has no such command."""
 
         async def run() -> None:
-            with suppress(PeerError, PeerFailed):
+            try:
                 await self.command(name, timeout=60, **fields)
+            except PeerLacks:
+                raise
+            except (PeerError, PeerFailed):
+                pass
 
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:

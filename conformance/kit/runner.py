@@ -175,7 +175,7 @@ async def _failure(trial: Trial, case: Case) -> Exception | None:
                 try:
                     await case.script(trial)
                 except Exception as error:
-                    failure = error
+                    failure = _first(error)
     except Exception as error:
         return failure or _first(error)
     return failure

@@ -241,7 +241,8 @@ class Trial:
         return wire, dial
 
     async def dials(self, node: Node, address: str) -> Dial:
-        """Tell the node to connect, and wait for nothing."""
+        """Tell the node to connect, and wait for nothing. That it cannot be told so ends the
+        case."""
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(tasks.cancel_scope.cancel)
         dial = Dial()
@@ -249,6 +250,8 @@ class Trial:
         async def connect() -> None:
             try:
                 await node.command("connect", addr=address)
+            except PeerLacks:
+                raise
             except (PeerError, PeerTimeout) as error:
                 dial.error = str(error)  # whoever waits for the connection says it did not come
             dial.ended.set()

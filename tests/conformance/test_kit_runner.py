@@ -48,7 +48,8 @@ for line in sys.stdin:
     if command["cmd"] == "scores":
         answer |= {"event": "error", "error": "unsupported: scores"}
     if command["cmd"] == "connect":
-        answer |= {"event": "error", "error": "refused"}
+        lacks = "--undirected" in sys.argv
+        answer |= {"event": "error", "error": "unsupported: connect" if lacks else "refused"}
     if command["cmd"] == "peers":
         answer |= {"event": "error", "error": "unsupported protocol: noise"}
     if command["cmd"] == "topic_peers":
@@ -194,6 +195,19 @@ async def asks_for_scores(trial: Trial) -> None:
         await node.command("scores")
 
 
+async def has_it_dial(trial: Trial) -> None:
+    node = await trial.start(arguments=["--undirected"])
+    await trial.dialled_peer(node)
+
+
+async def has_it_do_something_meanwhile(trial: Trial) -> None:
+    node = await trial.start(arguments=["--undirected"])
+    async with node.meanwhile("connect", addr="x"):
+        with trial.expecting("a connection"):
+            await anyio.sleep(5)
+            raise WireTimeout("no connection")
+
+
 async def wants_a_parameter(trial: Trial) -> None:
     await trial.start(params={"Dout": 1, "D": 3})
 
@@ -214,6 +228,8 @@ async def gives_up(trial: Trial) -> None:
     ("script", "reason"),
     [
         (asks_for_scores, "scores: unsupported: scores"),
+        (has_it_dial, "connect: unsupported: connect"),
+        (has_it_do_something_meanwhile, "connect: unsupported: connect"),
         (wants_a_parameter, "the target has no parameter Dout"),
         (wants_what_it_cannot_work_with, "the target refuses to start so: "),
         (wants_a_flag, "the target refuses to start so: "),
