@@ -4,8 +4,8 @@
         await peer.command("subscribe", topic="news")
         message = await peer.wait_event("message", timeout=5)
 
-Works under asyncio and trio. Every wait has a deadline, every buffer a bound, and only the child
-that was started here is ever ended.
+Works under asyncio and trio. Every wait has a deadline, every buffer a bound, and only what was
+started here is ever ended: the child, and what it started in turn.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import base64
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +27,7 @@ from gossipsub.conformance.build_js import build_js_peer
 from gossipsub.conformance.build_python import build_py_libp2p_peer
 from gossipsub.conformance.build_rust import build_rust_peer
 from gossipsub.conformance.events import EventBuffer, LineReader
+from gossipsub.conformance.process_group import kill_group, open_group, signal_group
 from gossipsub.wire.errors import GossipSubError
 
 Event = dict[str, Any]
@@ -61,6 +60,8 @@ _STDERR_BYTES = 64 * 1024
 _STDERR_SHOWN = 2000
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 2.0
+_GRACE_SECONDS = 0.5
+"""Between SIGTERM, which a wrapper may pass on to where signals do not reach, and SIGKILL."""
 
 
 class PeerError(GossipSubError):
@@ -343,10 +344,10 @@ class PeerProcess:
         raise self._timed_out(f"gave no such answer to {name} in {timeout:g} s; last: {answer}")
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send the peer's process a signal; harmless where it has ended."""
+        """Send a signal to the peer's process, and to those that it started; harmless where they
+        have ended."""
         if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+            signal_group(self._process, number)
 
     def events(self, kind: str) -> list[Event]:
         """Take all events of a kind that came so far out of the buffer, oldest first."""
@@ -363,12 +364,7 @@ class PeerProcess:
         if base is None:
             base = await anyio.to_thread.run_sync(peer_command, self.name)
         try:
-            self._process = await anyio.open_process(
-                [*base, *self._arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            self._process = await open_group([*base, *self._arguments])
         except OSError as error:
             raise PeerFailed(f"cannot start the {self.name} peer: {error}") from error
         self._tasks = anyio.create_task_group()
@@ -400,10 +396,8 @@ class PeerProcess:
             with anyio.move_on_after(self._timeouts[2]):
                 await self._ask_to_end(process)
                 await process.wait()
-            if process.returncode is None:
-                self.killed = True
-                process.kill()
-            await process.wait()
+            self.killed = process.returncode is None
+            await kill_group(process, grace=_GRACE_SECONDS)
         tasks.cancel_scope.cancel()
         await tasks.__aexit__(None, None, None)
         with anyio.move_on_after(_KILL_SECONDS, shield=True):

@@ -155,6 +155,31 @@ async def test_a_peer_that_hangs_is_killed_within_its_deadline() -> None:
     assert not is_alive(pid)
 
 
+async def gone(pid: int) -> None:
+    with anyio.fail_after(10):
+        while is_alive(pid):
+            await anyio.sleep(0.02)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
+@pytest.mark.parametrize("end", ["hang", "die"])
+async def test_nothing_is_left_of_a_peer_behind_a_wrapper(end: str) -> None:
+    """The wrapper stays until the peer ends, with another process that stays for itself."""
+    script = 'sleep 300 & echo $! >&2; "$0" "$@"; exit $?'
+    command = ["sh", "-c", script, sys.executable, "-c", FAKE_PEER]
+    async with start_peer("wrapped", command=command, stop_timeout=0.3) as peer:
+        pid = peer.ready["pid"]
+        other = int(peer.stderr)
+        with pytest.raises(PeerFailed):
+            await peer.command(end, timeout=1)
+        assert is_alive(other)
+        left = anyio.current_time()
+    assert anyio.current_time() - left < 5
+    assert peer.killed is (end == "hang")
+    await gone(pid)
+    await gone(other)
+
+
 async def test_a_signal_reaches_the_process_and_none_that_has_ended() -> None:
     async with fake_peer() as peer:
         peer.send_signal(signal.SIGSTOP)
