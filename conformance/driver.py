@@ -55,6 +55,13 @@ _READY: Mapping[str, type] = {"peer_id": str, "addrs": list}
 """And what `ready` must have."""
 _READY_OPTIONAL: Mapping[str, type] = {"versions": dict, "unsupported_params": list}
 
+CRASH = re.compile(
+    r"(?m)(^|: )(panic: |fatal error: |goroutine \d+ \[|Traceback \(most|thread '.*' .*panicked at)"
+)
+"""In the standard error of a program that crashed, whose exit status need not tell."""
+_SIGNALLED = range(129, 193)
+"""Exit statuses of shells and containers for what a signal ended."""
+
 _LACKS = re.compile(r"unsupported(:| command|$)|unknown command", re.IGNORECASE)
 _STDERR_BYTES = 64 * 1024
 _STDERR_SHOWN = 2000
@@ -232,6 +239,8 @@ class PeerProcess:
         self._events = EventBuffer()
         self._stderr = bytearray()
         self._failure: str | None = None
+        self._is_told_to_end = False
+        self._ended_early = False
 
     @property
     def peer_id(self) -> str:
@@ -246,6 +255,17 @@ class PeerProcess:
     def exit_status(self) -> int | None:
         """None while the peer runs; minus the signal's number if one ended it."""
         return None if self._process is None else self._process.returncode
+
+    @property
+    def crash(self) -> str | None:
+        """How it ended by itself, once it was left. None where it ran until it was told to end, and
+        ended then without a panic, a traceback or a signal that was not the driver's."""
+        if self._ended_early:
+            return self._describe(f"was not to end yet: {self._failure or 'it ended'}")
+        status = 0 if self.killed else self.exit_status or 0
+        if status < 0 or status in _SIGNALLED or (status and CRASH.search(self.stderr)):
+            return self._describe("crashed when it was told to end")
+        return None
 
     @property
     def stderr(self) -> str:
@@ -264,6 +284,7 @@ class PeerProcess:
         `command_timeout` given at the start), PeerFailed when the peer is gone.
         """
         patience = self._timeouts[1] if timeout is None else timeout
+        self._is_told_to_end = self._is_told_to_end or name == "exit"
         self._next_id += 1
         number, pending = self._next_id, _Pending()
         self._pending[number] = pending
@@ -404,11 +425,13 @@ class PeerProcess:
             await process.aclose()
 
     async def _ask_to_end(self, process: Process) -> None:
-        if process.returncode is None and self._failure is None:
+        has_ended = process.returncode is not None or self._failure is not None
+        if not has_ended:
             try:
                 await self._send({"cmd": "exit"})
             except PeerFailed:
-                return  # it ended by itself
+                has_ended = True  # just now
+        self._ended_early = has_ended and not self._is_told_to_end
         if process.stdin is not None:
             await process.stdin.aclose()
 

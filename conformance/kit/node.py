@@ -8,8 +8,15 @@ from typing import Any
 
 import anyio
 
-from gossipsub.conformance.driver import Event, PeerError, PeerFailed, PeerLacks, PeerProcess
-from gossipsub.conformance.kit.verdict import CannotTry
+from gossipsub.conformance.driver import (
+    Event,
+    PeerError,
+    PeerFailed,
+    PeerLacks,
+    PeerProcess,
+    PeerTimeout,
+)
+from gossipsub.conformance.kit.verdict import CannotTry, CompanionFailed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import PATIENCE, Journal
 
@@ -118,3 +125,16 @@ class Node:
         )
         self.journal.note("delivery", event, sent=False)
         return event
+
+
+class Companion(Node):
+    """A node of this project beside the target. What it has to do by itself and cannot is no fault
+    of the target's: CompanionFailed."""
+
+    async def command(self, name: str, /, timeout: float | None = None, **fields: Any) -> Event:
+        try:
+            return await super().command(name, timeout=timeout, **fields)
+        except (PeerError, PeerTimeout) as error:
+            if name == "connect":  # which takes two
+                raise
+            raise CompanionFailed(str(error)) from error

@@ -16,7 +16,7 @@ from gossipsub.conformance.kit.results import Result, Run
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.transcript import TRANSPORT_AREAS, transcript
 from gossipsub.conformance.kit.trial import Trial
-from gossipsub.conformance.kit.verdict import CannotTry, Deviation, Verdict
+from gossipsub.conformance.kit.verdict import CannotTry, CompanionFailed, Deviation, Verdict
 from gossipsub.conformance.scripted_wire import WireError, reach
 from gossipsub.wire.errors import RemoteProtocolError
 
@@ -160,6 +160,8 @@ def _judge(failure: Exception | None, case: Case) -> tuple[Verdict, str, str, st
             return Verdict.FAILED, expected, came, ""
         case WireError() | RemoteProtocolError() | PeerFailed() | PeerError():
             return Verdict.FAILED, f"the target: {case.title}", str(failure), ""
+        case CompanionFailed():
+            return Verdict.BROKEN, "", "", f"a node beside the target failed: {failure}"
         case TimeoutError():
             return Verdict.FAILED, f"an end within {case.time_limit:g} s", "none", ""
         case _:
@@ -167,7 +169,7 @@ def _judge(failure: Exception | None, case: Case) -> tuple[Verdict, str, str, st
 
 
 async def _failure(trial: Trial, case: Case) -> Exception | None:
-    """What ended the script; else what showed when its peers were closed."""
+    """What ended the script; else what showed when its peers were closed, or how nodes ended."""
     failure: Exception | None = None
     try:
         with anyio.fail_after(case.time_limit):
@@ -177,8 +179,9 @@ async def _failure(trial: Trial, case: Case) -> Exception | None:
                 except Exception as error:
                     failure = _first(error)
     except Exception as error:
-        return failure or _first(error)
-    return failure
+        failure = failure or _first(error)
+    crash = trial.crash()
+    return crash if isinstance(crash, CompanionFailed) else failure or crash
 
 
 def _first(error: Exception) -> Exception:

@@ -9,17 +9,25 @@ expected with `expecting`.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Self, TypeVar
 
 import anyio
 
-from gossipsub.conformance.driver import PeerError, PeerFailed, PeerLacks, PeerTimeout, start_peer
-from gossipsub.conformance.kit.node import Node
+from gossipsub.conformance.driver import (
+    CRASH,
+    PeerError,
+    PeerFailed,
+    PeerLacks,
+    PeerProcess,
+    PeerTimeout,
+    peer_command,
+    start_peer,
+)
+from gossipsub.conformance.kit.node import Companion, Node
 from gossipsub.conformance.kit.target import Target
-from gossipsub.conformance.kit.verdict import CannotTry, Deviation, RefusesStart
+from gossipsub.conformance.kit.verdict import CannotTry, CompanionFailed, Deviation, RefusesStart
 from gossipsub.conformance.scripted_listener import ScriptedListener, listen
 from gossipsub.conformance.scripted_peer import ScriptedPeer, dial, echo_pings
 from gossipsub.conformance.scripted_wire import YAMUX, Journal, Wire, WireError, reach
@@ -33,11 +41,8 @@ PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.
 
 WRONG_FLAG = 2
 """The exit status of a test peer that does not know a flag, or cannot start with what it says:
-with parameters, say, that contradict others which it has no way to set."""
-_CRASH = re.compile(
-    r"(?m)(^|: )(panic: |fatal error: |goroutine \d+ \[|Traceback \(most|thread '.*' .*panicked at)"
-)
-"""In the standard error of a program that crashed. One in go has the same exit status then."""
+with parameters, say, that contradict others which it has no way to set. A go program that panics
+has it too."""
 
 PARAMS: Mapping[str, object] = {
     "D": 6,
@@ -86,12 +91,21 @@ class Trial:
         self._expected: list[str] = []
         self._stack = AsyncExitStack()
         self._next_seed = 1
+        self._started: list[tuple[type[Node], PeerProcess]] = []
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
         await self._stack.__aexit__(*exc_info)
+
+    def crash(self) -> CompanionFailed | PeerFailed | None:
+        """To be asked when all is closed: whose process ended by itself, and how. PeerFailed of the
+        target; CompanionFailed, which says nothing of the target, goes before it."""
+        crashes = [(kind, process.crash) for kind, process in self._started if process.crash]
+        for kind, crash in sorted(crashes, key=lambda each: each[0] is not Companion):
+            return CompanionFailed(crash) if kind is Companion else PeerFailed(crash)
+        return None
 
     # -- nodes -----------------------------------------------------------------------------
 
@@ -130,9 +144,16 @@ class Trial:
         return node
 
     async def companion(self, *, params: Mapping[str, object] | None = None, **flags: Any) -> Node:
-        """A node of this project beside the target, for cases that need two that work."""
-        ours = Target(name="python", heartbeat=self.target.heartbeat)
-        node = await self._start(ours, params, None, (), flags)
+        """A node of this project beside the target, for cases that need two that work.
+
+        CompanionFailed where it does not start; what it cannot do later ends the case so as well.
+        """
+        command = tuple(peer_command("python"))
+        ours = Target(name="companion", command=command, heartbeat=self.target.heartbeat)
+        try:
+            node = await self._start(ours, params, None, (), flags, kind=Companion)
+        except (PeerFailed, CannotTry) as error:
+            raise CompanionFailed(str(error)) from error
         self.journals[f"companion {len(self.journals) + 1}"] = node.journal
         return node
 
@@ -143,6 +164,8 @@ class Trial:
         score: Mapping[str, object] | None,
         arguments: Sequence[str],
         flags: Mapping[str, Any],
+        *,
+        kind: type[Node] = Node,
     ) -> Node:
         heartbeat_ms = round(target.heartbeat * 1000)
         wanted = {**PARAMS, "heartbeatMs": heartbeat_ms, **(params or {})}
@@ -157,11 +180,12 @@ class Trial:
         )
         try:
             process = await self._stack.enter_async_context(peer)
+            self._started.append((kind, process))
         except PeerFailed as error:
             asks_for_more = params or flags or arguments or score is not None
-            is_refused = error.exit_status == WRONG_FLAG and not _CRASH.search(str(error))
+            is_refused = error.exit_status == WRONG_FLAG and not CRASH.search(str(error))
             if is_refused and asks_for_more:
-                raise RefusesStart(f"the target refuses to start so: {error}") from error
+                raise RefusesStart(f"refused to start so: {error}") from error
             raise
         named = {name for name, value in (params or {}).items() if value != 0}
         lacking = named & set(process.ready.get("unsupported_params", ()))
@@ -169,7 +193,7 @@ class Trial:
             raise CannotTry(f"the target has no parameter {', '.join(sorted(lacking))}")
         if not process.addresses:
             raise PeerFailed("the target tells no address that it can be reached at")
-        return Node(
+        return kind(
             process.addresses[0],
             topic=target.topic,
             heartbeat=float(wanted["heartbeatMs"]) / 1000,  # type: ignore[arg-type]

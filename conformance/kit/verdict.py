@@ -32,6 +32,10 @@ class CannotTry(GossipSubError):
     """The case needs what this target does not offer. Ends the case."""
 
 
+class CompanionFailed(GossipSubError):
+    """A node of this project beside the target went wrong: nothing is known of the target."""
+
+
 class RefusesStart(CannotTry):
     """The target said that it cannot start as the case wants it: by its exit status, before it was
     ready, and not by a crash."""

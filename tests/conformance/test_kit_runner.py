@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -10,6 +13,7 @@ import pytest
 
 from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.case import Case, case, choose_cases
+from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.results import Result
 from gossipsub.conformance.kit.runner import MOST_TRIED_AGAIN, probe, run_case, run_cases
 from gossipsub.conformance.kit.target import Target
@@ -20,7 +24,7 @@ from gossipsub.conformance.scripted_wire import WireTimeout
 pytestmark = pytest.mark.anyio
 
 PEER = """
-import json, os, sys
+import json, os, signal, sys, time
 if "--score" in sys.argv:
     print("no such flag", file=sys.stderr)
     sys.exit(2)
@@ -56,7 +60,16 @@ for line in sys.stdin:
         answer["peers"] = None
     if command["cmd"] == "disconnect":
         sys.exit(7)
+    if command["cmd"] == "exit" and "--stays" in sys.argv:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    if command["cmd"] == "exit" and "--falls" in sys.argv:
+        os.kill(os.getpid(), 11)
+    if command["cmd"] == "exit" and "--throws" in sys.argv:
+        raise KeyError("too late")
     print(json.dumps(answer), flush=True)
+    if command["cmd"] == "app_score":
+        sys.exit(0)
     if command["cmd"] == "exit":
         break
 """
@@ -189,6 +202,87 @@ async def test_what_the_target_does_not_do_is_a_failure(script, expected, came):
     assert result.came.startswith(came)
 
 
+async def ended(node: Node) -> None:
+    with anyio.fail_after(15):
+        while node.process.exit_status is None:
+            await anyio.sleep(0.02)
+
+
+async def leaves(trial: Trial) -> None:
+    node = await trial.start()
+    await node.command("app_score")
+    await ended(node)
+
+
+async def falls(trial: Trial) -> None:
+    await trial.start(arguments=["--falls"])
+
+
+async def throws(trial: Trial) -> None:
+    await trial.start(arguments=["--throws"])
+
+
+@pytest.mark.parametrize(
+    ("script", "came"),
+    [
+        (leaves, "the fake peer was not to end yet: .*exit status 0"),
+        (falls, "the fake peer crashed when it was told to end; exit status -11"),
+        (throws, "the fake peer crashed when it was told to end; exit status 1; .*KeyError"),
+    ],
+)
+async def test_a_target_that_crashes_when_the_script_is_through_is_a_failure(script, came):
+    result = await run_case(FAKE, made_up(script))
+    assert (result.verdict, result.expected) == (Verdict.FAILED, f"the target: {script.__name__}")
+    assert re.match(came, result.came, re.DOTALL)
+
+
+async def told_to_end(trial: Trial) -> None:
+    node = await trial.start()
+    await node.command("exit")
+    await ended(node)
+
+
+async def does_not_end(trial: Trial) -> None:
+    await trial.start(arguments=["--stays"])
+
+
+@pytest.mark.parametrize("script", [told_to_end, does_not_end])
+async def test_a_target_that_ends_as_the_script_says_or_must_be_killed_did_not_crash(script):
+    assert (await run_case(FAKE, made_up(script))).verdict is Verdict.PASSED
+
+
+async def has_a_companion_that_does_not_start(trial: Trial) -> None:
+    await trial.companion(params={"D": "six"})
+
+
+async def has_a_companion_that_fails(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("what the target is to do"):
+        await other.command("fly")
+
+
+async def has_a_companion_that_dies(trial: Trial) -> None:
+    node, other = await trial.start(), await trial.companion()
+    os.kill(other.process.ready["pid"], signal.SIGKILL)
+    await ended(other)
+    await node.command("disconnect", peer="x")
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        (has_a_companion_that_does_not_start, "refused to start so: the companion peer"),
+        (has_a_companion_that_fails, "fly: unknown command"),
+        (has_a_companion_that_dies, "the companion peer was not to end yet: "),
+    ],
+)
+async def test_what_goes_wrong_at_a_node_beside_the_target_says_nothing_of_the_target(script, what):
+    known = Target(name="fake", command=FAKE.command, known={"PNG-05": "they do not care"})
+    result = await run_case(known, made_up(script))
+    assert (result.verdict, result.expected, result.came) == (Verdict.BROKEN, "", "")
+    assert result.reason.startswith(f"a node beside the target failed: {what}")
+
+
 async def asks_for_scores(trial: Trial) -> None:
     node = await trial.start()
     with trial.expecting("scores"):
@@ -231,8 +325,8 @@ async def gives_up(trial: Trial) -> None:
         (has_it_dial, "connect: unsupported: connect"),
         (has_it_do_something_meanwhile, "connect: unsupported: connect"),
         (wants_a_parameter, "the target has no parameter Dout"),
-        (wants_what_it_cannot_work_with, "the target refuses to start so: "),
-        (wants_a_flag, "the target refuses to start so: "),
+        (wants_what_it_cannot_work_with, "refused to start so: "),
+        (wants_a_flag, "refused to start so: "),
         (gives_up, "only on Sundays"),
     ],
 )
