@@ -11,6 +11,8 @@ import anyio
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_EVENTS = 20_000
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+MAX_KINDS = 32
+"""Twice as many as any peer has."""
 
 
 class LineReader:
@@ -38,11 +40,15 @@ class EventBuffer:
     """Events in the order they came, a queue for each kind.
 
     Each kind keeps at most MAX_EVENTS events and MAX_BUFFERED_BYTES of printed text: the oldest go
-    first and are counted in `dropped`.
+    first and are counted in `dropped`. Of kinds there may be MAX_KINDS.
     """
 
     def __init__(
-        self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BUFFERED_BYTES
+        self,
+        *,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BUFFERED_BYTES,
+        max_kinds: int = MAX_KINDS,
     ) -> None:
         self.total = 0
         """How many events came in all."""
@@ -50,10 +56,14 @@ class EventBuffer:
         self._changed: anyio.Event | None = None
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._max_kinds = max_kinds
         self._queues: dict[str, deque[tuple[int, int, dict[str, Any]]]] = {}
         self._bytes: dict[str, int] = {}
 
     def add(self, kind: str, event: dict[str, Any], size_bytes: int) -> None:
+        """ValueError for a kind too many: nobody asks for kinds without end."""
+        if kind not in self._bytes and len(self._bytes) >= self._max_kinds:
+            raise ValueError(f"more than {self._max_kinds} kinds of events")
         queue = self._queues.setdefault(kind, deque())
         queue.append((self.total, size_bytes, event))
         self.total += 1
@@ -95,5 +105,7 @@ class EventBuffer:
         return None
 
     def take_all(self, kind: str) -> list[dict[str, Any]]:
-        self._bytes.pop(kind, None)
+        """Remove and return all events of a kind, oldest first."""
+        if kind in self._bytes:
+            self._bytes[kind] = 0
         return [event for _, _, event in self._queues.pop(kind, ())]

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Self
 
 from gossipsub.wire.errors import GossipSubError
@@ -31,7 +32,9 @@ class WarmStart:
     """A context manager; the process starts with the first command asked for. Nodes started by its
     commands run no longer than the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, start_timeout: float = 30.0) -> None:
+        """`start_timeout`: seconds that the process may take to load everything."""
+        self._start_timeout = start_timeout
         self._stack = ExitStack()
         self._path: Path | None = None
 
@@ -51,19 +54,20 @@ class WarmStart:
             module = ("gossipsub", "peer") if fault is None else (_FAULTS, fault)
             return (sys.executable, "-m", *module)
         if self._path is None:
-            self._path = self._stack.enter_context(_server())
+            self._path = self._stack.enter_context(_server(self._start_timeout))
         return (sys.executable, "-I", "-S", str(_CLIENT), str(self._path), fault or "")
 
 
 @contextmanager
-def _server() -> Iterator[Path]:
+def _server(start_timeout: float) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gossipsub-warm-") as folder:
         path = Path(folder) / "socket"
         command = [sys.executable, "-m", "gossipsub.conformance.kit.warm_server", str(path)]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            if server.stdout is None or server.stdout.readline() != b"ready\n":
-                raise WarmStartFailed("the process for warm starts ended at once")
+            if not _gets_ready(server, start_timeout):
+                how = f"ended, or was not ready within {start_timeout:g} s"
+                raise WarmStartFailed(f"the process for warm starts {how}")
             yield path
         finally:
             if server.stdin is not None:
@@ -75,3 +79,12 @@ def _server() -> Iterator[Path]:
                 server.wait()
             if server.stdout is not None:
                 server.stdout.close()
+
+
+def _gets_ready(server: subprocess.Popen[bytes], timeout: float) -> bool:
+    too_late = Timer(timeout, server.kill)
+    too_late.start()
+    try:
+        return server.stdout is not None and server.stdout.readline() == b"ready\n"
+    finally:
+        too_late.cancel()

@@ -65,3 +65,17 @@ def test_the_oldest_events_go_when_a_kind_takes_too_much_memory() -> None:
         buffer.add("message", {"n": number}, 50)
     assert buffer.take_all("message") == [{"n": 3}, {"n": 4}]
     assert buffer.dropped == {"message": 1}
+
+
+def test_kinds_without_end_are_refused_and_those_that_are_there_go_on() -> None:
+    buffer = EventBuffer(max_kinds=2)
+    buffer.add("message", {"n": 1}, 10)
+    buffer.add("progress", {"n": 2}, 10)
+    assert buffer.take_all("progress") == [{"n": 2}]
+    for kind in ("new", "newer"):
+        with pytest.raises(ValueError, match="^more than 2 kinds of events$"):
+            buffer.add(kind, {}, 1)
+    buffer.add("message", {"n": 3}, 10)
+    buffer.add("progress", {"n": 4}, 10)
+    assert buffer.take_all("message") == [{"n": 1}, {"n": 3}]
+    assert buffer.take_all("progress") == [{"n": 4}]

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from gossipsub.conformance.driver import PeerFailed, start_peer
-from gossipsub.conformance.kit.warm_start import WarmStart
+from gossipsub.conformance.kit.warm_start import WarmStart, WarmStartFailed
 
 pytestmark = [
     pytest.mark.anyio,
@@ -73,6 +73,14 @@ async def test_a_node_whose_client_is_killed_is_gone_and_others_go_on(start):
         one.send_signal(signal.SIGKILL)
         await gone(one.ready["pid"])
         await two.command("stats")
+
+
+def test_a_process_that_does_not_come_up_in_time_is_ended_and_told():
+    with (
+        WarmStart(start_timeout=0.01) as start,
+        pytest.raises(WarmStartFailed, match=r"was not ready within 0\.01 s"),
+    ):
+        start.command()
 
 
 async def test_no_node_outlives_the_block():
