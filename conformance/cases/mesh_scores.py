@@ -5,6 +5,7 @@ from __future__ import annotations
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.crowd import (
     NO_TOPIC_SCORES,
+    PATIENCE,
     SMALL,
     grafts,
     hears,
@@ -24,7 +25,7 @@ from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_gossip import join
 from gossipsub.conformance.scripted_peer import ScriptedPeer
-from gossipsub.conformance.scripted_wire import key_of_seed
+from gossipsub.conformance.scripted_wire import deadline, key_of_seed
 from gossipsub.wire.rpc import Graft
 
 
@@ -146,8 +147,7 @@ async def a_mesh_of_poor_peers_takes_in_better_ones(trial: Trial) -> None:
 
 @case("OPP-02", fault="the_mean_is_taken_for_the_median")
 async def what_counts_is_the_median_of_the_mesh(trial: Trial) -> None:
-    """Not the mean. Of an even number go, js and nim take the upper of the middle two, rust the
-    mean of them."""
+    """Not the mean."""
     score = NO_TOPIC_SCORES | {"thresholds": _thresholds(opportunistic=5)}
     node = await trial.start(subscribed=True, params=OPPORTUNISTIC, score=score)
     await _rated(trial, node, (1, 2, 12), node.topic, graft=True)
@@ -163,6 +163,23 @@ async def a_mesh_with_a_good_median_takes_in_nobody(trial: Trial) -> None:
     (better,) = await _rated(trial, node, (3,), node.topic, graft=False)
     await trial.heartbeats(7, node)
     trial.equal("GRAFTs where the median is not below the threshold", grafts(better), [])
+
+
+@case("OPP-02c", fault="the_middle_two_are_averaged")
+async def of_an_even_mesh_the_upper_of_the_middle_two_counts(trial: Trial) -> None:
+    """As in go, js and nim; rust takes the mean of both. Heartbeats are kept coming by RPCs:
+    rust has none while nothing happens."""
+    score = NO_TOPIC_SCORES | {"thresholds": _thresholds(opportunistic=10)}
+    node = await trial.start(subscribed=True, params=OPPORTUNISTIC, score=score)
+    lower, _ = await _rated(trial, node, (1, 5), node.topic, graft=True)
+    (between,) = await _rated(trial, node, (4,), node.topic, graft=False)
+    (better,) = await _rated(trial, node, (6,), node.topic, graft=False)
+    expected = "GRAFT to a peer with score 6, where the mesh has 1 and 5"
+    with trial.expecting(expected), deadline(PATIENCE, "GRAFT"):
+        while not grafts(better):
+            await subscribe(lower, "of no concern")
+            await trial.heartbeats(0.5, node)
+    trial.equal("GRAFTs to a peer with score 4", grafts(between), [])
 
 
 def _thresholds(*, opportunistic: float) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 
@@ -18,7 +19,37 @@ from gossipsub.conformance.scripted_gossip import (
 )
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
-from gossipsub.wire.rpc import Control, IWant, Prune, Rpc, SubOpts
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.wire.rpc import Control, IWant, Message, Prune, Rpc, SubOpts
+
+FROM_AND_SEQNO = "from, then seqno"
+
+
+def _author(message: Message) -> PeerId:
+    return PeerId.from_bytes(message.from_peer or b"")
+
+
+def _key_and_seqno(message: Message) -> bytes:
+    """A peer id of a small key is that key, behind the two bytes that say so."""
+    return _author(message)[2:] + (message.seqno or b"")
+
+
+def _text_and_number(message: Message) -> bytes:
+    return f"{_author(message)}{int.from_bytes(message.seqno or b'')}".encode()
+
+
+def _digits_and_text(message: Message) -> bytes:
+    return f"{(message.seqno or b'').hex()}{_author(message)}".encode()
+
+
+ID_FORMS: Mapping[str, Callable[[Message], bytes]] = {
+    FROM_AND_SEQNO: lambda message: (message.from_peer or b"") + (message.seqno or b""),
+    "the author's public key, then seqno": _key_and_seqno,
+    "the author in base58, then seqno in decimal": _text_and_number,
+    "seqno in hexadecimal, then the author in base58": _digits_and_text,
+}
+"""Ids that libraries make where the application does not say how: the specification's form, and
+those of js, rust and nim, in this order."""
 
 
 def offered(w: ScriptedPeer) -> list[bytes]:
@@ -68,6 +99,30 @@ async def the_default_id_is_from_followed_by_seqno(trial: Trial) -> None:
     message_id = (message.from_peer or b"") + (message.seqno or b"")
     await is_sent(relay, w, message_id, message.data or b"")
     await is_offered(relay, w, message_id)
+
+
+@case("MID-01b", fault="the_librarys_ids_are_as_in_js")
+async def ids_of_the_librarys_own_making_are_from_followed_by_seqno(trial: Trial) -> None:
+    """Where the application names no function. Nodes that make different ids exchange messages all
+    the same, but ask for those that they have by the ids of others' IHAVE, and IDONTWANT stops
+    nothing: their application has to name one function."""
+    node = await trial.start(subscribed=True, msgid="library")
+    w = await outsider(trial, node)
+    relay = await open_relay(trial, node)
+    trial.equal("the form of the id it is sent by", await _form_sent_by(relay, w), FROM_AND_SEQNO)
+    message = await relay.forwards(relay.message())
+    await is_offered(relay, w, ID_FORMS[FROM_AND_SEQNO](message))
+
+
+async def _form_sent_by(relay: Relay, w: ScriptedPeer) -> str:
+    """W asks by one form after the other, each time for a new message: it may not be kept long."""
+    for form, message_id in ID_FORMS.items():
+        message = await relay.forwards(relay.message())
+        await w.send_rpc(Rpc(control=Control(iwant=[IWant([message_id(message)])])))
+        with suppress(WireTimeout):
+            await relay.arrives(message, w, timeout=2)
+            return form
+    return "unknown"
 
 
 @case("MID-03", fault="ids_are_sent_as_text")

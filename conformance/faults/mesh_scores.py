@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.router.mesh import Mesh
 from gossipsub.router.params import MeshParams
@@ -49,6 +51,16 @@ def the_mean_is_taken_for_the_median() -> None:
         mean = sum(map(self._score, mesh)) / max(len(mesh), 1)
         if mean < threshold:
             _take_in(self, topic, mean, now)
+
+    replace(Mesh, "improve", improve)
+
+
+@fault
+def the_middle_two_are_averaged() -> None:
+    def improve(self: Mesh, topic: str, threshold: float, *, now: float) -> None:
+        median = statistics.median([self._score(peer) for peer in self.meshes[topic]] or [0.0])
+        if median < threshold:
+            _take_in(self, topic, median, now)
 
     replace(Mesh, "improve", improve)
 

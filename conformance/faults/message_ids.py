@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.peer import options
+from gossipsub.router.params import GossipParams
 from gossipsub.router.seen import SeenCache
 from gossipsub.wire.rpc import Message
 
@@ -16,6 +19,14 @@ def ids_are_as_in_rust() -> None:
         return f"{author}{int.from_bytes(message.seqno or b'')}".encode()
 
     replace(options, "origin_id", message_id)
+
+
+@fault
+def the_librarys_ids_are_as_in_js() -> None:
+    def message_id(message: Message) -> bytes:
+        return (message.from_peer or b"")[2:] + (message.seqno or b"")
+
+    replace(options, "GossipParams", partial(GossipParams, message_id=message_id))
 
 
 @fault

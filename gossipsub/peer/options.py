@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -237,7 +237,6 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
 
 def _gossip_params(given: Values, sign: str, msgid: str, is_floodsub: bool) -> GossipParams:
     policy = _SIGN[sign]
-    by_content = msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN
     default = (FLOODSUB,) if is_floodsub else OFFERED
     return GossipParams(
         mesh=replace(MeshParams(), **given.pick(_MESH, whole)),
@@ -249,12 +248,18 @@ def _gossip_params(given: Values, sign: str, msgid: str, is_floodsub: bool) -> G
         ),
         backoff=replace(BackoffParams(), **given.pick(_BACKOFF_MS, seconds)),
         signature_policy=policy,
-        message_id=content_id if by_content else origin_id,
+        message_id=_message_id(msgid, policy),
         protocols=given.pick({"protocols": "it"}, texts).get("it", default),
         **given.pick(_SWITCHES, switch),
         **given.pick(_ROUTER_COUNTS, whole),
         **given.pick({**_ROUTER_MS, **_SEEN_MS}, seconds),
     )
+
+
+def _message_id(msgid: str, policy: SignaturePolicy) -> Callable[[Message], bytes]:
+    if msgid == "content" or policy is SignaturePolicy.STRICT_NO_SIGN:
+        return content_id
+    return origin_id if msgid == "default" else GossipParams().message_id
 
 
 def content_id(message: Message) -> bytes:

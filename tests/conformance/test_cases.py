@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gossipsub.conformance.cases.message_ids import ID_FORMS
 from gossipsub.conformance.driver import PEERS
 from gossipsub.conformance.faults.fault import load_faults
 from gossipsub.conformance.kit.case import choose_cases, load_cases
@@ -17,6 +18,8 @@ from gossipsub.conformance.kit.runner import run_cases
 from gossipsub.conformance.kit.target import named_target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart
+from gossipsub.crypto.peer_id import PeerId
+from gossipsub.wire.rpc import Message
 
 JOBS = 16
 """Cases at once: they wait more than they work."""
@@ -78,3 +81,18 @@ def test_what_a_target_is_known_to_fail_is_a_case_and_has_a_reason(target: str) 
     for case, reason in known_deviations(target).items():
         assert case in load_cases()
         assert len(reason) > 40, f"{case}: {reason!r} is no reason"
+
+
+@pytest.mark.rule("MID-01")
+def test_the_ids_that_libraries_make_are_told_apart() -> None:
+    """Of one message, by the catalogue's vector: the specification's form, js's, rust's, nim's."""
+    text = "12D3KooWGyLzSt9g4U9TdHYDvVWAs5Ht4WrocgoyqPxxvnqAL8qw"
+    key = "080112206a4eb44e0d714b2a2d48263d75cf52d30bef9d9ae2a9feb7daf1775fe731065a"
+    number = (11).to_bytes(8, "big")
+    message = Message("t", b"", from_peer=PeerId.parse(text), seqno=number)
+    assert [form(message) for form in ID_FORMS.values()] == [
+        bytes.fromhex(f"0024{key}") + number,
+        bytes.fromhex(key) + number,
+        f"{text}11".encode(),
+        f"000000000000000b{text}".encode(),
+    ]
