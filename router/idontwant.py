@@ -65,8 +65,9 @@ class IDontWants:
         return len(self._by_key)
 
     def announce(self, message: Message, message_id: bytes, have_it: Collection[bytes]) -> None:
-        """A message came, or is published here, for the first time: if it is large, the mesh
-        need not send it, nor those asked for it. Not told are its author and who sent it.
+        """A message came for the first time, or is published here without our name: if it is
+        large, the mesh need not send it, nor those asked for it. Not told are its author and who
+        sent it.
 
         Told as well are peers that refused it: they have it, and would send it. Peers that send
         us parts in place of messages would not.

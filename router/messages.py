@@ -269,7 +269,9 @@ class Messages:
             self._scoring.published(message_id)
         if message.from_peer is not None:
             have_it[message.from_peer] = None
-        if pending is None and not local_only:
+        # Nobody sends a message back to its author: only of one that does not name us could come
+        # copies.
+        if pending is None and not local_only and message.from_peer != self._me:
             self._idontwant.announce(message, message_id, have_it)
         have_it.update(self._idontwant.refusing(message_id))
         if self._partial.is_on:

@@ -134,14 +134,26 @@ def test_each_rpc_sent_names_one_message(trio: Node) -> None:
 
 
 @pytest.mark.rule("IDW-10")
-def test_the_mesh_is_told_of_a_large_own_message_before_it_comes(trio: Node) -> None:
+def test_the_mesh_is_told_of_a_large_message_published_for_another_before_it_comes(
+    trio: Node,
+) -> None:
     trio.connect([b"old"], protocol="/meshsub/1.1.0")
     trio.connect([b"outside"], topics=())
-    message, message_id = large(trio, author=trio.ME), trio.message_id(author=trio.ME)
+    message, message_id = large(trio, author=b"other"), trio.message_id(author=b"other")
     assert trio.publish(message) == [
         *told(message_id, b"b", b"c", b"d"),
         Deliver(message, message_id, None),
         *(SendRpc(peer, Rpc(publish=(message,)), Lane.OWN) for peer in (b"b", b"c", b"d", b"old")),
+    ]
+
+
+def test_nobody_is_told_of_a_message_of_our_own_since_nobody_sends_it_to_its_author(
+    trio: Node,
+) -> None:
+    message, message_id = large(trio, author=trio.ME), trio.message_id(author=trio.ME)
+    assert trio.publish(message) == [
+        Deliver(message, message_id, None),
+        *(SendRpc(peer, Rpc(publish=(message,)), Lane.OWN) for peer in (b"b", b"c", b"d")),
     ]
 
 
@@ -155,7 +167,7 @@ def test_publishing_what_is_known_already_tells_nobody(trio: Node) -> None:
 @pytest.mark.rule("IDW-11")
 def test_nobody_is_told_of_an_own_message_in_a_topic_not_joined(node: Node) -> None:
     node.connect([b"b", b"c"])
-    effects = node.publish(large(node, author=node.ME))
+    effects = node.publish(large(node, author=b"other"))
     assert set(node.sent(effects)) == {b"b", b"c"}
     assert node.controls(effects, "idontwant") == {}
 
