@@ -18,9 +18,9 @@ FAST = "+fast"
 """What ends the name of our node with PyNaCl, whose floor is another."""
 
 NOTHING = "-"
-_CPU, _LATENCY, _LAYER = "cpu.", "latency.", "layer."
-_LATENCIES = ("p50", "p90", "p99", "max")
-_RATE = "delivered"
+CPU, LATENCY, LAYER = "cpu.", "latency.", "layer."
+LATENCIES = ("p50", "p90", "p99", "max")
+RATE = "delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def tables_of(run: Run) -> Iterator[Table]:
         if not group.load:
             yield _plain_table(group, members)
             continue
-        if _have(members, _LATENCY):
+        if _have(members, LATENCY):
             yield _latency_table(group, members)
-        if _have(members, _CPU) or not _have(members, _LATENCY):
+        if _have(members, CPU) or not _have(members, LATENCY):
             yield _cost_table(group, members, run)
-        if _have(members, _LAYER):
+        if _have(members, LAYER):
             yield _layer_table(group, members)
 
 
@@ -101,18 +101,18 @@ def _cost_rows(
     measurement: Measurement, yardstick: Measurement | None, run: Run
 ) -> Iterator[tuple[str, ...]]:
     theirs = yardstick.figures if yardstick else {}
-    rate = measurement.figures.get(_RATE)
+    rate = measurement.figures.get(RATE)
     front: tuple[str, ...] = (
         label(measurement),
         shown(rate),
-        ratio(rate, theirs.get(_RATE)),
+        ratio(rate, theirs.get(RATE)),
     )
     for name in _cpu_names(measurement):
         figure = measurement.figures[name]
-        floor = _floor(run, name, measurement, fast=_is_fast(measurement))
+        floor = _floor(run, name, measurement, fast=is_fast(measurement))
         yield (
             *front,
-            name.removeprefix(_CPU),
+            name.removeprefix(CPU),
             shown(figure),
             NOTHING if floor is None else f"{figure.median / floor:.1f}",
             NOTHING if floor is None else number_text(figure.median - floor),
@@ -125,13 +125,13 @@ def _cost_rows(
 
 def _floor_rows(of_size: Sequence[Measurement], run: Run) -> Iterator[tuple[str, ...]]:
     """The floors that the lines above are held against."""
-    kinds = sorted({_is_fast(each) for each in of_size if each.figures})
+    kinds = sorted({is_fast(each) for each in of_size if each.figures})
     for fast in kinds:
         front = "floor" + (FAST if fast else "")
         for name in dict.fromkeys(name for each in of_size for name in _cpu_names(each)):
             floor = _floor(run, name, of_size[0], fast=fast)
             if floor is not None:
-                role = name.removeprefix(_CPU)
+                role = name.removeprefix(CPU)
                 yield (front, "", "", role, number_text(floor), "1.0", "0", "")
                 front = ""
 
@@ -139,7 +139,7 @@ def _floor_rows(of_size: Sequence[Measurement], run: Run) -> Iterator[tuple[str,
 def _floor(run: Run, name: str, measurement: Measurement, *, fast: bool) -> float | None:
     return floor_of(
         run.floor,
-        name.removeprefix(_CPU),
+        name.removeprefix(CPU),
         measurement.size,
         fast=fast,
         signed=measurement.signed,
@@ -147,10 +147,10 @@ def _floor(run: Run, name: str, measurement: Measurement, *, fast: bool) -> floa
 
 
 def _cpu_names(measurement: Measurement) -> list[str]:
-    return [name for name in measurement.figures if name.startswith(_CPU)]
+    return [name for name in measurement.figures if name.startswith(CPU)]
 
 
-def _is_fast(measurement: Measurement) -> bool:
+def is_fast(measurement: Measurement) -> bool:
     return measurement.peer.endswith(FAST)
 
 
@@ -159,7 +159,7 @@ def _is_fast(measurement: Measurement) -> bool:
 
 def _latency_table(group: Group, members: Sequence[Measurement]) -> Table:
     columns = ["size", "peer"]
-    for name in _LATENCIES:
+    for name in LATENCIES:
         columns += [name, "x go"] if name in ("p50", "p99") else [name]
     table = Table(
         f"{group}: latency in ms",
@@ -170,11 +170,11 @@ def _latency_table(group: Group, members: Sequence[Measurement]) -> Table:
         for number, each in enumerate(each for each in of_size if each.figures):
             yardstick = _yardstick(of_size)
             row = [size if not number else "", label(each)]
-            for name in _LATENCIES:
-                figure = each.figures.get(_LATENCY + name)
+            for name in LATENCIES:
+                figure = each.figures.get(LATENCY + name)
                 row.append(shown(figure))
                 if name in ("p50", "p99"):
-                    theirs = yardstick.figures.get(_LATENCY + name) if yardstick else None
+                    theirs = yardstick.figures.get(LATENCY + name) if yardstick else None
                     row.append(ratio(figure, theirs))
             table.rows.append(tuple(row))
     return table
@@ -184,12 +184,12 @@ def _layer_table(group: Group, members: Sequence[Measurement]) -> Table:
     table = Table(f"{group}: where it goes", ("size", "peer", "layer", "us a message", "share"))
     for size, of_size in _by_size(members):
         for each in of_size:
-            layers = {n: f for n, f in each.figures.items() if n.startswith(_LAYER)}
+            layers = {n: f for n, f in each.figures.items() if n.startswith(LAYER)}
             total = sum(figure.median for figure in layers.values())
             front = (size, label(each))
             for name, figure in layers.items():
                 share = f"{figure.median / total:.0%}" if total else NOTHING
-                table.rows.append((*front, name.removeprefix(_LAYER), shown(figure), share))
+                table.rows.append((*front, name.removeprefix(LAYER), shown(figure), share))
                 front = ("", "")
     return table
 
@@ -266,7 +266,7 @@ def _change(name: str, old: Figure, new: Figure) -> tuple[str, str, str, str]:
 
 def label(measurement: Measurement) -> str:
     """`python on trio`; the event loop is not named where it is the usual one."""
-    usual = "uvloop" if _is_fast(measurement) else "asyncio"
+    usual = "uvloop" if is_fast(measurement) else "asyncio"
     if measurement.backend in ("", usual):
         return measurement.peer
     return f"{measurement.peer} on {measurement.backend}"
