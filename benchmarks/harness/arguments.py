@@ -10,6 +10,7 @@ from typing import TypeVar
 from gossipsub.benchmarks.harness.contestant import NAMES, OWN_BACKENDS, contestants
 from gossipsub.benchmarks.harness.gentle import RATE
 from gossipsub.benchmarks.harness.plan import Wishes
+from gossipsub.benchmarks.harness.single import SINGLE
 from gossipsub.benchmarks.harness.workload import LOADS, SIZES, Workload
 
 DEFAULT_PEERS = "python,python+fast,go"
@@ -52,9 +53,10 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--only",
-        type=_list(Workload.named),
+        type=_list(_workload),
         metavar="A,B",
-        help=f"pair, relay, chain-N, mesh-N (default: {DEFAULT_WORKLOADS})",
+        help="pair, relay, chain-N, mesh-N (up to 100 nodes), and without messages "
+        f"{', '.join(SINGLE)} (default: {DEFAULT_WORKLOADS})",
     )
     what.add_argument(
         "--loads",
@@ -138,14 +140,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _make_quick(options: argparse.Namespace) -> None:
     """Where nothing else is said."""
-    options.only = options.only or [Workload.named("pair"), Workload.named("relay")]
+    options.only = options.only or ["pair", "relay"]
     options.sizes = options.sizes or [1024]
     options.repeats = options.repeats or 1
     options.seconds = options.seconds or 1.0
 
 
 def _fill_in(options: argparse.Namespace) -> None:
-    options.only = options.only or [Workload.named(name) for name in DEFAULT_WORKLOADS.split(",")]
+    options.only = options.only or DEFAULT_WORKLOADS.split(",")
     options.sizes = options.sizes or list(SIZES)
     usual = 1024 if 1024 in options.sizes else options.sizes[0]
     options.paced_sizes = options.paced_sizes or [usual]
@@ -155,7 +157,8 @@ def _fill_in(options: argparse.Namespace) -> None:
 
 def wishes_of(options: argparse.Namespace) -> Wishes:
     return Wishes(
-        workloads=options.only,
+        workloads=[Workload.named(name) for name in options.only if name not in SINGLE],
+        single=[name for name in options.only if name in SINGLE],
         loads=options.loads,
         sizes=options.sizes,
         paced_sizes=options.paced_sizes,
@@ -181,6 +184,12 @@ def _list(read: Callable[[str], T]) -> Callable[[str], list[T]]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return read_list
+
+
+def _workload(word: str) -> str:
+    if word not in SINGLE:
+        Workload.named(word)
+    return word
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,15 +16,21 @@ from gossipsub.benchmarks.harness.arguments import parse_arguments, wishes_of
 from gossipsub.benchmarks.harness.floor import measure_floor
 from gossipsub.benchmarks.harness.layout import markdown_lines, print_tables
 from gossipsub.benchmarks.harness.ledger import Ledger
-from gossipsub.benchmarks.harness.measuring import find_commands, measure_stage
+from gossipsub.benchmarks.harness.measuring import (
+    find_commands,
+    measure_alone,
+    measure_stage,
+    note_absence,
+)
 from gossipsub.benchmarks.harness.network import PARAMS
 from gossipsub.benchmarks.harness.plan import Wishes, stages
 from gossipsub.benchmarks.harness.progress import Progress
-from gossipsub.benchmarks.harness.results import Measurement, ResultsError, Run
+from gossipsub.benchmarks.harness.results import ResultsError, Run
 from gossipsub.benchmarks.harness.table import compare, tables_of
 from gossipsub.benchmarks.measurement import environment
+from gossipsub.cli.running import run
 
-DONE, NOTHING_MEASURED, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
+DONE, NOTHING_MEASURED, WRONG_CALL = 0, 1, 2
 """Exit statuses."""
 _PACKAGES = ("gossipsub", "cryptography", "protobuf", "anyio")
 
@@ -35,14 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _compare(options)
     wishes = wishes_of(options)
     ledger = Ledger()
-    status = DONE
-    try:
-        anyio.run(_measure, wishes, ledger)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    run = _run_of(wishes, ledger)
-    _write(options, run)
-    if status == DONE and not any(each.figures for each in run.measurements):
+    status = run("bench", partial(_measure, wishes, ledger))
+    found = _run_of(wishes, ledger)
+    _write(options, found)
+    if status == DONE and not any(each.figures for each in found.measurements):
         return NOTHING_MEASURED
     return status
 
@@ -59,33 +62,27 @@ def _compare(options: Namespace) -> int:
     return DONE
 
 
-async def _measure(wishes: Wishes, ledger: Ledger) -> None:
+async def _measure(wishes: Wishes, ledger: Ledger) -> int:
     plan = stages(wishes)
-    progress = Progress(sum(stage.runs for stage in plan))
+    alone = len(wishes.single) * len(wishes.contestants) * wishes.repeats
+    progress = Progress(sum(stage.runs for stage in plan) + alone)
     try:
         commands, missing = await find_commands(wishes.contestants, progress.tell)
+        present = replace(wishes, contestants=list(commands))
         for contestant, why in missing.items():
-            for stage in plan:
-                for load in stage.loads:
-                    absent = Measurement(
-                        workload=stage.workload.name,
-                        load=load,
-                        peer=contestant.name,
-                        backend=contestant.backend,
-                        size=stage.size,
-                        signed=wishes.signed,
-                        topics=stage.topics,
-                    )
-                    ledger.note_failure(absent, why)
+            note_absence(contestant, why, wishes, ledger)
         progress.tell("the cryptography alone", 0)
-        sizes = sorted({stage.size for stage in plan})
+        sizes = {stage.size for stage in plan}
         ledger.floor = await anyio.to_thread.run_sync(
-            partial(measure_floor, sizes, repeats=wishes.repeats)
+            partial(measure_floor, sorted(sizes), repeats=wishes.repeats)
         )
-        for stage in plan:
-            await measure_stage(stage, wishes, commands, ledger, progress.tell)
+        for workload in wishes.single:
+            await measure_alone(workload, present, commands, ledger, progress.tell)
+        for stage in stages(present):
+            await measure_stage(stage, present, commands, ledger, progress.tell)
     finally:
         progress.end()
+    return DONE
 
 
 def _run_of(wishes: Wishes, ledger: Ledger) -> Run:
@@ -102,10 +99,10 @@ def _run_of(wishes: Wishes, ledger: Ledger) -> Run:
     )
 
 
-def _write(options: Namespace, run: Run) -> None:
+def _write(options: Namespace, found: Run) -> None:
     texts: list[tuple[str | None, Callable[[], str]]] = [
-        (options.json, run.to_json),
-        (options.markdown, lambda: "\n".join(markdown_lines(tables_of(run))) + "\n"),
+        (options.json, found.to_json),
+        (options.markdown, lambda: "\n".join(markdown_lines(tables_of(found))) + "\n"),
     ]
     for file, encode in texts:
         if file == "-":
@@ -114,10 +111,10 @@ def _write(options: Namespace, run: Run) -> None:
             Path(file).write_text(encode(), encoding="utf-8")
     if "-" in (options.json, options.markdown):
         return
-    print(run.machine)
-    print(", ".join(f"{name} {version}" for name, version in run.versions.items()))
+    print(found.machine)
+    print(", ".join(f"{name} {version}" for name, version in found.versions.items()))
     print("all nodes: " + ", ".join(f"{name} {value}" for name, value in PARAMS.items()), "\n")
-    print_tables(tables_of(run), sys.stdout)
+    print_tables(tables_of(found), sys.stdout)
 
 
 if __name__ == "__main__":

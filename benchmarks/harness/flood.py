@@ -43,6 +43,8 @@ async def find_flood(network: Network, *, size: int, seconds: float, window: int
     best, best_rate = 0, 0.0
     rate = message_rate(smallest)
     for each in windows:
+        if best and each > rate * TRIAL_SECONDS:
+            break  # so many are never under way
         count = rounded(rate * TRIAL_SECONDS, each, network)
         trial = await send_burst(network, size=size, count=count, window=each)
         if trial.lost:

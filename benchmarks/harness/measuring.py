@@ -15,10 +15,11 @@ from gossipsub.benchmarks.harness.flood import Flood, find_flood, message_rate
 from gossipsub.benchmarks.harness.gentle import latencies_ms, send_paced
 from gossipsub.benchmarks.harness.ledger import Ledger
 from gossipsub.benchmarks.harness.network import Network, open_network
-from gossipsub.benchmarks.harness.plan import Stage, Wishes
+from gossipsub.benchmarks.harness.plan import Stage, Wishes, stages
 from gossipsub.benchmarks.harness.results import Measurement
+from gossipsub.benchmarks.harness.single import Starter, measure_single
 from gossipsub.conformance.build import PeerUnavailable
-from gossipsub.conformance.driver import peer_command
+from gossipsub.conformance.driver import PeerProcess, peer_command, start_peer
 from gossipsub.wire.errors import GossipSubError
 
 Commands = Mapping[Contestant, Sequence[str]]
@@ -37,10 +38,21 @@ async def find_commands(
         try:
             if why := contestant.missing():
                 raise PeerUnavailable(contestant.title, why)
-            commands[contestant] = await anyio.to_thread.run_sync(peer_command, contestant.target)
+            commands[contestant] = await anyio.to_thread.run_sync(
+                peer_command, contestant.target, abandon_on_cancel=True
+            )
         except PeerUnavailable as error:
             missing[contestant] = error.reason.splitlines()[0]
     return commands, missing
+
+
+def note_absence(contestant: Contestant, why: str, wishes: Wishes, ledger: Ledger) -> None:
+    """In every table that it would have been in."""
+    for workload in wishes.single:
+        ledger.note_failure(_measurement(contestant, workload), why)
+    for stage in stages(wishes):
+        for load in stage.loads:
+            ledger.note_failure(_measurement_in(stage, load, contestant, wishes), why)
 
 
 async def measure_stage(
@@ -74,6 +86,41 @@ async def measure_stage(
                 left = stage.repeats - repeat
                 if not await _take_turn(racer, stage, left, tell):
                     racers.remove(racer)
+
+
+async def measure_alone(
+    workload: str, wishes: Wishes, commands: Commands, ledger: Ledger, tell: Tell
+) -> None:
+    """One of the measurements without messages, of all contestants in turns; as `measure_stage`."""
+    failed: set[Contestant] = set()
+    for _ in range(wishes.repeats):
+        for contestant in wishes.contestants:
+            tell(f"{workload} {contestant.title}", 0)
+            if contestant not in failed:
+                of = _measurement(contestant, workload)
+                try:
+                    readings = await measure_single(workload, _starter(contestant, commands))
+                except GossipSubError as error:
+                    ledger.note_failure(of, first_line(error))
+                    failed.add(contestant)
+                else:
+                    for name, (value, unit) in readings.items():
+                        ledger.note(of, name, value, unit)
+            tell(f"{workload} {contestant.title}", 1)
+
+
+def _starter(contestant: Contestant, commands: Commands) -> Starter:
+    def start(*, seed: int, start_timeout: float) -> PeerProcess:
+        return start_peer(
+            contestant.title,
+            command=commands[contestant],
+            seed=seed,
+            quiet=True,
+            arguments=contestant.arguments,
+            start_timeout=start_timeout,
+        )
+
+    return start
 
 
 async def _take_turn(racer: _Racer, stage: Stage, left: int, tell: Tell) -> bool:
@@ -174,15 +221,21 @@ class _Racer:
             self._ledger.note(self._of(load), name, value, unit)
 
     def _of(self, load: str) -> Measurement:
-        return Measurement(
-            workload=self._stage.workload.name,
-            load=load,
-            peer=self._contestant.name,
-            backend=self._contestant.backend,
-            size=self._stage.size,
-            signed=self._wishes.signed,
-            topics=self._stage.topics,
-        )
+        return _measurement_in(self._stage, load, self._contestant, self._wishes)
+
+
+def _measurement(contestant: Contestant, workload: str) -> Measurement:
+    return Measurement(workload=workload, peer=contestant.name, backend=contestant.backend)
+
+
+def _measurement_in(stage: Stage, load: str, contestant: Contestant, wishes: Wishes) -> Measurement:
+    return replace(
+        _measurement(contestant, stage.workload.name),
+        load=load,
+        size=stage.size,
+        signed=wishes.signed,
+        topics=stage.topics,
+    )
 
 
 def _cpu_us(network: Network, burst: Burst) -> dict[str, float]:

@@ -17,7 +17,9 @@ ones the idle nodes alone would disturb."""
 class Wishes:
     """What the caller asked for."""
 
-    workloads: Sequence[Workload]
+    workloads: Sequence[Workload] = ()
+    single: Sequence[str] = ()
+    """Measurements without messages, by name."""
     loads: Sequence[str] = LOADS
     sizes: Sequence[int]
     """Of floods."""

@@ -14,8 +14,8 @@ from gossipsub.__main__ import main
 from gossipsub.transport.introduction import AGENT_VERSION
 
 COMMANDS = (
-    "bench", "check-params", "chorus", "conformance", "demo", "demo-agent", "id", "key", "listen", "peer",
-    "pub", "replay", "rules", "sub", "top", "trace",
+    "bench", "check-params", "chorus", "conformance", "demo", "demo-agent", "id", "key", "listen",
+    "peer", "pub", "replay", "rules", "sub", "top", "trace",
 )  # fmt: skip
 QUICK = ("id", "key", "listen", "pub", "sub", "top", "trace")
 """Whose help must not wait for a host to be loaded."""
