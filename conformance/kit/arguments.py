@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gossipsub.conformance.driver import PEERS
@@ -26,7 +27,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="gossipsub conformance",
         description="Hold a GossipSub implementation to the numbered rules of the specifications.",
-        epilog="exit status: 0 nothing failed, 1 something did, 2 wrong call, 3 no such target",
+        epilog="exit status: 0 nothing failed, 1 something did, 2 wrong call, 3 no such target, "
+        "130 after Ctrl-C, with a report of what was run",
         allow_abbrev=False,
     )
     _add_target(parser)
@@ -56,9 +58,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 
 def _add_cases(parser: argparse.ArgumentParser) -> None:
     cases = parser.add_argument_group("cases")
-    cases.add_argument(
-        "--only", type=_names, default=[], metavar="SCORE,BACK-03", help="areas, rules, cases"
-    )
+    cases.add_argument("--only", type=_names, metavar="SCORE,BACK-03", help="areas, rules, cases")
     cases.add_argument("--list", action="store_true", help="the cases, and what they need")
     cases.add_argument("--explain", metavar="CASE", help="all about one case, tried on the target")
     cases.add_argument("--self-test", action="store_true", help="each case on a node it must fail")
@@ -79,29 +79,37 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def targets_of(options: argparse.Namespace) -> list[Target]:
-    """WrongCall where an address or a name is none."""
+    """WrongCall where an address or a name is none, or `--known` could be about several."""
     heartbeat = options.heartbeat
     if not 0.05 <= heartbeat <= 10:
         raise WrongCall(f"a heartbeat of {heartbeat} s; 0.05 to 10 are possible")
-    targets = [named_target(_named(name), heartbeat=heartbeat) for name in options.target]
-    known = {} if options.known is None else _known(options.known)
+    named = [named_target(_named(name), heartbeat=heartbeat) for name in options.target]
+    theirs = []
     if options.peer_command is not None:
         command = tuple(shlex.split(options.peer_command))
         if not command:
             raise WrongCall("--peer-command is empty")
-        targets.append(Target(name=options.name, command=command, heartbeat=heartbeat, known=known))
+        theirs.append(Target(name=options.name, command=command, heartbeat=heartbeat))
     if options.address is not None:
         _check_address(options.address)
-        targets.append(
+        theirs.append(
             Target(
                 name=options.name,
                 address=options.address,
                 topic=options.topic,
                 heartbeat=heartbeat,
-                known=known,
             )
         )
-    return targets or [named_target("python", heartbeat=heartbeat)]
+    if not named and not theirs:
+        named = [named_target("python", heartbeat=heartbeat)]
+    if options.known is None:
+        return [*named, *theirs]
+    if len(theirs or named) > 1:
+        raise WrongCall("--known is about one target, and there are several")
+    known = _known(options.known)
+    if theirs:
+        return [*named, replace(theirs[0], known=known)]
+    return [replace(named[0], known={**named[0].known, **known})]
 
 
 def _named(name: str) -> str:

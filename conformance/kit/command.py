@@ -13,26 +13,29 @@ import anyio
 from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PeerFailed
 from gossipsub.conformance.kit.arguments import WrongCall, parse_arguments, targets_of
-from gossipsub.conformance.kit.case import Case, choose_cases
+from gossipsub.conformance.kit.case import Case, choose_cases, load_cases
 from gossipsub.conformance.kit.comparison import joined
 from gossipsub.conformance.kit.control import run_controls
 from gossipsub.conformance.kit.explanation import explain_case
 from gossipsub.conformance.kit.progress import Progress
+from gossipsub.conformance.kit.report_files import STDOUT, check_report_files, write_report
 from gossipsub.conformance.kit.report_html import encode_html
 from gossipsub.conformance.kit.report_json import decode_report, encode_report
 from gossipsub.conformance.kit.report_junit import encode_junit
 from gossipsub.conformance.kit.report_markdown import encode_markdown
 from gossipsub.conformance.kit.report_text import report_lines, result_lines
-from gossipsub.conformance.kit.results import Report, Run, report_of
-from gossipsub.conformance.kit.runner import probe, run_case, run_cases
+from gossipsub.conformance.kit.results import Report
+from gossipsub.conformance.kit.runner import run_case
+from gossipsub.conformance.kit.session import Session
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart, WarmStartFailed
 from gossipsub.conformance.matrix.command import main as run_matrix_command
 from gossipsub.conformance.rules import load_areas
 
-PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
-"""Exit statuses: nothing failed, something did, the call makes no sense, no target to be had."""
+PASSED, FAILED, WRONG_CALL, NO_TARGET, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses: nothing failed, something did, the call makes no sense, no target to be had,
+Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,51 +44,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["matrix"]:
         return run_matrix_command(words[1:])
     options = parse_arguments(words)
-    if options.compare:
-        return _compare(options)
     try:
-        cases = choose_cases([options.explain] if options.explain else options.only)
+        check_report_files(_files(options))
+        if options.compare:
+            return _compare(options)
+        cases = [_explained(options.explain)] if options.explain is not None else _chosen(options)
         targets = targets_of(options)
-        _check_files(options)
-    except (WrongCall, ValueError) as error:
-        print(f"gossipsub conformance: {error}", file=sys.stderr)
-        return WRONG_CALL
+    except (OSError, ValueError) as error:
+        return _complain(error, WRONG_CALL)
     if options.list:
         print("\n".join(_case_line(case) for case in cases))
         return PASSED
     try:
         with WarmStart() as start:
-            return anyio.run(_work, options, cases, targets, start)
+            return _work(options, cases, targets, start)
     except (PeerUnavailable, PeerFailed, WarmStartFailed) as error:
-        print(f"gossipsub conformance: {error}", file=sys.stderr)
-        return NO_TARGET
+        return _complain(error, NO_TARGET)
+
+
+def _complain(what: object, status: int) -> int:
+    print(f"gossipsub conformance: {what}", file=sys.stderr)
+    return status
+
+
+def _chosen(options: Namespace) -> list[Case]:
+    """All where none is named; ValueError where the names stand for no case."""
+    if options.only == []:
+        raise WrongCall("--only names no case")
+    return choose_cases(options.only or [])
+
+
+def _explained(id: str) -> Case:
+    """ValueError where it is the id of no case."""
+    if id not in load_cases():
+        raise WrongCall(f"there is no case {id}")
+    return load_cases()[id]
 
 
 def _compare(options: Namespace) -> int:
-    """Reports made before, as one."""
-    try:
-        texts = [Path(file).read_text(encoding="utf-8") for file in options.compare]
-        report = joined([decode_report(text) for text in texts])
-    except (OSError, ValueError) as error:
-        print(f"gossipsub conformance: {error}", file=sys.stderr)
-        return WRONG_CALL
-    _write(options, report)
-    return FAILED if any(run.failed for run in report.runs) else PASSED
+    """Reports made before, as one. OSError and ValueError where they cannot be read."""
+    texts = [Path(file).read_text(encoding="utf-8") for file in options.compare]
+    report = joined([decode_report(text) for text in texts])
+    return _tell(options, report)
 
 
-async def _work(
+def _work(
     options: Namespace, cases: Sequence[Case], targets: Sequence[Target], start: WarmStart
 ) -> int:
-    if options.explain:
-        result = await run_case(targets[0], cases[0], seed=options.seed, keep_transcript=True)
-        print("\n".join(explain_case(cases[0], result, targets[0].name)))
-        return PASSED
+    if options.explain is not None:
+        return anyio.run(_explain, options, cases[0], targets[0])
     if options.self_test:
-        return await _test_itself(options, cases, start)
-    runs = [await _run(options, _warm(target, start), cases) for target in targets]
-    report = report_of(runs, seed=options.seed)
-    _write(options, report)
-    return FAILED if any(run.failed for run in runs) else PASSED
+        return anyio.run(_test_itself, options, cases, start)
+    warm = [_warm(target, start) for target in targets]
+    session = Session(warm, cases, seed=options.seed, jobs=options.jobs)
+    try:
+        anyio.run(session.run)
+    except KeyboardInterrupt:
+        report = session.report()
+        if any(run.results for run in report.runs):
+            _tell(options, report)
+        rest = sum(len(run.not_run) for run in report.runs)
+        total = len(cases) * len(targets)
+        return _complain(f"interrupted: {rest} of {total} cases were not run", INTERRUPTED)
+    return _tell(options, session.report())
+
+
+async def _explain(options: Namespace, case: Case, target: Target) -> int:
+    result = await run_case(target, case, seed=options.seed, keep_transcript=True)
+    print("\n".join(explain_case(case, result, target.name)))
+    return FAILED if result.verdict in (Verdict.FAILED, Verdict.BROKEN) else PASSED
 
 
 def _warm(target: Target, start: WarmStart) -> Target:
@@ -94,50 +121,33 @@ def _warm(target: Target, start: WarmStart) -> Target:
     return replace(target, command=start.command()) if is_ours else target
 
 
-async def _run(options: Namespace, target: Target, cases: Sequence[Case]) -> Run:
-    versions = await probe(target)
-    progress = Progress(target.name, len(cases))
-    run = await run_cases(
-        target,
-        cases,
-        seed=options.seed,
-        jobs=options.jobs,
-        versions=versions,
-        progress=progress.tell,
-    )
-    progress.end()
-    return run
+def _files(options: Namespace) -> list[str | None]:
+    return [options.json, options.junit, options.html, options.markdown]
 
 
-def _write(options: Namespace, report: Report) -> None:
+def _tell(options: Namespace, report: Report) -> int:
+    """Write the report in all its forms; the exit status that it stands for. Where a file cannot be
+    written any more the others are, and the terminal has it all: nothing of a long run is lost."""
     titles = load_areas()
-    written: list[tuple[str | None, Callable[[], str]]] = [
-        (options.json, lambda: encode_report(report)),
-        (options.junit, lambda: encode_junit(report)),
-        (options.html, lambda: encode_html(report, titles)),
-        (options.markdown, lambda: encode_markdown(report, titles)),
+    forms: list[Callable[[], str]] = [
+        lambda: encode_report(report),
+        lambda: encode_junit(report),
+        lambda: encode_html(report, titles),
+        lambda: encode_markdown(report, titles),
     ]
-    for file, encode in written:
+    is_lost = False
+    for file, encode in zip(_files(options), forms, strict=True):
         if file is not None:
-            _put(file, encode())
-    if "-" not in [file for file, _ in written]:
+            try:
+                write_report(file, encode())
+            except OSError as error:
+                if file == STDOUT:
+                    raise
+                is_lost = True
+                _complain(error, FAILED)
+    if STDOUT not in _files(options):
         print("\n".join(report_lines(report, titles, transcripts=options.transcript)))
-
-
-def _put(file: str, text: str) -> None:
-    # A target's JSON can hold half a surrogate pair, which no encoding has bytes for.
-    text = text.encode("utf-8", "backslashreplace").decode()
-    if file == "-":
-        sys.stdout.write(text)
-    else:
-        Path(file).write_text(text, encoding="utf-8")
-
-
-def _check_files(options: Namespace) -> None:
-    """WrongCall where a report has no place to go: not to be found out after a long run."""
-    for file in (options.json, options.junit, options.html, options.markdown):
-        if file not in (None, "-") and (Path(file).is_dir() or not Path(file).parent.is_dir()):
-            raise WrongCall(f"cannot write a report to {file}: a folder, or in none")
+    return FAILED if is_lost or any(run.failed for run in report.runs) else PASSED
 
 
 async def _test_itself(options: Namespace, cases: Sequence[Case], start: WarmStart) -> int:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from gossipsub.conformance.kit.comparison import Row, Section, sections_of
-from gossipsub.conformance.kit.report_text import counts
+from gossipsub.conformance.kit.report_text import outcome
 from gossipsub.conformance.kit.results import Report, Result
 from gossipsub.conformance.kit.verdict import Verdict
 
@@ -46,8 +46,8 @@ def _targets(report: Report) -> Iterator[str]:
     for run in report.runs:
         versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
         where = f" at {run.address}" if run.address else ""
-        outcome = f"{counts(run.results)} in {run.seconds:.0f} s"
-        cells = "".join(f"<td>{escape(text)}" for text in (run.target + where, versions, outcome))
+        came = f"{outcome(run)} in {run.seconds:.0f} s"
+        cells = "".join(f"<td>{escape(text)}" for text in (run.target + where, versions, came))
         yield f"<tr>{cells}</tr>"
     yield "</table></div>"
 

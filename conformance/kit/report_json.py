@@ -39,7 +39,8 @@ def decode_report(text: str) -> Report:
 
 def _run(entries: dict[str, Any]) -> Run:
     results = tuple(_result(result) for result in entries["results"])
-    return Run(**{**_of(Run, entries), "results": results})
+    not_run = tuple(entries.get("not_run", ()))  # of this version's first reports there is none
+    return Run(**{**_of(Run, {**entries, "not_run": not_run}), "results": results})
 
 
 def _result(entries: dict[str, Any]) -> Result:

@@ -26,10 +26,10 @@ def _suite(run: Run, report: Report) -> ElementTree.Element:
     suite = ElementTree.Element(
         "testsuite",
         name=_clean(run.target),
-        tests=str(len(run.results)),
+        tests=str(len(run.results) + len(run.not_run)),
         failures=str(found[Verdict.FAILED]),
         errors=str(found[Verdict.BROKEN]),
-        skipped=str(found[Verdict.SKIPPED] + found[Verdict.KNOWN]),
+        skipped=str(found[Verdict.SKIPPED] + found[Verdict.KNOWN] + len(run.not_run)),
         time=f"{run.seconds:.3f}",
         timestamp=report.made.removesuffix("Z"),
     )
@@ -38,6 +38,9 @@ def _suite(run: Run, report: Report) -> ElementTree.Element:
         ElementTree.SubElement(properties, "property", name=_clean(name), value=_clean(value))
     for result in run.results:
         suite.append(_case(result, run.target))
+    for id in run.not_run:
+        case = ElementTree.SubElement(suite, "testcase", classname=_clean(run.target), name=id)
+        ElementTree.SubElement(case, "skipped", message="not run: the run was interrupted")
     return suite
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gossipsub.conformance.kit.comparison import Row, Section, sections_of
-from gossipsub.conformance.kit.report_text import counts
+from gossipsub.conformance.kit.report_text import outcome
 from gossipsub.conformance.kit.results import Report, Result
 from gossipsub.conformance.kit.verdict import Verdict
 
@@ -39,7 +39,7 @@ def _targets(report: Report) -> Iterator[str]:
     yield "|---|---|---|---|"
     for run in report.runs:
         versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-        cells = (_cell(run.target), _cell(versions), counts(run.results), f"{run.seconds:.0f}")
+        cells = (_cell(run.target), _cell(versions), outcome(run), f"{run.seconds:.0f}")
         yield f"| {' | '.join(cells)} |"
 
 

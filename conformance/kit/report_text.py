@@ -31,10 +31,18 @@ def run_lines(run: Run, titles: Mapping[str, str], *, transcripts: bool = False)
         yield f"  {area:<6}{titles.get(area, ''):<24}{counts(members)}"
         for result in members:
             yield from (f"    {line}" for line in result_lines(result, transcripts=transcripts))
-    yield f"  {counts(run.results)} in {run.seconds:.1f} s"
+    yield f"  {outcome(run)} in {run.seconds:.1f} s"
     again = ",".join(result.id for result in run.results if result.verdict is Verdict.FAILED)
     if again:
         yield f"  once more: --only {again} --transcript"
+    if run.not_run:
+        yield f"  not run: --only {','.join(run.not_run)}"
+
+
+def outcome(run: Run) -> str:
+    """The counts of a run, with what it did not come to."""
+    parts = [counts(run.results), f"{len(run.not_run)} not run" if run.not_run else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def counts(results: tuple[Result, ...] | list[Result]) -> str:

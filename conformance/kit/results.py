@@ -49,6 +49,8 @@ class Run:
     """What the target says of itself."""
     seconds: float
     results: tuple[Result, ...]
+    not_run: tuple[str, ...] = ()
+    """Cases that the run did not come to, as it was interrupted."""
 
     def count(self) -> Counter[Verdict]:
         return Counter(result.verdict for result in self.results)

@@ -34,18 +34,21 @@ async def run_cases(
     seed: int = 1,
     jobs: int = JOBS,
     versions: Mapping[str, str] | None = None,
+    results: dict[str, Result] | None = None,
     progress: Callable[[Result], None] = lambda result: None,
 ) -> Run:
     """Try each case on the target, several at once; `progress` hears of each when it is done.
 
-    `versions`, of `probe`, only go into the run's data.
+    `versions`, of `probe`, only go into the run's data. `results` is filled, by id, as results
+    come: for who wants to know of them when the run is cancelled.
     """
     began = time.monotonic()
-    results = await try_cases(
+    outcomes = await try_cases(
         cases,
         lambda case: run_case(target, case, seed=seed),
         is_as_wanted=lambda result: result.verdict not in (Verdict.FAILED, Verdict.BROKEN),
         jobs=jobs,
+        results=results,
         progress=progress,
     )
     return Run(
@@ -53,7 +56,7 @@ async def run_cases(
         address=target.address,
         versions=versions or {},
         seconds=round(time.monotonic() - began, 3),
-        results=results,
+        results=outcomes,
     )
 
 
@@ -63,31 +66,32 @@ async def try_cases(
     *,
     is_as_wanted: Callable[[Result], bool],
     jobs: int,
+    results: dict[str, Result] | None = None,
     progress: Callable[[Result], None],
 ) -> tuple[Result, ...]:
-    """Several at once, in the end each in its place.
+    """Several at once, in the end each in its place; `results` is filled meanwhile.
 
     What did not come out as wanted beside others is tried once more, alone: how busy the machine is
     is not the target's doing. Where so many cases fail that the target is to blame, none is.
     """
-    results: dict[str, Result] = {}
+    found: dict[str, Result] = {} if results is None else results
     places = anyio.CapacityLimiter(jobs)
 
     async def try_one(case: Case) -> None:
         async with places:
-            results[case.id] = result = await run(case)
+            found[case.id] = result = await run(case)
         if is_as_wanted(result):
             progress(result)
 
     async with anyio.create_task_group() as tasks:
         for case in cases:
             tasks.start_soon(try_one, case)
-    unwanted = [case for case in cases if not is_as_wanted(results[case.id])]
+    unwanted = [case for case in cases if not is_as_wanted(found[case.id])]
     for case in unwanted:
         if jobs > 1 and len(unwanted) <= MOST_TRIED_AGAIN:
-            results[case.id] = _second(results[case.id], await run(case))
-        progress(results[case.id])
-    return tuple(results[case.id] for case in cases)
+            found[case.id] = _second(found[case.id], await run(case))
+        progress(found[case.id])
+    return tuple(found[case.id] for case in cases)
 
 
 def _second(first: Result, second: Result) -> Result:

@@ -5,25 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import anyio
 
 from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PEERS, PeerFailed
+from gossipsub.conformance.kit.report_files import STDOUT, check_report_files, write_report
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.matrix.grid import JOBS, run_matrix
 from gossipsub.conformance.matrix.outcome import Matrix, PairResult
 from gossipsub.conformance.matrix.report import encode_json, encode_markdown, matrix_lines
 
-WORKED, FAILED, NO_TARGET = 0, 1, 3
-"""Exit statuses: nothing failed that is not known to, something did, a target is not to be had."""
+WORKED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
+"""Exit statuses: nothing failed that is not known to, something did, the call makes no sense, a
+target is not to be had."""
 DEFAULT_TARGETS = "python,go,go-old"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status. SystemExit with status 2 for a wrong call."""
     options = _parser().parse_args(arguments)
+    try:
+        check_report_files([options.json, options.markdown])
+    except OSError as error:
+        print(f"gossipsub conformance matrix: {error}", file=sys.stderr)
+        return WRONG_CALL
     try:
         matrix = anyio.run(_run, options)
     except (PeerUnavailable, PeerFailed) as error:
@@ -34,11 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (options.markdown, encode_markdown),
     ]
     for file, encode in encoders:
-        if file == "-":
-            sys.stdout.write(encode(matrix))
-        elif file is not None:
-            Path(file).write_text(encode(matrix), encoding="utf-8")
-    if "-" not in (options.json, options.markdown):
+        if file is not None:
+            write_report(file, encode(matrix))
+    if STDOUT not in (options.json, options.markdown):
         print("\n".join(matrix_lines(matrix)))
     return FAILED if matrix.failed else WORKED
 

@@ -73,7 +73,7 @@ def test_kinds_without_end_are_refused_and_those_that_are_there_go_on() -> None:
     buffer.add("progress", {"n": 2}, 10)
     assert buffer.take_all("progress") == [{"n": 2}]
     for kind in ("new", "newer"):
-        with pytest.raises(ValueError, match="^more than 2 kinds of events$"):
+        with pytest.raises(ValueError, match=r"^more than 2 kinds of events$"):
             buffer.add(kind, {}, 1)
     buffer.add("message", {"n": 3}, 10)
     buffer.add("progress", {"n": 4}, 10)

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from gossipsub.conformance.kit.arguments import WrongCall, parse_arguments, targets_of
+from gossipsub.conformance.kit.case import choose_cases
 from gossipsub.conformance.kit.command import main
+from gossipsub.conformance.kit.deviations import known_deviations
 from gossipsub.conformance.kit.report_json import decode_report
 
 PEER = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+ADDRESS = ["--address", f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["--only", "PNG,PONG"], "there is no case PONG"),
+        (["--only", ""], "--only names no case"),
+        (["--only", " , "], "--only names no case"),
         (["--explain", "PNG-99"], "there is no case PNG-99"),
+        (["--explain", "PNG"], "there is no case PNG"),
+        (["--explain", ""], "there is no case "),
         (
             ["--target", "cobol"],
             "no target is called 'cobol'; there are python, go",
@@ -43,6 +56,25 @@ def test_a_call_that_makes_no_sense_is_told_why_at_once(
     assert printed.out == ""
     assert printed.err.startswith(f"gossipsub conformance: {complaint}")
     assert printed.err.count("\n") == 1
+
+
+KNOWN = {"PNG-05": "It cuts the echo; the specification says nothing of it."}
+
+
+def test_known_deviations_are_of_the_one_target_whichever_way_it_was_named(tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text(json.dumps(KNOWN), encoding="utf-8")
+
+    def known(*call: str) -> list[dict[str, str]]:
+        options = parse_arguments([*call, "--known", str(tmp_path / "known.json")])
+        return [dict(target.known) for target in targets_of(options)]
+
+    assert known() == [KNOWN]
+    assert known("--target", "go") == [{**known_deviations("go"), **KNOWN}]
+    assert known("--peer-command", "x") == [KNOWN]
+    assert known("--target", "go", "--peer-command", "x") == [known_deviations("go"), KNOWN]
+    for several in (["--target", "go", "--target", "js"], ["--peer-command", "x", *ADDRESS]):
+        with pytest.raises(WrongCall, match="--known is about one target, and there are several"):
+            known(*several)
 
 
 @pytest.mark.parametrize("known", ["[]", '{"PNG-05": 1}', '{"PONG-1": "why"}', "{"])
@@ -96,11 +128,18 @@ def test_a_run_is_written_in_every_form_and_read_again(
     assert [run["target"] for run in printed["runs"]] == ["python", "python"]
 
 
+FAULTY = f"{sys.executable} -m gossipsub.conformance.faults ping_answers_what_comes_at_once"
+
+
+def test_a_case_that_fails_is_explained_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--explain", "PNG-05", "--peer-command", FAULTY]) == 1
+    assert "\n\non target: failed, " in capsys.readouterr().out
+
+
 def test_a_failure_is_status_1_and_no_target_is_status_3(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    faulty = f"{sys.executable} -m gossipsub.conformance.faults ping_answers_what_comes_at_once"
-    assert main(["--peer-command", faulty, "--name", "mine", "--only", "PNG-05"]) == 1
+    assert main(["--peer-command", FAULTY, "--name", "mine", "--only", "PNG-05"]) == 1
     printed = capsys.readouterr()
     assert "failed: PNG-05 [MUST]" in printed.out
     assert "once more: --only PNG-05 --transcript" in printed.out
@@ -116,11 +155,74 @@ def test_a_failure_is_status_1_and_no_target_is_status_3(
 def test_a_report_that_has_no_place_to_go_is_a_wrong_call_before_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in (tmp_path, tmp_path / "none" / "report.json"):
-        assert main(["--only", "PNG-05", "--json", str(file)]) == 2
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        assert "cannot write a report to" in printed.err
+    for file in (tmp_path, tmp_path / "none" / "report.json", Path("/proc/no/such/process")):
+        for call in (["--only", "PNG-05"], ["--compare", "/no/such/file"]):
+            assert main([*call, "--html", str(tmp_path / "html"), "--json", str(file)]) == 2
+            printed = capsys.readouterr()
+            assert printed.out == ""
+            assert printed.err.startswith("gossipsub conformance: [Errno ")
+            assert str(file) in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_was_there_is_left_as_it_is_by_a_wrong_call(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("old", encoding="utf-8")
+    assert main(["--only", "PONG", "--json", str(tmp_path / "report.json")]) == 2
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_what_cannot_be_written_at_the_end_is_told_and_the_other_reports_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["--only", "PNG-05", "--json", "/dev/full", "--html", str(tmp_path / "html")]
+    assert main(call) == 1
+    printed = capsys.readouterr()
+    assert "1 passed in" in printed.out
+    assert "No space left on device" in printed.err
+    assert (tmp_path / "html").stat().st_size
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_ctrl_c_leaves_a_report_of_what_was_run_and_no_node(tmp_path: Path) -> None:
+    """The node passes its first case, and is silent from its second start on."""
+    peer, started = tmp_path / "peer.py", tmp_path / "started"
+    peer.write_text(
+        f"import os, sys, time\nstarted = {str(started)!r}\n"
+        "if os.path.exists(started):\n"
+        "    print(os.getpid(), file=open(started, 'w'), flush=True)\n"
+        "    time.sleep(600)\n"
+        "if '--params' in sys.argv:\n"
+        "    open(started, 'w').close()\n"
+        "from gossipsub.__main__ import main\n"
+        "main(['peer', *sys.argv[1:]])\n"
+    )
+    report = tmp_path / "report.json"
+    call = ["--only", "PNG", "--jobs", "1", "--json", str(report), "--junit", str(tmp_path / "xml")]
+    command = [sys.executable, "-m", "gossipsub", "conformance", *call]
+    wrapped = shlex.join(["sh", "-c", '"$0" "$@"; exit $?', sys.executable, str(peer)])
+    with subprocess.Popen(
+        [*command, "--peer-command", wrapped], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        deadline = time.monotonic() + 60
+        while not (started.exists() and started.read_text()):
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=30)
+    cases = [case.id for case in choose_cases(["PNG"])]
+    assert run.returncode == 130
+    assert f"not run: --only {','.join(cases[1:])}\n" in out.decode()
+    assert err.decode() == (
+        f"gossipsub conformance: interrupted: {len(cases) - 1} of {len(cases)} cases were not run\n"
+    )
+    (told,) = decode_report(report.read_text(encoding="utf-8")).runs
+    assert [result.id for result in told.results] == cases[:1]
+    assert told.not_run == tuple(cases[1:])
+    assert (tmp_path / "xml").read_text(encoding="utf-8").count("not run: the run was") == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
 
 
 def test_half_a_surrogate_pair_and_escapes_of_a_target_break_no_report(

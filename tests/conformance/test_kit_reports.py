@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -96,6 +97,30 @@ def test_a_terminal_is_not_made_to_do_anything_by_what_came() -> None:
 
 def test_json_holds_all_of_a_report() -> None:
     assert decode_report(encode_report(BOTH)) == BOTH
+
+
+CUT_SHORT = report(replace(OURS, not_run=("PNG-04", "PNG-05")))
+
+
+def test_every_form_says_what_an_interrupted_run_did_not_come_to() -> None:
+    assert decode_report(encode_report(CUT_SHORT)) == CUT_SHORT
+    assert list(report_lines(CUT_SHORT, TITLES))[-2:] == [
+        "  1 passed, 1 skipped, 2 not run in 2.5 s",
+        "  not run: --only PNG-04,PNG-05",
+    ]
+    (suite,) = ElementTree.fromstring(encode_junit(CUT_SHORT))
+    assert (suite.get("tests"), suite.get("skipped")) == ("4", "3")
+    skipped = [case for case in suite.findall("testcase") if case.get("name") == "PNG-05"]
+    assert [case.find("skipped") is not None for case in skipped] == [True]
+    assert "| 1 passed, 1 skipped, 2 not run |" in encode_markdown(CUT_SHORT, TITLES)
+    assert "1 passed, 1 skipped, 2 not run in 2 s" in encode_html(CUT_SHORT, TITLES)
+
+
+def test_a_report_of_before_runs_could_be_cut_short_is_read() -> None:
+    entries = json.loads(encode_report(BOTH))
+    for each in entries["runs"]:
+        del each["not_run"]
+    assert decode_report(json.dumps(entries)) == BOTH
 
 
 @pytest.mark.parametrize(

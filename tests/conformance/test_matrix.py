@@ -373,6 +373,13 @@ def test_a_wrong_call_is_refused(
     assert complaint in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_a_wrong_call_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--targets", "python", "--json", str(tmp_path)]) == 2
+    assert "Is a directory" in capsys.readouterr().err
+
+
 def test_a_target_that_cannot_be_had_ends_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
