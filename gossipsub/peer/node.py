@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
@@ -22,6 +23,9 @@ from gossipsub.pubsub.subscription import Subscription
 from gossipsub.pubsub.topic import Topic
 from gossipsub.router.extension.params import PartialMode
 from gossipsub.router.params import TopicParams
+
+if TYPE_CHECKING:
+    from gossipsub.peer.profiling import Profile
 
 
 class PeerNode:
@@ -52,6 +56,7 @@ class PeerNode:
         """Of subscriptions that ended, less what counted when the numbers were reset."""
         self._cpu_at_reset = time.process_time()
         self._statistics_at_reset = host.statistics()
+        self._cpu_profile: Profile | None = None
         self._tasks = tasks
         self.commands: dict[str, Action] = {
             "disconnect": self._disconnect,
@@ -69,6 +74,7 @@ class PeerNode:
             "partial_add": self._partial_add,
             "stats": self._stats,
             "reset_stats": self._reset_stats,
+            "profile": self._profile,
         }
         """Those that are done one after the other, in the order given."""
 
@@ -221,6 +227,14 @@ class PeerNode:
         self._statistics_at_reset = self._host.statistics()
         self._cpu_at_reset = time.process_time()
         return report
+
+    async def _profile(self, fields: Fields) -> Answer:
+        """Begins with the first command, which answers about nothing."""
+        if self._cpu_profile is None:
+            from gossipsub.peer.profiling import Profile
+
+            self._cpu_profile = Profile()
+        return self._cpu_profile.take()
 
     def _undelivered(self) -> int:
         dropped = sum(each.statistics().dropped for each in self._subscriptions.values())
