@@ -6,6 +6,7 @@
 #   make demo ARGS=...             the demonstration
 #   make docs                      the pages of the public API, in .build/docs
 #   make payload-tables            the tables of docs/chorus-payloads.md
+#   make counts                    what a message takes of every node, in exact_counts.json
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
 #   make conformance ARGS='--target go'   numbered cases on any implementation
 #   make conformance-all           all targets (builds them: minutes), and the tables in docs/
@@ -47,8 +48,8 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables rules conformance conformance-all matrix bench \
-	package-check lock crates lock-js clean
+.PHONY: test lint demo docs payload-tables counts rules conformance conformance-all matrix \
+	bench package-check lock crates lock-js clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -75,6 +76,9 @@ docs: $(READY)
 
 payload-tables: $(READY)
 	$(VENV)/bin/python docs/payload_tables.py
+
+counts: $(READY)
+	@$(RUN) tests.benchmarks.census
 
 rules: $(READY)
 	@$(RUN) gossipsub.conformance.rules $(ARGS)
