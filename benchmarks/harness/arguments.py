@@ -128,6 +128,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--seed", type=_whole(0, 2**31), default=1, metavar="N", help="of meshes (default: 1)"
     )
 
+    how.add_argument(
+        "--profile",
+        action="store_true",
+        help="our own nodes tell where the CPU time of floods goes, by layer (Linux)",
+    )
+
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
@@ -170,6 +176,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         rate=options.rate,
         window=options.window,
         seed=options.seed,
+        profile=options.profile,
     )
 
 

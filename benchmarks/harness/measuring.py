@@ -13,6 +13,7 @@ from gossipsub.benchmarks.harness.burst import Burst, send_burst
 from gossipsub.benchmarks.harness.contestant import Contestant
 from gossipsub.benchmarks.harness.flood import Flood, find_flood, message_rate
 from gossipsub.benchmarks.harness.gentle import latencies_ms, send_paced
+from gossipsub.benchmarks.harness.layers import layer_figures, take_profiles
 from gossipsub.benchmarks.harness.ledger import Ledger
 from gossipsub.benchmarks.harness.network import Network, open_network
 from gossipsub.benchmarks.harness.plan import Stage, Wishes, stages
@@ -181,6 +182,8 @@ class _Racer:
 
     async def _flood(self, ready: _Ready) -> None:
         plan = ready.flood
+        if self._wishes.profile:
+            await take_profiles(ready.network)  # from now on
         burst = await send_burst(
             ready.network, size=self._stage.size, count=plan.count, window=plan.window
         )
@@ -195,6 +198,10 @@ class _Racer:
         ready.message_rate = message_rate(burst)
         self._note("flood", {"delivered": burst.rate}, "per_s")
         self._note("flood", _cpu_us(ready.network, burst), "us")
+        profiles = await take_profiles(ready.network) if self._wishes.profile else None
+        if profiles is not None:
+            layers = layer_figures(profiles, self._stage.workload, burst.count)
+            self._note("flood", layers, "us")
         duplicates = sum(stats.get("duplicates") or 0 for stats in burst.stats) / burst.count
         self._note("flood", {"duplicates": duplicates}, "count")
         resident = [float(stats["rss_bytes"]) for stats in burst.stats]

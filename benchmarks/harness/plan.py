@@ -35,6 +35,8 @@ class Wishes:
     """Messages a second of gentle runs."""
     window: int | None = None
     seed: int = 1
+    profile: bool = False
+    """Whether nodes of ours tell where the CPU time of floods goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

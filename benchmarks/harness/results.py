@@ -58,7 +58,7 @@ class Measurement:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """By name: `cpu.publisher`, `cpu.relay`, `cpu.receiver` (CPU of a process for each message),
     `delivered` (a second, summed over receivers), `latency.p50`, `latency.p99`, `lost`,
-    `rss`, `layer.noise` (from a profiled run) and so on."""
+    `rss`, `layer.receiver.noise` (from a profiled run: CPU by role and layer) and so on."""
     failure: str = ""
     """Why there are no figures, or not all."""
 

@@ -181,17 +181,32 @@ def _latency_table(group: Group, members: Sequence[Measurement]) -> Table:
 
 
 def _layer_table(group: Group, members: Sequence[Measurement]) -> Table:
-    table = Table(f"{group}: where it goes", ("size", "peer", "layer", "us a message", "share"))
+    columns = ("size", "peer", "role", "layer", "us a message", "share")
+    table = Table(f"{group}: where it goes", columns)
     for size, of_size in _by_size(members):
         for each in of_size:
-            layers = {n: f for n, f in each.figures.items() if n.startswith(LAYER)}
-            total = sum(figure.median for figure in layers.values())
             front = (size, label(each))
-            for name, figure in layers.items():
-                share = f"{figure.median / total:.0%}" if total else NOTHING
-                table.rows.append((*front, name.removeprefix(LAYER), shown(figure), share))
-                front = ("", "")
+            for role, layers in _layers_by_role(each).items():
+                total = sum(figure.median for figure in layers.values())
+                for number, (name, figure) in enumerate(layers.items()):
+                    share = f"{figure.median / total:.0%}" if total else NOTHING
+                    shown_role = role if not number else ""
+                    table.rows.append((*front, shown_role, name, shown(figure), share))
+                    front = ("", "")
     return table
+
+
+def _layers_by_role(measurement: Measurement) -> dict[str, dict[str, Figure]]:
+    """The dearest first."""
+    roles: dict[str, dict[str, Figure]] = {}
+    for name, figure in measurement.figures.items():
+        if name.startswith(_LAYER):
+            role, _, layer = name.removeprefix(_LAYER).partition(".")
+            roles.setdefault(role, {})[layer] = figure
+    return {
+        role: dict(sorted(layers.items(), key=lambda each: -each[1].median))
+        for role, layers in roles.items()
+    }
 
 
 def _plain_table(group: Group, members: Sequence[Measurement]) -> Table:

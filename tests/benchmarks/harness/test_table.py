@@ -141,13 +141,18 @@ def test_latencies_are_held_against_the_yardstick_at_p50_and_p99() -> None:
     ]
 
 
-def test_layers_have_a_table_with_their_shares() -> None:
-    layers = {"layer.noise": us(25.0), "layer.router": us(75.0)}
+def test_layers_have_a_table_with_their_shares_of_each_role() -> None:
+    layers = {
+        "layer.publisher.noise": us(25.0),
+        "layer.publisher.router": us(75.0),
+        "layer.receiver.noise": us(60.0),
+    }
     tables = list(tables_of(run(pair("python", publisher=1, receiver=1, figures=layers))))
     assert tables[-1].title == "pair, flood, signed: where it goes"
     assert tables[-1].rows == [
-        ("1 KiB", "python", "noise", "25", "25%"),
-        ("", "", "router", "75", "75%"),
+        ("1 KiB", "python", "publisher", "router", "75", "75%"),
+        ("", "", "", "noise", "25", "25%"),
+        ("", "", "receiver", "noise", "60", "100%"),
     ]
 
 
