@@ -31,7 +31,7 @@ from gossipsub.wire.errors import GossipSubError
 INTERVAL = 0.001
 """Seconds of CPU time between samples, where the system's ticks allow it."""
 
-LAYERS: Mapping[str, str] = {
+LAYERS: Mapping[str, str | None] = {
     "anyio": "event_loop",
     "anyio._backends._asyncio:SocketStream": "socket",
     "anyio._backends._asyncio:StreamProtocol": "socket",
@@ -64,6 +64,7 @@ LAYERS: Mapping[str, str] = {
     "gossipsub.pubsub.message": "delivery",
     "gossipsub.pubsub.subscription": "delivery",
     "gossipsub.peer": "test_peer",
+    "gossipsub.peer.profiling": None,
 }
 """The layer of everything whose `module:qualified.name` begins so; the longest beginning counts.
 What is not here (protobuf, cryptography, dataclasses) belongs to whoever called it."""
@@ -87,7 +88,7 @@ class Profile:
         self._samples = 0
         self._process_began = 0.0
         self._garbage = 0.0
-        self._garbage_began = 0.0
+        self._garbage_began: float | None = None
         self._thread = threading.get_ident()
         self._sampled_at = time.thread_time()
         signal.signal(signal.SIGPROF, self._sample)
@@ -122,6 +123,11 @@ class Profile:
 
     def _note(self, frame: FrameType | None) -> None:
         now = time.thread_time()
+        if (
+            self._garbage_began is not None
+        ):  # a signal that came meanwhile is handled before its end
+            self._garbage += now - self._garbage_began
+            self._garbage_began = now
         garbage, self._garbage = self._garbage, 0.0
         layer = self._layer(frame)
         self._seconds[layer] = self._seconds.get(layer, 0.0) + now - self._sampled_at - garbage
@@ -147,8 +153,9 @@ class Profile:
             return
         if phase == "start":
             self._garbage_began = time.thread_time()
-        else:
+        elif self._garbage_began is not None:
             self._garbage += time.thread_time() - self._garbage_began
+            self._garbage_began = None
 
 
 def layer_of(name: str) -> str | None:

@@ -102,11 +102,13 @@ def test_waiting_is_no_work(profile: Profile) -> None:
 
 
 def test_collecting_garbage_is_a_layer_of_its_own(profile: Profile) -> None:
-    kept: list[object] = [[] for _ in range(100_000)]
+    kept: list[object] = [[] for _ in range(300_000)]
+    profile.take()
     for _ in range(10):
         gc.collect()
     assert kept
-    assert profile.take()["layers"]["garbage"] > 0.005
+    taken = profile.take()  # signals that came while it was collected are handled in it
+    assert taken["layers"]["garbage"] > 0.8 * taken["cpu_s"] > 0.01
 
 
 def test_layers_sum_up_to_the_cpu_time_and_each_call_begins_anew(profile: Profile) -> None:
