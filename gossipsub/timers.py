@@ -9,6 +9,7 @@ from collections.abc import Callable
 import anyio
 import anyio.lowlevel
 
+from gossipsub.event_loop import asyncio_loop
 from gossipsub.wake import Wake
 
 logger = logging.getLogger("gossipsub.timers")
@@ -50,10 +51,8 @@ class Timers:
         self._heap: list[Timer] = []
         self._sequence = 0
         self._wake = Wake()
-
-    def now(self) -> float:
+        self.now: Callable[[], float] = anyio.current_time
         """Monotonic seconds of the running event loop."""
-        return anyio.current_time()
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         self._sequence += 1
@@ -80,6 +79,9 @@ class Timers:
 
     async def run(self) -> None:
         """Serve until cancelled. An action's exception is a bug of ours: logged, not passed on."""
+        loop = asyncio_loop()
+        if loop is not None:
+            self.now = loop.time  # eight times faster
         while True:
             self._run_due()
             # Actions that are due again at once must not keep everybody else from running.

@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PublicKey
 from gossipsub.crypto.noise import DataReceived, NoiseConnection
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.transport.address import Address
+from gossipsub.transport.socket import AsyncioSocket
 from gossipsub.transport.stream import (
     NegotiatingInbound,
     NegotiatingOutbound,
@@ -348,6 +350,8 @@ class Connection:
             data = self._noise.data_to_send()
             if data:
                 await self._send(data)
+                if self._writable:  # others must have their turns, too
+                    await anyio.lowlevel.checkpoint()
             elif self._goodbye_said and self._has_said_all():
                 return
             else:
@@ -374,10 +378,16 @@ class Connection:
         self.wake_writer()
 
     async def _send(self, data: bytes) -> None:
+        socket = self._socket
         for start in range(0, len(data), WRITE_BYTES):
             piece = data if len(data) <= WRITE_BYTES else data[start : start + WRITE_BYTES]
-            with anyio.fail_after(self.config.write_timeout):
-                await self._socket.send(piece)
+            if isinstance(socket, AsyncioSocket):
+                if not socket.write(piece):
+                    with anyio.fail_after(self.config.write_timeout):
+                        await socket.written()
+            else:
+                with anyio.fail_after(self.config.write_timeout):
+                    await socket.send(piece)
             self.bytes_out += len(piece)
 
     def _gather(self) -> None:

@@ -10,10 +10,12 @@ from socket import AddressFamily, SocketKind
 from typing import Protocol, cast
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketListener
 
+from gossipsub.event_loop import asyncio_loop
 from gossipsub.transport.address import Address
 from gossipsub.transport.race import first_to_succeed
+from gossipsub.transport.socket import READ_BYTES, AsyncioListener, connect
 
 NEXT_ATTEMPT = 0.25
 """Seconds a name's next address is tried after (RFC 8305): the first may lead nowhere."""
@@ -52,6 +54,9 @@ class Network(Protocol):
 class TcpNetwork:
     """The network of this machine."""
 
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(READ_BYTES))
+
     async def connect(self, address: Address) -> ByteStream:
         infos = await anyio.getaddrinfo(
             address.socket_host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
@@ -59,7 +64,7 @@ class TcpNetwork:
         ends = [(sockaddr[0], sockaddr[1]) for *_, sockaddr in infos]
         if address.zone is not None:  # which the system answers as a number apart
             ends = [(address.socket_host, address.port)]
-        return await _connect_to_any(ends)
+        return await self._connect_to_any(ends)
 
     async def listen(self, address: Address) -> Sequence[NetworkListener]:
         # An IP address says its family, and told it twice, a machine that is offline refuses.
@@ -67,11 +72,31 @@ class TcpNetwork:
         multiple = await anyio.create_tcp_listener(
             local_host=address.socket_host, local_port=address.port, family=family
         )
-        return [TcpListener(address, cast(SocketListener, each)) for each in multiple.listeners]
+        listeners = [cast(SocketListener, each) for each in multiple.listeners]
+        if asyncio_loop() is None:
+            return [TcpListener(address, each) for each in listeners]
+        sockets = [each.extra(SocketAttribute.raw_socket) for each in listeners]
+        return [AsyncioListener(address, each, self._buffer) for each in sockets]
+
+    async def _connect_to_any(self, ends: Sequence[tuple[str, int]]) -> ByteStream:
+        """The first connection that stands. OSError when none does."""
+        if not ends:
+            raise OSError(errno.EHOSTUNREACH, "no address")
+        return await first_to_succeed(
+            [partial(self._connect, host, port) for host, port in ends[:MOST_ADDRESSES]],
+            pause=NEXT_ATTEMPT,
+            failure=OSError,
+            discard=anyio.aclose_forcefully,
+        )
+
+    async def _connect(self, host: str, port: int) -> ByteStream:
+        if asyncio_loop() is None:
+            return await anyio.connect_tcp(host, port)
+        return await connect(host, port, self._buffer)
 
 
 class TcpListener:
-    """A listening TCP socket."""
+    """A listening TCP socket, of any event loop."""
 
     def __init__(self, address: Address, listener: SocketListener) -> None:
         port = int(listener.extra(SocketAttribute.local_port))
@@ -83,19 +108,3 @@ class TcpListener:
 
     async def aclose(self) -> None:
         await self._listener.aclose()
-
-
-async def _connect_to_any(ends: Sequence[tuple[str, int]]) -> SocketStream:
-    """The first connection that stands. OSError when none does."""
-    if not ends:
-        raise OSError(errno.EHOSTUNREACH, "no address")
-    return await first_to_succeed(
-        [partial(_connect_tcp, host, port) for host, port in ends[:MOST_ADDRESSES]],
-        pause=NEXT_ATTEMPT,
-        failure=OSError,
-        discard=anyio.aclose_forcefully,
-    )
-
-
-async def _connect_tcp(host: str, port: int) -> SocketStream:
-    return await anyio.connect_tcp(host, port)

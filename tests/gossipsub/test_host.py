@@ -33,6 +33,7 @@ from gossipsub.conformance.scripted_listener import listen
 from gossipsub.conformance.scripted_peer import dial
 from gossipsub.conformance.scripted_wire import reach
 from gossipsub.peer_events import PeerEvent, PeerEventKind
+from gossipsub.transport import network
 from gossipsub.transport.address import Address
 from gossipsub.wire.errors import GossipSubError
 from gossipsub.wire.rpc import Rpc, SubOpts
@@ -465,17 +466,20 @@ async def test_an_address_that_answers_nothing_holds_up_the_next_only_a_moment(m
         return [(0, 0, 0, "", (end, port)) for end in ("192.0.2.1", "127.0.0.1")]
 
     connected = []
-    real = anyio.connect_tcp
 
-    async def connect_tcp(host, port):
-        connected.append(host)
-        if host == "192.0.2.1":
-            await anyio.sleep_forever()
-        return await real(host, port)
+    def noting(real):
+        async def connect(host, *arguments):
+            connected.append(host)
+            if host == "192.0.2.1":
+                await anyio.sleep_forever()
+            return await real(host, *arguments)
+
+        return connect
 
     async with Host() as friend, Host(listen=[]) as host:
         monkeypatch.setattr(anyio, "getaddrinfo", resolve)
-        monkeypatch.setattr(anyio, "connect_tcp", connect_tcp)
+        monkeypatch.setattr(anyio, "connect_tcp", noting(anyio.connect_tcp))
+        monkeypatch.setattr(network, "connect", noting(network.connect))
         address = friend.addresses[0].replace("/ip4/127.0.0.1", "/dns4/somewhere.example")
         began = anyio.current_time()
         await host.connect(address)
