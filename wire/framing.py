@@ -43,8 +43,9 @@ class FrameReader:
             del buffer[: self._offset]
             buffer += data
         else:
-            self._buffer = bytearray(buffer[self._offset :])
-            self._buffer += data
+            joined = bytearray(memoryview(buffer)[self._offset :])
+            joined += data
+            self._buffer = joined
         self._offset = 0
 
     def next_frame(self) -> bytes | None:
@@ -53,16 +54,16 @@ class FrameReader:
         Raises FrameTooLarge as soon as the prefix is known, RemoteProtocolError for a prefix
         that is no minimal varint and, after `receive_eof`, for a frame that was cut short.
         """
-        if self._dead:
-            return None
-        if not self._is_frame_whole():
+        size = self._size
+        if size is None:
+            size = self._read_prefix()
+        buffer, start = self._buffer, self._offset
+        if size is None or start + size > len(buffer):
             if self._eof and self._is_inside_frame():
                 raise self._fail(RemoteProtocolError("stream ended inside a frame"))
             return None
-        start = self._offset
-        end = self._offset = start + (self._size or 0)
+        end = self._offset = start + size
         self._size = None
-        buffer = self._buffer
         if isinstance(buffer, bytearray):
             with memoryview(buffer) as view:
                 return bytes(view[start:end])
@@ -78,26 +79,39 @@ class FrameReader:
             raise self._fail(RemoteProtocolError("stream ended inside a frame"))
 
     def _is_frame_whole(self) -> bool:
-        if self._size is None and not self._read_prefix():
-            return False
-        return len(self._buffer) - self._offset >= (self._size or 0)
+        size = self._read_prefix() if self._size is None else self._size
+        return size is not None and len(self._buffer) - self._offset >= size
 
     def _is_inside_frame(self) -> bool:
         return self._size is not None or self._offset < len(self._buffer)
 
-    def _read_prefix(self) -> bool:
-        try:
-            prefix = decode_uvarint(self._buffer, self._offset)
-        except RemoteProtocolError as error:
-            raise self._fail(RemoteProtocolError(f"frame length: {error}")) from error
-        if prefix is None:
-            return False
-        size, self._offset = prefix
+    def _read_prefix(self) -> int | None:
+        """The size of the next frame, which is noted; None where its prefix is not whole."""
+        buffer, start = self._buffer, self._offset
+        # Nearly all have one or two bytes: those are read here.
+        if start == len(buffer):
+            return None
+        size = buffer[start]
+        end = start + 1
+        if size > 127:
+            high = buffer[end] if end < len(buffer) else 0
+            if 0 < high < 128:
+                size = size & 0x7F | high << 7
+                end += 1
+            else:
+                try:
+                    prefix = decode_uvarint(buffer, start)
+                except RemoteProtocolError as error:
+                    raise self._fail(RemoteProtocolError(f"frame length: {error}")) from error
+                if prefix is None:
+                    return None
+                size, end = prefix
         if size > self._max_frame_bytes:
             message = f"frame of {size} bytes, at most {self._max_frame_bytes} allowed"
             raise self._fail(FrameTooLarge(message))
+        self._offset = end
         self._size = size
-        return True
+        return size
 
     def _fail(self, error: RemoteProtocolError) -> RemoteProtocolError:
         error.fatal_to = "stream"

@@ -40,6 +40,7 @@ __all__ = ["RpcLimits", "bytes_to_sign", "decode_rpc", "encode_message", "encode
 
 # First bytes of fields: number << 3 | wire type 2 (length-delimited).
 _SUBSCRIPTIONS, _PUBLISH, _CONTROL, _PARTIAL = 0x0A, 0x12, 0x1A, 0x52
+_IDONTWANT, _MESSAGE_ID = 0x2A, 0x0A
 _COUNTED_AS = {_SUBSCRIPTIONS: "subscriptions", _PUBLISH: "messages"}
 
 _PARTIAL_FIELDS = ("topicID", "groupID", "partialMessage", "partsMetadata")
@@ -90,6 +91,10 @@ def decode_rpc(frame: bytes, limits: RpcLimits) -> Rpc:
     out, too, are announcements without topic, and entries whose topic is not UTF-8.
     """
     try:
+        if (message := _only_message(frame, limits)) is not None:
+            return Rpc((), (message,))
+        if (message_id := _only_refused(frame, limits)) is not None:
+            return Rpc(control=Control(idontwant=(IDontWant((message_id,)),)))
         messages, controls, other = _scan(frame, limits)
         if not other:
             return Rpc(publish=tuple(messages))
@@ -101,6 +106,34 @@ def decode_rpc(frame: bytes, limits: RpcLimits) -> Rpc:
         raise _refused(str(error)) from error
     except (DecodeError, UnicodeDecodeError) as error:  # the latter only without upb
         raise _refused("protobuf cannot read it") from error
+
+
+def _only_message(frame: bytes, limits: RpcLimits) -> Message | None:
+    """The message where the frame holds one and nothing else, as nearly all do; None where it is to
+    be looked at more closely."""
+    if len(frame) > limits.control_bytes or not frame or frame[0] != _PUBLISH:
+        return None
+    body, end = field_extent(frame, 0)
+    if end < len(frame):
+        return None
+    try:
+        return decode_message(frame[body:], limits.extra_message_fields)
+    except RemoteProtocolError:
+        return None
+
+
+def _only_refused(frame: bytes, limits: RpcLimits) -> bytes | None:
+    """The id where the frame holds one IDONTWANT of one id and nothing else, as come with every
+    large message; None where it is to be looked at more closely."""
+    size = len(frame)
+    if not 6 < size < 130 or size > limits.control_bytes:
+        return None
+    # Lengths of one byte, each of all that follows: control, entry, id.
+    if frame[0] != _CONTROL or frame[1] != size - 2 or frame[2] != _IDONTWANT:
+        return None
+    if frame[3] != size - 4 or frame[4] != _MESSAGE_ID or frame[5] != size - 6:
+        return None
+    return frame[6:]
 
 
 def _scan(frame: bytes, limits: RpcLimits) -> tuple[list[Message], list[_Extent], bytes]:

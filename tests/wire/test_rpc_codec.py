@@ -204,6 +204,32 @@ def test_any_rpc_reads_back_and_is_what_protobuf_writes(rpc: Rpc) -> None:
     assert RPC.FromString(encoding).SerializeToString() == encoding
 
 
+def read(frame: bytes) -> Rpc | str:
+    try:
+        return decode_rpc(frame, LIMITS)
+    except RemoteProtocolError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    "rpc",
+    [
+        Rpc(publish=(Message("news", bytes(60), b"me", b"12345678"),)),
+        Rpc(control=Control(idontwant=(IDontWant((bytes(20),)),))),
+    ],
+    ids=["message", "idontwant"],
+)
+def test_what_holds_one_thing_reads_as_it_does_beside_something_unknown(rpc: Rpc) -> None:
+    unknown = encode_varint_field(100, 1)
+    frame = bytearray(encode_rpc(rpc))
+    for position in range(8):
+        for value in range(256):
+            damaged = bytes((*frame[:position], value, *frame[position + 1 :]))
+            alone = read(damaged)
+            if alone != "RPC refused: it ends inside a field":  # it would take the unknown one
+                assert alone == read(damaged + unknown), damaged
+
+
 @given(rpcs, rpcs)
 def test_encodings_one_after_the_other_are_one_rpc_with_everything(a: Rpc, b: Rpc) -> None:
     merged = decode_rpc(encode_rpc(a) + encode_rpc(b), LIMITS)
