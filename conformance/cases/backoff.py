@@ -27,8 +27,10 @@ from gossipsub.conformance.kit.crowd import (
     send_control,
     settled,
     subscribe,
+    subscribers,
 )
 from gossipsub.conformance.kit.node import Node
+from gossipsub.conformance.kit.scoring import has_read
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_gossip import join, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
@@ -206,6 +208,20 @@ async def a_v1_0_peer_is_pruned_with_the_topic_only(trial: Trial) -> None:
             trial, node, w, "a GRAFT during the backoff", count=number
         )
         trial.equal("PRUNE", prune, Prune(node.topic))
+
+
+@case("BACK-16", fault="who_prunes_keeps_everybody_out")
+async def a_prune_before_the_topic_is_joined_keeps_nobody_else_out(trial: Trial) -> None:
+    """Go, js and rust note a backoff in topics of their own alone, so that W is grafted and has to
+    refuse; py-libp2p heeds it."""
+    node = await trial.start()
+    w, other = await subscribers(trial, node, 2)
+    await send_control(w, Prune(node.topic, (), STAY_AWAY))
+    await has_read(trial, node, w)
+    await node.command("subscribe", topic=node.topic)
+    await hears(trial, other, "GRAFT to who did not prune", grafts)
+    await trial.heartbeats(1, node)
+    trial.observe("grafts who pruned it before" if grafts(w) else "heeds the backoff")
 
 
 @case("BACK-17", fault="backoffs_count_for_all_topics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 
+from gossipsub.conformance.driver import PeerError
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.crowd import (
     NO_TOPIC_SCORES,
@@ -142,6 +143,21 @@ async def direct_peers_get_messages_beside_the_fanout(trial: Trial) -> None:
             "the message, to a direct peer",
             lambda w, data=data: data in data_to(w),  # type: ignore[misc]
         )
+
+
+@case("FAN-08", fault="a_fanout_of_nobody_stays_one")
+async def publishing_where_nobody_is_does_no_harm(trial: Trial) -> None:
+    """Go has it succeed; rust and js tell the application, unless they are told not to, as the js
+    peer here is."""
+    node = await trial.start()
+    try:
+        await node.publish(b"nobody is there")
+        trial.observe("publishing to nobody is no error")
+    except PeerError:
+        trial.observe("publishing to nobody is an error")
+    (w,) = await subscribers(trial, node, 1)
+    await node.publish(b"W is there")
+    await hears(trial, w, "the next message, to who has come since", data_to)
 
 
 @case("FPUB-01", fault="own_messages_go_to_the_mesh_only")

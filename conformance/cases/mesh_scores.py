@@ -138,7 +138,7 @@ async def a_mesh_of_poor_peers_takes_in_better_ones(trial: Trial) -> None:
     better = await _rated(trial, node, (2, 3), node.topic, graft=False)
     (worse,) = await _rated(trial, node, (0.4,), node.topic, graft=False)
     for w in better:
-        await hears(trial, w, "GRAFT to a peer that is better than the median", grafts)
+        await _is_grafted(trial, node, w, mesh[0], "GRAFT to a peer that is better than the median")
     trial.equal("GRAFTs to a peer below the median", grafts(worse), [])
     await mesh_becomes(
         trial, node, "both in the mesh, beside the others", lambda got: got == names(mesh + better)
@@ -150,9 +150,10 @@ async def what_counts_is_the_median_of_the_mesh(trial: Trial) -> None:
     """Not the mean."""
     score = NO_TOPIC_SCORES | {"thresholds": _thresholds(opportunistic=5)}
     node = await trial.start(subscribed=True, params=OPPORTUNISTIC, score=score)
-    await _rated(trial, node, (1, 2, 12), node.topic, graft=True)
+    mesh = await _rated(trial, node, (1, 2, 12), node.topic, graft=True)
     (between,) = await _rated(trial, node, (3,), node.topic, graft=False)
-    await hears(trial, between, "GRAFT to a peer with score 3, where the median is 2", grafts)
+    expected = "GRAFT to a peer with score 3, where the median is 2"
+    await _is_grafted(trial, node, between, mesh[0], expected)
 
 
 @case("OPP-02b", fault="everybody_counts_as_better")
@@ -167,19 +168,25 @@ async def a_mesh_with_a_good_median_takes_in_nobody(trial: Trial) -> None:
 
 @case("OPP-02c", fault="the_middle_two_are_averaged")
 async def of_an_even_mesh_the_upper_of_the_middle_two_counts(trial: Trial) -> None:
-    """As in go, js and nim; rust takes the mean of both. Heartbeats are kept coming by RPCs:
-    rust has none while nothing happens."""
+    """As in go, js and nim; rust takes the mean of both."""
     score = NO_TOPIC_SCORES | {"thresholds": _thresholds(opportunistic=10)}
     node = await trial.start(subscribed=True, params=OPPORTUNISTIC, score=score)
-    lower, _ = await _rated(trial, node, (1, 5), node.topic, graft=True)
+    mesh = await _rated(trial, node, (1, 5), node.topic, graft=True)
     (between,) = await _rated(trial, node, (4,), node.topic, graft=False)
     (better,) = await _rated(trial, node, (6,), node.topic, graft=False)
     expected = "GRAFT to a peer with score 6, where the mesh has 1 and 5"
-    with trial.expecting(expected), deadline(PATIENCE, "GRAFT"):
-        while not grafts(better):
-            await subscribe(lower, "of no concern")
-            await trial.heartbeats(0.5, node)
+    await _is_grafted(trial, node, better, mesh[0], expected)
     trial.equal("GRAFTs to a peer with score 4", grafts(between), [])
+
+
+async def _is_grafted(
+    trial: Trial, node: Node, w: ScriptedPeer, other: ScriptedPeer, expected: str
+) -> None:
+    """Heartbeats are kept coming by RPCs of another peer: rust has none where nothing happens."""
+    with trial.expecting(expected), deadline(PATIENCE, "GRAFT"):
+        while not grafts(w):
+            await subscribe(other, "of no concern")
+            await trial.heartbeats(0.5, node)
 
 
 def _thresholds(*, opportunistic: float) -> dict[str, float]:

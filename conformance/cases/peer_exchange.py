@@ -32,6 +32,7 @@ from gossipsub.conformance.kit.crowd import (
 )
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
+from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_gossip import join
 from gossipsub.conformance.scripted_listener import ScriptedListener
 from gossipsub.conformance.scripted_peer import ScriptedPeer
@@ -42,6 +43,8 @@ from gossipsub.wire.rpc import Graft, PeerInfo, Prune
 
 V10 = ("/meshsub/1.0.0", "/floodsub/1.0.0")
 MOST_NAMED = 16
+NO_ADDRESS = b"\xff\x7f"
+"""Where a multiaddr should be: of a protocol that nobody knows."""
 
 
 def record_of(key: PrivateKey, port: int) -> bytes:
@@ -134,21 +137,47 @@ async def signed_records_that_are_known_are_handed_on(trial: Trial) -> None:
     """Those that came with identify, as they are; of other peers the id alone."""
     node = await trial.start(subscribed=True, params=SMALL | {"doPX": True})
     record = record_of(key_of_seed(4001), 4001)
-    known = await trial.upgrade(node, seed=4001)
-    with trial.expecting("identify, and a pubsub stream each way"):
-        said = replace(known.describe(PROTOCOLS), signed_peer_record=record)
-        await known.serve_identify(PROTOCOLS, said=said)
-        await known.open_pubsub(*PROTOCOLS)
-        await known.wait_pubsub(timeout=PATIENCE)
-    await send_control(known, Prune(node.topic, (), STAY_AWAY))
-    with trial.expecting("W in the topic it subscribed to"):
-        await join(known, node.process, node.topic)
+    known = await _introduced(trial, node, record, seed=4001)
     told, _ = await pruned_by_heartbeat(trial, node)
     for _, prune in told:
         records = {info.peer_id: info.signed_peer_record for info in prune.peers}
         trial.check(known.peer_id in records, "the peer whose record is known, named", "others")
         trial.equal("its record, as it gave it", records.pop(known.peer_id) == record, True)
         trial.equal("records of peers that gave none", {*map(bool, records.values())}, {False})
+
+
+@case("ENV-09", fault="a_bad_address_spoils_a_record")
+async def a_record_with_a_bad_address_is_of_use(trial: Trial) -> None:
+    """Go drops the address; nim refuses the record. Seen by whether
+    it is handed on."""
+    node = await trial.start(subscribed=True, params=SMALL | {"doPX": True})
+    address = bytes([4, 127, 0, 0, 1, 6, 15, 161])
+    given: dict[bytes, bytes] = {}
+    for seed, addresses in ((4001, (address,)), (4002, (NO_ADDRESS, address))):
+        key = key_of_seed(seed)
+        given[key.peer_id()] = PeerRecord(key.peer_id(), 1, addresses).seal(key)
+        await _introduced(trial, node, given[key.peer_id()], seed=seed)
+    sound, mixed = given
+    told, _ = await pruned_by_heartbeat(trial, node)
+    for _, prune in told:
+        records = {info.peer_id: info.signed_peer_record for info in prune.peers}
+        if records.get(sound) != given[sound]:
+            raise CannotTry("the target hands on no signed records")
+        trial.equal("the record, as it was given", records.get(mixed) == given[mixed], True)
+
+
+async def _introduced(trial: Trial, node: Node, record: bytes, *, seed: int) -> ScriptedPeer:
+    """W in the topic, not to be grafted, that gave this record of itself in identify."""
+    w = await trial.upgrade(node, seed=seed)
+    with trial.expecting("identify, and a pubsub stream each way"):
+        said = replace(w.describe(PROTOCOLS), signed_peer_record=record)
+        await w.serve_identify(PROTOCOLS, said=said)
+        await w.open_pubsub(*PROTOCOLS)
+        await w.wait_pubsub(timeout=PATIENCE)
+    await send_control(w, Prune(node.topic, (), STAY_AWAY))
+    with trial.expecting("W in the topic it subscribed to"):
+        await join(w, node.process, node.topic)
+    return w
 
 
 @case("PX-10", fault="v1_0_peers_are_told_as_much_as_others")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace as changed
+from math import inf
 
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.router.backoff import Backoffs
@@ -94,6 +95,14 @@ def v1_0_peers_are_told_as_much_as_others() -> None:
         self._outbox.prune(peer, Prune(topic, others, round(backoff)))
 
     replace(Mesh, "_send_prune", _send_prune)
+
+
+@fault
+def who_prunes_keeps_everybody_out() -> None:
+    def _expiry(self: Backoffs, topic: str, peer: bytes) -> float:
+        return max((each.get(topic, -inf) for each in self._by_peer.values()), default=-inf)
+
+    replace(Backoffs, "_expiry", _expiry)
 
 
 @fault

@@ -28,6 +28,20 @@ def the_fanout_is_chosen_anew() -> None:
 
 
 @fault
+def a_fanout_of_nobody_stays_one() -> None:
+    original = Fanout.publish
+    empty: set[str] = set()
+
+    def publish(self: Fanout, topic: str, size: int, *, now: float) -> Iterable[bytes]:
+        targets = [] if topic in empty else list(original(self, topic, size, now=now))
+        if not targets:
+            empty.add(topic)
+        return targets
+
+    replace(Fanout, "publish", publish)
+
+
+@fault
 def the_fanout_takes_peers_of_any_score() -> None:
     original = Fanout.publish
 

@@ -109,3 +109,16 @@ def records_may_be_of_anybody() -> None:
         return original(envelope)
 
     replace(PeerRecord, "open", staticmethod(open_any))
+
+
+@fault
+def a_bad_address_spoils_a_record() -> None:
+    original = PeerRecord.decode
+
+    def decode(payload: bytes) -> PeerRecord:
+        record = original(payload)
+        for address in record.addresses:
+            Address.decode(address)
+        return record
+
+    replace(PeerRecord, "decode", staticmethod(decode))

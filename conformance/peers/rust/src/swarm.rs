@@ -53,7 +53,7 @@ pub fn build(flags: &mut Flags) -> Result<Parts, Refusal> {
         gossipsub,
         addresses: addresses::Behaviour::new(&flags.params.direct),
         identify: libp2p_identify::Behaviour::new(
-            libp2p_identify::Config::new("ipfs/0.1.0".into(), key.public())
+            libp2p_identify::Config::new_with_signed_peer_record("ipfs/0.1.0".into(), &key)
                 .with_agent_version("rustpeer".into()),
         ),
         ping: libp2p_ping::Behaviour::default(),
