@@ -200,8 +200,8 @@ def _layers_by_role(measurement: Measurement) -> dict[str, dict[str, Figure]]:
     """The dearest first."""
     roles: dict[str, dict[str, Figure]] = {}
     for name, figure in measurement.figures.items():
-        if name.startswith(_LAYER):
-            role, _, layer = name.removeprefix(_LAYER).partition(".")
+        if name.startswith(LAYER):
+            role, _, layer = name.removeprefix(LAYER).partition(".")
             roles.setdefault(role, {})[layer] = figure
     return {
         role: dict(sorted(layers.items(), key=lambda each: -each[1].median))
