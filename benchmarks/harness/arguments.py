@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     for file in (options.json, options.markdown):
         if file not in (None, "-") and (Path(file).is_dir() or not Path(file).parent.is_dir()):
             parser.error(f"cannot write to {file}: a folder, or in none")
+    if options.plots is not None:
+        _check_plots(parser, Path(options.plots))
     return options
 
 
@@ -139,9 +142,18 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--json", metavar="FILE", help="all samples; - is standard output")
     output.add_argument("--markdown", metavar="FILE", help="the tables")
+    output.add_argument("--plots", metavar="FOLDER", help="pictures (SVG); needs gossipsub[bench]")
     output.add_argument(
         "--compare", nargs=2, metavar=("OLD", "NEW"), help="measure nothing: two --json files"
     )
+
+
+def _check_plots(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """Not to be found out after a long run."""
+    if find_spec("matplotlib") is None:
+        parser.error("--plots: needs matplotlib (pip install gossipsub[bench])")
+    if not (folder.is_dir() or (folder.parent.is_dir() and not folder.exists())):
+        parser.error(f"cannot write to {folder}: neither a folder, nor in one")
 
 
 def _make_quick(options: argparse.Namespace) -> None:

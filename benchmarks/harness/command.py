@@ -24,6 +24,7 @@ from gossipsub.benchmarks.harness.measuring import (
 )
 from gossipsub.benchmarks.harness.network import PARAMS
 from gossipsub.benchmarks.harness.plan import Wishes, stages
+from gossipsub.benchmarks.harness.plots import write_plots
 from gossipsub.benchmarks.harness.progress import Progress
 from gossipsub.benchmarks.harness.results import ResultsError, Run
 from gossipsub.benchmarks.harness.table import compare, tables_of
@@ -109,6 +110,8 @@ def _write(options: Namespace, found: Run) -> None:
             sys.stdout.write(encode())
         elif file is not None:
             Path(file).write_text(encode(), encoding="utf-8")
+    if options.plots is not None:
+        write_plots(found, Path(options.plots))
     if "-" in (options.json, options.markdown):
         return
     print(found.machine)

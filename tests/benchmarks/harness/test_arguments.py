@@ -71,6 +71,7 @@ def test_measurements_without_messages_are_asked_for_by_name() -> None:
         (["--sign", "maybe"], "argument --sign: invalid choice: 'maybe'"),
         (["--peer", "go"], "unrecognized arguments: --peer go"),
         (["--json", "/nowhere/at/all.json"], "cannot write to /nowhere/at/all.json"),
+        (["--plots", "/nowhere/at/all"], "cannot write to /nowhere/at/all: neither a folder"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_its_reason(

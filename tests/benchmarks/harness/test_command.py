@@ -23,13 +23,18 @@ def test_a_short_run_of_a_pair_shows_and_stores_what_it_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "run.json"
-    status = main([*SHORT, "--seconds", "0.2", "--rate", "100", "--json", str(file)])
+    plots = tmp_path / "plots"
+    output = ("--json", str(file), "--plots", str(plots))
+    status = main([*SHORT, "--seconds", "0.2", "--rate", "100", *output])
     assert status == 0
     shown = capsys.readouterr().out
     assert "pair, flood, signed" in shown
     assert "pair, gentle, signed" in shown
     assert "all nodes: outboundQueue 1024, validateQueue 1024, subBuffer 4096" in shown
     run = Run.from_json(file.read_text(encoding="utf-8"))
+    assert sorted(each.name for each in plots.iterdir()) == [
+        *("cpu.svg", "latency.svg", "throughput.svg")
+    ]
     flood, gentle = run.measurements
     assert (flood.failure, gentle.failure, flood.figures["lost"].most) == ("", "", 0)
     assert (flood.peer, flood.backend, flood.size, gentle.size) == ("python", "asyncio", 256, 256)
