@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -29,10 +30,12 @@ from gossipsub.benchmarks.harness.progress import Progress
 from gossipsub.benchmarks.harness.results import ResultsError, Run
 from gossipsub.benchmarks.harness.table import compare, tables_of
 from gossipsub.benchmarks.measurement import environment
-from gossipsub.cli.running import run
+from gossipsub.cli.running import run, tell
 
 DONE, NOTHING_MEASURED, WRONG_CALL = 0, 1, 2
 """Exit statuses."""
+BUSY = 0.5
+"""Processes that want to run for each core, before the first of ours."""
 _PACKAGES = ("gossipsub", "cryptography", "protobuf", "anyio")
 
 
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.compare:
         return _compare(options)
     wishes = wishes_of(options)
+    _warn_of_neighbours()
     ledger = Ledger()
     status = run("bench", partial(_measure, wishes, ledger))
     found = _run_of(wishes, ledger)
@@ -61,6 +65,16 @@ def _compare(options: Namespace) -> int:
         return WRONG_CALL
     print_tables(compare(old, new), sys.stdout)
     return DONE
+
+
+def _warn_of_neighbours() -> None:
+    """Rates are shares of the machine; nobody should take those of a busy one for more."""
+    try:
+        load = os.getloadavg()[0]
+    except OSError:  # the system does not say
+        return
+    if load > BUSY * (os.cpu_count() or 1):
+        tell("bench", f"the machine is busy (load {load:.1f}): compare CPU, and not the rates")
 
 
 async def _measure(wishes: Wishes, ledger: Ledger) -> int:
