@@ -86,7 +86,12 @@ def _cost_table(group: Group, members: Sequence[Measurement], run: Run) -> Table
             "size", "peer", "delivered a second", "x go", "role",
             "CPU", "x floor", "beyond", "x go",
         ),
-        notes=_losses(members) + _failures(members),
+        notes=[
+            *_aside("messages under way", members, "window"),
+            *_aside("memory of all nodes in MiB", members, "rss.sum", scale=1 << 20),
+            *_losses(members),
+            *_failures(members),
+        ],
     )  # fmt: skip
     for size, of_size in _by_size(members):
         rows: list[tuple[str, ...]] = []
@@ -158,7 +163,7 @@ def is_fast(measurement: Measurement) -> bool:
 
 
 def _latency_table(group: Group, members: Sequence[Measurement]) -> Table:
-    columns = ["size", "peer"]
+    columns = ["size", "peer", "sent a second"]
     for name in LATENCIES:
         columns += [name, "x go"] if name in ("p50", "p99") else [name]
     table = Table(
@@ -169,7 +174,8 @@ def _latency_table(group: Group, members: Sequence[Measurement]) -> Table:
     for size, of_size in _by_size(members):
         for number, each in enumerate(each for each in of_size if each.figures):
             yardstick = _yardstick(of_size)
-            row = [size if not number else "", label(each)]
+            rate = each.figures.get("rate")
+            row = [size if not number else "", label(each), shown(rate)]
             for name in LATENCIES:
                 figure = each.figures.get(LATENCY + name)
                 row.append(shown(figure))
@@ -325,6 +331,24 @@ def _by_size(members: Sequence[Measurement]) -> Iterator[tuple[str, list[Measure
 
 def _yardstick(members: Iterable[Measurement]) -> Measurement | None:
     return next((each for each in members if each.peer == YARDSTICK), None)
+
+
+def _aside(
+    what: str, members: Sequence[Measurement], name: str, *, scale: float = 1.0
+) -> Iterator[str]:
+    """`messages under way: 256 B python 512, go 1,024; 1 KiB python 256`: the last of each, if
+    any have the figure."""
+    by_size: list[str] = []
+    for size, of_size in _by_size(members):
+        told = [
+            f"{label(each)} {number_text(round(each.figures[name].samples[-1] / scale))}"
+            for each in of_size
+            if name in each.figures
+        ]
+        if told:
+            by_size.append(f"{size} {', '.join(told)}")
+    if by_size:
+        yield f"{what}: {'; '.join(by_size)}"
 
 
 def _losses(members: Iterable[Measurement]) -> list[str]:

@@ -106,6 +106,22 @@ def test_another_event_loop_than_the_usual_is_named() -> None:
     ]  # fmt: skip
 
 
+def test_how_many_were_under_way_and_what_memory_all_nodes_take_stands_below() -> None:
+    def measured(peer: str, size: int, window: float) -> Measurement:
+        figures = {
+            "window": Figure((1.0, window), "count"),
+            "rss.sum": Figure((100.4 * 2**20,), "bytes"),
+        }
+        return pair(peer, publisher=1, receiver=1, size=size, figures=figures)
+
+    wide = [measured("python", 256, 2048), measured("go", 256, 64), measured("go", 1024, 32)]
+    (table,) = tables_of(run(*wide))
+    assert table.notes == [
+        "messages under way: 256 B python 2,048, go 64; 1 KiB go 32",
+        "memory of all nodes in MiB: 256 B python 100, go 100; 1 KiB go 100",
+    ]
+
+
 def test_losses_and_failures_stand_below_and_each_reason_once() -> None:
     lossy = pair("go", publisher=1, receiver=1, figures={"lost": Figure((0.0, 3.0), "count")})
     absent = [
@@ -130,14 +146,17 @@ def test_latencies_are_held_against_the_yardstick_at_p50_and_p99() -> None:
     def gentle(peer: str, scale: float) -> Measurement:
         parts = {"p50": 1.0, "p90": 2.0, "p99": 4.0, "max": 8.0}
         figures = {f"latency.{n}": Figure((scale * v,), "ms") for n, v in parts.items()}
+        figures["rate"] = Figure((50.0,), "per_s")
         return pair(peer, publisher=1, receiver=1, figures=figures, load="gentle")
 
     (table,) = tables_of(run(gentle("python", 0.75), gentle("go", 0.5)))
     assert table.title == "pair, gentle, signed: latency in ms"
-    assert table.columns == ("size", "peer", "p50", "x go", "p90", "p99", "x go", "max")
+    assert table.columns == (
+        "size", "peer", "sent a second", "p50", "x go", "p90", "p99", "x go", "max",
+    )  # fmt: skip
     assert table.rows == [
-        ("1 KiB", "python", "0.75", "1.50", "1.50", "3", "1.50", "6"),
-        ("", "go", "0.50", "1.00", "1", "2", "1.00", "4"),
+        ("1 KiB", "python", "50", "0.75", "1.50", "1.50", "3", "1.50", "6"),
+        ("", "go", "50", "0.50", "1.00", "1", "2", "1.00", "4"),
     ]
 
 
