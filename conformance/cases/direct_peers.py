@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gossipsub.conformance.kit.case import case
+from gossipsub.conformance.kit.crowd import FULL_WITH_TWO, gossiped_to
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.scoring import (
     has_read,
@@ -10,7 +11,6 @@ from gossipsub.conformance.kit.scoring import (
     knows_subscription,
     meet,
     name_of,
-    stay_outside,
 )
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_control import (
@@ -116,10 +116,9 @@ async def a_graft_of_a_direct_peer_is_refused(trial: Trial) -> None:
 
 @case("DIR-05", fault="direct_peers_are_like_others")
 async def a_direct_peer_gets_neither_graft_nor_gossip(trial: Trial) -> None:
-    node = await trial.start(subscribed=True, params=direct())
+    node = await trial.start(subscribed=True, params=FULL_WITH_TWO | direct())
     w = await _subscribed(trial, node)
-    v, author = await meet(trial, node), await meet(trial, node)
-    await stay_outside(trial, node, v)
+    (v,), author = await gossiped_to(trial, node, 1), await meet(trial, node)
     for number in range(1, 4):
         await send(author, signed(author, node.topic, number))
         with trial.expecting("IHAVE for each message to another peer outside of the mesh"):

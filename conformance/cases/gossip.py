@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.crowd import (
+    FULL_WITH_TWO,
     NO_TOPIC_SCORES,
     SMALL,
     STAY_AWAY,
     data_to,
     floodsub_peer,
+    gossiped_to,
     hears,
     members,
     offered_to,
@@ -26,19 +28,18 @@ from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.wire.rpc import Graft, IWant, Prune
 
 
-async def listener_of_gossip(trial: Trial, node: Node) -> ScriptedPeer:
-    """W in the topic and not in the mesh, whoever steers the node."""
-    w = await trial.peer(node)
-    await send_control(w, Prune(node.topic, (), STAY_AWAY))
-    await subscribe(w, node.topic)
-    await settled(trial, node, w)
-    return w
-
-
 @case("GOS-01", fault="nothing_is_gossiped", also=("GOS-09",), address=True)
 async def a_peer_outside_the_mesh_is_told_what_there_is(trial: Trial) -> None:
-    node = await trial.start(subscribed=True)
-    w = await listener_of_gossip(trial, node)
+    """Of a node that runs already the mesh cannot be filled: there W has sent PRUNE."""
+    if trial.target.address is None:
+        node = await trial.start(subscribed=True, params=FULL_WITH_TWO)
+        (w,) = await gossiped_to(trial, node, 1)
+    else:
+        node = await trial.start(subscribed=True)
+        w = await trial.peer(node)
+        await send_control(w, Prune(node.topic, (), STAY_AWAY))
+        await subscribe(w, node.topic)
+        await settled(trial, node, w)
     author = await trial.peer(node)
     message = signed(author, node.topic, 1)
     await publish(author, message)
@@ -52,9 +53,9 @@ async def a_peer_outside_the_mesh_is_told_what_there_is(trial: Trial) -> None:
 async def gossip_is_about_the_newest_windows(trial: Trial) -> None:
     """A message is offered at as many heartbeats as `historyGossip` says (2 here), though it is
     kept for more (8)."""
-    params = {"historyGossip": 2, "historyLength": 8}
+    params = FULL_WITH_TWO | {"historyGossip": 2, "historyLength": 8}
     node = await trial.start(subscribed=True, params=params)
-    w = await listener_of_gossip(trial, node)
+    (w,) = await gossiped_to(trial, node, 1)
     author = await trial.peer(node)
     await publish(author, signed(author, node.topic, 1))
     await hears(trial, w, "IHAVE at the next heartbeat", offered_to)
@@ -114,8 +115,8 @@ async def gossip_goes_to_nobody_who_gets_messages_anyway(trial: Trial) -> None:
 @case("GOS-03b", fault="bad_scores_take_part_in_gossip")
 async def gossip_goes_to_nobody_below_the_gossip_threshold(trial: Trial) -> None:
     """The threshold is -10 here."""
-    node = await trial.start(subscribed=True, score=NO_TOPIC_SCORES)
-    below, at = await outsiders(trial, node, 2)
+    node = await trial.start(subscribed=True, params=FULL_WITH_TWO, score=NO_TOPIC_SCORES)
+    below, at = await gossiped_to(trial, node, 2)
     await rate(trial, node, below, -10.5)
     await rate(trial, node, at, -10)
     author = await trial.peer(node)

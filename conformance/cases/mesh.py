@@ -234,7 +234,7 @@ async def _offered_more(trial: Trial, w: ScriptedPeer, before: int) -> None:
 @case("MESH-17", fault="heartbeats_are_half_as_frequent", address=True)
 async def heartbeats_are_regular(trial: Trial) -> None:
     """Seen by the gossip that comes with them: of a new message after each, for six of them. Who
-    gossips to nobody that pruned it cannot be tried so; that is for GOS-01 to say."""
+    gossips to nobody that pruned it cannot be tried so; that is for BACK-05 to say."""
     node = await trial.start(subscribed=True)
     w, author = await trial.peer(node), await trial.peer(node)
     await send_control(w, Prune(node.topic, (), STAY_AWAY))

@@ -4,6 +4,7 @@ graylist -80."""
 from __future__ import annotations
 
 from gossipsub.conformance.kit.case import case
+from gossipsub.conformance.kit.crowd import FULL_WITH_TWO, gossiped_to
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.scoring import (
     deliveries,
@@ -15,7 +16,6 @@ from gossipsub.conformance.kit.scoring import (
     meet,
     name_of,
     set_app_score,
-    stay_outside,
 )
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry
@@ -113,9 +113,9 @@ async def _is_heard_again(trial: Trial, node: Node, w: ScriptedPeer) -> None:
 async def below_the_gossip_threshold_there_is_no_gossip_but_messages_are_taken(
     trial: Trial,
 ) -> None:
-    node = await judge(trial, appScores={name_of(W): -20})
-    w, v, author = [await meet(trial, node, seed=seed) for seed in (W, V, U)]
-    await stay_outside(trial, node, v)
+    node = await judge(trial, params=FULL_WITH_TWO, appScores={name_of(W): -20})
+    (v,) = await gossiped_to(trial, node, 1)
+    w, author = await meet(trial, node, seed=W), await meet(trial, node, seed=U)
     await subscribe(w, node.topic)
     await knows_subscription(trial, node, w, node.topic)
     await send(author, signed(author, node.topic, 1))

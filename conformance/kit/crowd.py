@@ -88,6 +88,26 @@ async def floodsub_peer(trial: Trial, node: Node) -> ScriptedPeer:
     return w
 
 
+async def gossiped_to(trial: Trial, node: Node, count: int) -> list[ScriptedPeer]:
+    """So many W in the topic of a node started FULL_WITH_TWO, and outside of the mesh because two
+    others fill it: nobody has sent PRUNE, so nobody is in backoff.
+
+    They speak v1.0: py-libp2p grafts others all the same, as if their scores were better than the
+    mesh's, where there are none."""
+    for _ in range(2):
+        member = await trial.peer(node)
+        control = Control(graft=[Graft(node.topic)])
+        await member.send_rpc(Rpc(subscriptions=[SubOpts(node.topic)], control=control))
+        await settled(trial, node, member)
+    peers = []
+    for _ in range(count):
+        w = await trial.peer(node, protocols=["/meshsub/1.0.0"])
+        await subscribe(w, node.topic)
+        await settled(trial, node, w)
+        peers.append(w)
+    return peers
+
+
 async def _group(
     trial: Trial,
     node: Node,
