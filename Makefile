@@ -6,7 +6,8 @@
 #   make demo ARGS=...             the demonstration
 #   make docs                      the pages of the public API, in .build/docs
 #   make payload-tables            the tables of docs/chorus-payloads.md
-#   make counts                    what a message takes of every node, in exact_counts.json
+#   make counts                    what a message takes of every node, as the tests hold it
+#   make where-time-goes           CPU of a message by layer: the tables of docs/where-time-goes.md
 #   make rules ARGS='--area YMX'   the numbered rules and the tests that show them
 #   make conformance ARGS='--target go'   numbered cases on any implementation
 #   make conformance-all           all targets (builds them: minutes), and the tables in docs/
@@ -48,8 +49,8 @@ PROBE := import sys, pip
 endif
 
 .DEFAULT_GOAL := test
-.PHONY: test lint demo docs payload-tables counts rules conformance conformance-all matrix \
-	bench package-check lock crates lock-js clean
+.PHONY: test lint demo docs payload-tables counts where-time-goes rules conformance \
+	conformance-all matrix bench package-check lock crates lock-js clean
 
 # All three run, so that one failure does not hide the next.
 test: $(READY)
@@ -79,6 +80,14 @@ payload-tables: $(READY)
 
 counts: $(READY)
 	@$(RUN) tests.benchmarks.census
+	$(VENV)/bin/python docs/where_time_goes.py
+
+# With more nodes than cores the machine should have nothing else to do.
+where-time-goes: $(READY)
+	@mkdir -p .build/bench
+	@$(RUN) gossipsub bench --profile --only pair,relay --loads flood --sizes 1024 \
+		--peers python,python+fast --repeats 5 --json .build/bench/profile.json $(ARGS)
+	$(VENV)/bin/python docs/where_time_goes.py .build/bench/profile.json
 
 rules: $(READY)
 	@$(RUN) gossipsub.conformance.rules $(ARGS)
