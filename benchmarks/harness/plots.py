@@ -69,7 +69,7 @@ def write_plots(run: Run, folder: Path, *, format: str = "svg") -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with rc_context({"svg.hashsalt": "gossipsub", "font.size": 9, "axes.titlesize": 10}):
-        for name, draw in _PICTURES.items():
+        for name, draw in PICTURES.items():
             picture = draw(run)
             if picture is not None:
                 path = folder / f"{name}.{format}"
@@ -223,7 +223,7 @@ def _scaling(run: Run) -> Picture | None:
     return picture
 
 
-_PICTURES: dict[str, Callable[[Run], Picture | None]] = {
+PICTURES: dict[str, Callable[[Run], Picture | None]] = {
     "throughput": _throughput,
     "cpu": _cpu,
     "latency": _latency,
