@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gossipsub.crypto.keys import PrivateKey, PublicKey
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
-from gossipsub.wire.message_codec import bytes_to_sign, encode_message
+from gossipsub.wire.message_codec import bytes_to_sign, encode_signed, signed_fields
 from gossipsub.wire.rpc import Message
 
 SIGNATURE_PREFIX = b"libp2p-pubsub:"
@@ -35,29 +35,41 @@ class SequenceNumbers:
         return self.last.to_bytes(SEQNO_BYTES, "big")
 
 
-def sign_message(message: Message, key: PrivateKey) -> Message:
-    """A copy with `from_peer`, `signature` and `encoding` set; `message` stays as it is.
+class MessageSigner:
+    """Signs the messages of one author."""
 
-    `key` of the message is set only where the peer id does not contain it (RSA, ECDSA), as go
-    does. Raises LocalProtocolError without a sequence number of 8 bytes, or when `from_peer` is
-    already that of somebody else.
+    def __init__(self, key: PrivateKey) -> None:
+        self.author = key.peer_id()
+        self._key = key
+        # Only where the peer id does not contain it (RSA, ECDSA), as go does.
+        is_known = key.public_key.is_inlined_in_peer_id()
+        self._sent_key = None if is_known else key.public_key.encode()
+
+    def sign(self, message: Message) -> None:
+        """Make a message the author's own: `from_peer`, `signature` and `encoding` are set, and
+        `key` where it is sent. Raises LocalProtocolError without a sequence number of 8 bytes."""
+        if message.seqno is None or len(message.seqno) != SEQNO_BYTES:
+            raise LocalProtocolError("a message to sign needs a sequence number of 8 bytes")
+        message.from_peer = self.author
+        message.key = self._sent_key
+        parts = signed_fields(message)
+        message.signature = self._key.sign(b"".join((SIGNATURE_PREFIX, *parts, message.unknown)))
+        encode_signed(message, parts)
+
+
+def sign_message(message: Message, key: PrivateKey) -> Message:
+    """A copy that `key` has signed; `message` stays as it is.
+
+    Raises LocalProtocolError without a sequence number of 8 bytes, or when `from_peer` is already
+    that of somebody else.
     """
-    if message.seqno is None or len(message.seqno) != SEQNO_BYTES:
-        raise LocalProtocolError("a message to sign needs a sequence number of 8 bytes")
-    author = key.peer_id()
-    if message.from_peer is not None and message.from_peer != author:
-        raise LocalProtocolError(f"this key is {author}'s, not the author's")
+    signer = MessageSigner(key)
+    if message.from_peer is not None and message.from_peer != signer.author:
+        raise LocalProtocolError(f"this key is {signer.author}'s, not the author's")
     signed = Message(
-        topic=message.topic,
-        data=message.data,
-        from_peer=author,
-        seqno=message.seqno,
-        unknown=message.unknown,
+        topic=message.topic, data=message.data, seqno=message.seqno, unknown=message.unknown
     )
-    signed.signature = key.sign(SIGNATURE_PREFIX + bytes_to_sign(signed))
-    if not key.public_key.is_inlined_in_peer_id():
-        signed.key = key.public_key.encode()
-    encode_message(signed)
+    signer.sign(signed)
     return signed
 
 

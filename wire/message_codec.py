@@ -25,12 +25,19 @@ def encode_message(message: Message) -> bytes:
     form in which every implementation writes them.
     """
     if message.encoding is None:
-        parts = _signed_fields(message)
-        for tag, value in ((_SIGNATURE, message.signature), (_KEY, message.key)):
-            if value is not None:
-                parts += (tag, encode_uvarint(len(value)), value)
+        return encode_signed(message, signed_fields(message))
+    return message.encoding
+
+
+def encode_signed(message: Message, parts: list[bytes]) -> bytes:
+    """`encode_message` where the `signed_fields` are known."""
+    if (value := message.signature) is not None:
+        parts += (_SIGNATURE, encode_uvarint(len(value)), value)
+    if (value := message.key) is not None:
+        parts += (_KEY, encode_uvarint(len(value)), value)
+    if message.unknown:
         parts.append(message.unknown)
-        message.encoding = b"".join(parts)
+    message.encoding = b"".join(parts)
     return message.encoding
 
 
@@ -41,12 +48,13 @@ def bytes_to_sign(message: Message) -> bytes:
     recognized", pubsub "Message Signing"). The specification leaves out only `signature`; go,
     rust, js and nim all leave out `key` too, and so do we.
     """
-    parts = _signed_fields(message)
+    parts = signed_fields(message)
     parts.append(message.unknown)
     return b"".join(parts)
 
 
-def _signed_fields(message: Message) -> list[bytes]:
+def signed_fields(message: Message) -> list[bytes]:
+    """The known fields that a signature covers; `bytes_to_sign` before the unknown ones."""
     parts: list[bytes] = []
     if (value := message.from_peer) is not None:
         parts += (_FROM, encode_uvarint(len(value)), value)

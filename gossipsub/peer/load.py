@@ -17,6 +17,9 @@ from gossipsub.wake import Wake
 from gossipsub.wire.errors import GossipSubError
 
 MAX_SIZE = 64 << 20
+NOISE_BYTES = 4096
+"""Each message's padding begins at another byte of the same noise: to make noise for each would
+take as long as to sign it."""
 Publish = Callable[[bytes], Awaitable[object]]
 
 
@@ -38,6 +41,10 @@ class Load:
     credit: int = 0
     is_stopped: bool = False
     wake: Wake = field(default_factory=Wake)
+
+    def is_full(self) -> bool:
+        """Whether as many are under way as may be."""
+        return self.window > 0 and self.sent - self.credit >= self.window
 
     @classmethod
     def of_command(cls, fields: Fields) -> Load:
@@ -79,16 +86,17 @@ class Publisher:
         """Publish what `begin` registered; the answer's fields."""
         started, began = anyio.current_time(), time.monotonic_ns()
         aborted = False
-        noise = random.Random()
+        noise = random.randbytes(load.size + NOISE_BYTES)
         try:
             for number in range(load.count):
                 if not await _is_turn(load, number, started):
                     aborted = True
                     break
-                padding = noise.randbytes(load.size - STAMP_BYTES)
-                sequence = (load.first_seq + number).to_bytes(8, "big")
+                start = number % NOISE_BYTES
+                padding = noise[start : start + load.size - STAMP_BYTES]
+                stamp = ((load.first_seq + number) << 64 | time.time_ns()).to_bytes(16, "big")
                 try:
-                    await publish(sequence + time.time_ns().to_bytes(8, "big") + padding)
+                    await publish(stamp + padding)
                     load.sent += 1
                 except GossipSubError:
                     load.failed += 1
@@ -105,11 +113,14 @@ class Publisher:
 
 async def _is_turn(load: Load, number: int, started: float) -> bool:
     """Wait until the next message is due; False when the run is over before."""
+    now = anyio.current_time()
     due = started + number / load.rate if load.rate else started
-    with anyio.CancelScope(deadline=started + load.timeout):
-        while not load.is_stopped and anyio.current_time() < due:
-            with anyio.CancelScope(deadline=due):
+    if now < due or load.is_full():
+        with anyio.CancelScope(deadline=started + load.timeout):
+            while not load.is_stopped and anyio.current_time() < due:
+                with anyio.CancelScope(deadline=due):
+                    await load.wake.wait()
+            while not load.is_stopped and load.is_full():
                 await load.wake.wait()
-        while not load.is_stopped and load.window and load.sent - load.credit >= load.window:
-            await load.wake.wait()
-    return not load.is_stopped and anyio.current_time() < started + load.timeout
+        now = anyio.current_time()
+    return not load.is_stopped and now < started + load.timeout

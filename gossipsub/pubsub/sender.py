@@ -33,6 +33,8 @@ class RpcSender:
         self._max_bytes = pubsub.config.max_rpc_bytes
         self._undivided_bytes = min(self._max_bytes, UNDIVIDED_BYTES)
         self._limits = pubsub.rpc_limits
+        self._whole_bytes = min(self._max_bytes, self._limits.control_bytes)
+        """A message alone in an RPC of so few bytes is not divided."""
 
     def send(self, effect: SendRpc) -> None:
         peer = self._pubsub.peers.get(effect.peer)
@@ -40,11 +42,13 @@ class RpcSender:
             # The router need not send it again: a new stream begins with the whole hello.
             self._lose(effect.peer, effect.rpc)
             return
-        body = encode_rpc(effect.rpc)
-        if len(body) > self._undivided_bytes:
-            self._send_split(peer, effect)
+        rpc = effect.rpc
+        body = rpc.encoding or encode_rpc(rpc)
+        size = len(body)
+        if size <= self._undivided_bytes or (size <= self._whole_bytes and _is_message(rpc)):
+            self._queue(peer, effect, rpc, body)
         else:
-            self._queue(peer, effect, effect.rpc, body)
+            self._send_split(peer, effect)
         peer.outbound.wake()
 
     def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
@@ -76,3 +80,10 @@ class RpcSender:
         if self._trace is not None:
             self._trace.dropped(peer, rpc)
         self._pubsub.publisher.lost(peer, rpc)
+
+
+def _is_message(rpc: Rpc) -> bool:
+    """Whether it is one message and nothing else."""
+    return len(rpc.publish) == 1 and not (
+        rpc.subscriptions or rpc.control or rpc.partial or rpc.test_extension
+    )

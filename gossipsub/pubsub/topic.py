@@ -108,9 +108,13 @@ class Topic:
         LocalProtocolError: the topic was closed, `data` is not bytes or too large, or the topic's
         validator refuses it; nothing was sent then.
         """
-        (result,) = await self.publish_batch(
-            (data,), local_only=local_only, cache=cache, wait_for=wait_for, timeout=timeout
-        )
+        self._check_open()
+        _require_bytes(data)
+        if wait_for > 0:
+            await self.wait_for_peers(wait_for, timeout=timeout)
+        publisher = self._pubsub.publisher
+        (result,) = await publisher.publish(self.name, (data,), local_only=local_only, cache=cache)
+        await publisher.wait_for_room(result.queued_to)
         return result
 
     async def publish_batch(

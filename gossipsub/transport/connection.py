@@ -353,6 +353,7 @@ class Connection:
                 if self._writable:  # others must have their turns, too
                     await anyio.lowlevel.checkpoint()
             elif self._goodbye_said and self._has_said_all():
+                await anyio.lowlevel.checkpoint()  # a reset may overtake what was not read yet
                 return
             else:
                 await self._wake.wait()
