@@ -187,9 +187,14 @@ class YamuxSession:
             self._ordered.append(encode_header(GO_AWAY, 0, 0, code))
             self._going_away = "we ended the session"
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send()` would give anything."""
+        return bool(self._ordered or self._urgent)
+
     def data_to_send(self) -> bytes:
         """Everything queued, control frames first; the queues are empty afterwards."""
-        if not self._ordered and not self._urgent:
+        if not self.has_output:
             return b""
         queued = b"".join((self._urgent, *self._ordered))
         self._urgent.clear()

@@ -6,8 +6,9 @@ import math
 import time
 from typing import Any
 
-SEQUENCE_BYTES = 8
 STAMP_BYTES = 16
+"""Sequence number and send time in nanoseconds, 8 bytes each."""
+_SENT_NS = 2**64 - 1
 OLDEST_NS, NEWEST_NS = 3600 * 10**9, -(10**9)
 """Ages between which a send time is one; else the message was not made by `publish_many`."""
 MAX_AUTHORS = 10_000
@@ -36,11 +37,12 @@ class Receiver:
         self.bytes += len(data)
         self.first_ns = self.first_ns or now
         self.last_ns = now
-        age = now - int.from_bytes(data[SEQUENCE_BYTES:STAMP_BYTES], "big")
+        stamp = int.from_bytes(data[:STAMP_BYTES], "big")
+        age = now - (stamp & _SENT_NS)
         if len(data) < STAMP_BYTES or not NEWEST_NS <= age <= OLDEST_NS:
             return
-        self._latency.add(max(age, 0) // 1000)
-        number = int.from_bytes(data[:SEQUENCE_BYTES], "big")
+        self._latency.add(age // 1000 if age > 0 else 0)
+        number = stamp >> 64
         newest = self._newest.get(author)
         if newest is not None and number < newest:
             self.backwards += 1
@@ -68,11 +70,14 @@ class Histogram:
         self._max = 0
 
     def add(self, microseconds: int) -> None:
-        unit = max(microseconds.bit_length() - 7, 0)
-        highest = ((microseconds >> unit) + 1 << unit) - 1
+        highest = microseconds
+        if microseconds > 127:
+            unit = microseconds.bit_length() - 7
+            highest = ((microseconds >> unit) + 1 << unit) - 1
         self._counts[highest] = self._counts.get(highest, 0) + 1
         self._total += 1
-        self._max = max(self._max, microseconds)
+        if microseconds > self._max:
+            self._max = microseconds
 
     def summary(self) -> dict[str, int]:
         shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

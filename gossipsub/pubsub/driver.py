@@ -157,8 +157,9 @@ class PubSub:
     def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
         self.measures.received.add(rpc)
         self.router.receive_rpc(peer, rpc, now=self.timers.now())
-        # Perform at once: verdicts of cheap messages and full queues must not pile up.
-        self.flush()
+        # Perform at once: verdicts of cheap messages and full queues must not pile up. The rest of
+        # `flush` follows with the connection's, when all is read that came.
+        self._perform_effects()
 
     def add_direct_peer(self, peer: PeerId) -> None:
         self.router.add_direct_peer(peer, now=self.timers.now())
@@ -298,13 +299,16 @@ class PubSub:
 
     def flush(self) -> None:
         """Perform what the last inputs caused. Never awaits, so no input can interleave."""
+        self._perform_effects()
+        for watcher in self.mesh_watchers:
+            watcher.set()
+        self._arm_router_timer()
+
+    def _perform_effects(self) -> None:
         while effects := self.router.effects():
             for effect in effects:
                 self._perform(effect)
             self.partial.tell()
-        for watcher in self.mesh_watchers:
-            watcher.set()
-        self._arm_router_timer()
 
     def _perform(self, effect: Effect) -> None:
         match effect:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from enum import Enum
 from threading import Condition
 from types import TracebackType
@@ -61,7 +61,7 @@ class Inbox(Generic[Item]):
         self._on_open: Callable[[Any], None] = opened
         self._on_close: Callable[[Any], None] = closed
         self._wake = Wake()
-        self._guard: AbstractContextManager[Any] = nullcontext()
+        self._guard: Condition | None = None
         self._ring: Callable[[], None] = self._wake.set
         self._is_open = False
         self._is_read = False
@@ -95,7 +95,7 @@ class Inbox(Generic[Item]):
 
     def end(self) -> None:
         """Called by the node when it stops."""
-        with self._guard:
+        with self._guard or nullcontext():
             self._ended = True
             self._ring()
 
@@ -106,11 +106,14 @@ class Inbox(Generic[Item]):
 
     def push(self, item: Item) -> None:
         """Called by the node. Never blocks."""
-        with self._guard:
+        if self._guard is None:
             self._receive(item)
+        else:
+            with self._guard:
+                self._receive(item)
 
     def _receive(self, item: Item) -> None:
-        if self._overflowed or not self._make_room(item):
+        if self._overflowed or (self._is_full(item) and not self._make_room(item)):
             self.dropped += 1
             return
         self._put(item)
@@ -118,17 +121,17 @@ class Inbox(Generic[Item]):
         self._ring()
 
     def _make_room(self, item: Item) -> bool:
+        """The buffer is full: whether the item has room now."""
         if self.overflow is Overflow.DROP_OLDEST:
             while self._is_full(item):
                 self.take()
                 self.delivered -= 1
                 self.dropped += 1
-        elif self._is_full(item):
-            if self.overflow is Overflow.ERROR:
-                self._overflowed = True
-                self._ring()
-            return False
-        return True
+            return True
+        if self.overflow is Overflow.ERROR:
+            self._overflowed = True
+            self._ring()
+        return False
 
     def _is_full(self, item: Item) -> bool:
         """Whether there is no room for one more; an empty buffer has room for anything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from gossipsub.crypto.peer_id import PeerId
@@ -13,7 +13,7 @@ from gossipsub.router.effects import Verdict
 from gossipsub.wire.rpc import Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class ReceivedMessage:
     """A message that passed validation."""
 
@@ -31,12 +31,37 @@ class ReceivedMessage:
     wire: Message | None = field(default=None, compare=False, repr=False)
     """As it was on the wire; None for messages made up by tests. Never change it."""
 
+    def __init__(
+        self,
+        topic: str,
+        data: bytes,
+        sender: PeerId | None,
+        received_from: PeerId,
+        message_id: bytes,
+        seqno: bytes | None,
+        received_at: float | None = None,
+        wire: Message | None = None,
+    ) -> None:
+        # What a frozen dataclass writes itself takes five times as long, 2 us for each message.
+        (set_topic, set_data, set_sender, set_from, set_id, set_seqno, set_at, set_wire) = _SETTERS
+        set_topic(self, topic)
+        set_data(self, data)
+        set_sender(self, sender)
+        set_from(self, received_from)
+        set_id(self, message_id)
+        set_seqno(self, seqno)
+        set_at(self, time.time() if received_at is None else received_at)
+        set_wire(self, wire)
+
     @property
     def signed(self) -> SignedMessage | None:
         """The whole of it with its signature, to be kept or passed on; None where it has none."""
         if self.wire is None or self.sender is None or self.seqno is None:
             return None
         return SignedMessage(self.wire, genuine=True)
+
+
+_SETTERS = tuple(vars(ReceivedMessage)[each.name].__set__ for each in fields(ReceivedMessage))
 
 
 class UnsentReason(Enum):

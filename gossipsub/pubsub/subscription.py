@@ -60,16 +60,17 @@ class Subscription(Inbox[ReceivedMessage]):
         return SubscriptionStatistics(self.delivered, self.dropped, len(self), self._bytes)
 
     def _is_full(self, message: ReceivedMessage) -> bool:
-        if not self._buffer:
+        waiting = len(self._buffer)
+        if not waiting:
             return False
-        return super()._is_full(message) or self._bytes + len(message.data) > self._max_bytes
+        return waiting >= self._size or self._bytes + len(message.data) > self._max_bytes
 
     def _put(self, message: ReceivedMessage) -> None:
-        super()._put(message)
+        self._buffer.append(message)
         self._bytes += len(message.data)
 
     def take(self) -> ReceivedMessage:
-        message = super().take()
+        message = self._buffer.popleft()
         self._bytes -= len(message.data)
         return message
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 import anyio.lowlevel
@@ -53,6 +53,7 @@ WRITE_BYTES = 131072
 STREAM_BYTES = 130_000
 """What one stream adds to a write: with it two Noise frames are full, and one write."""
 HandlerFactory = Callable[[Stream], StreamHandler]
+Arguments = TypeVarTuple("Arguments")
 
 
 class Connection:
@@ -267,7 +268,10 @@ class Connection:
         try:
             while True:
                 while (event := session.next_event()) is not None:
-                    self._handle(event)
+                    if isinstance(event, StreamData):
+                        self._on_stream(event.stream_id, self.feed, event.data)
+                    else:
+                        self._handle(event)
                 received = noise.next_event()
                 if received is None:
                     return
@@ -275,12 +279,12 @@ class Connection:
                     session.receive_data(received.data)
         finally:
             self._flush()
-            self.wake_writer()
+            # A stream with more to say has woken the writer.
+            if self._closing or session.has_output:
+                self.wake_writer()
 
     def _handle(self, event: object) -> None:
         match event:
-            case StreamData(stream_id=stream_id, data=data):
-                self._on_stream(stream_id, lambda stream: self.feed(stream, data))
             case StreamOpened(stream_id=stream_id):
                 stream = Stream(self, stream_id, opened_by_us=False)
                 self.streams[stream_id] = stream
@@ -299,12 +303,14 @@ class Connection:
             case GoneAway(code=code):
                 self.abort(f"the peer said goodbye: code {code:#x}")
 
-    def _on_stream(self, stream_id: int, act: Callable[[Stream], None]) -> None:
+    def _on_stream(
+        self, stream_id: int, act: Callable[[Stream, *Arguments], None], *arguments: *Arguments
+    ) -> None:
         stream = self.streams.get(stream_id)
         if stream is None:
             return
         try:
-            act(stream)
+            act(stream, *arguments)
         except RemoteProtocolError as error:
             if error.fatal_to != "stream":
                 raise

@@ -23,7 +23,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from gossipsub.transport.address import Address
 from gossipsub.wake import Wake
 
-READ_BYTES = 262_144
+READ_BYTES = 65536
 """Most that is read at once."""
 UNREAD_BYTES = 262_144
 """Kept for whoever reads; then the kernel keeps the rest, and the peer has to wait."""

@@ -98,6 +98,8 @@ class FairQueue:
         they can leave one place of k + 1 to the others, and one alone half of them. Only topics
         with more than their parts of the places count: a flood of others leaves a topic its own.
         """
+        if 2 * self._size < self._shared:  # as is mostly so: of what is here nobody has more
+            return False
         own = self._of_peer.get(peer)
         if own is None or sum(own.values()) + self._size < self._shared:
             return False
