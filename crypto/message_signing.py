@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gossipsub.crypto.ed25519 import Ed25519Verify, verify_with_cryptography
 from gossipsub.crypto.keys import PrivateKey, PublicKey
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 from gossipsub.wire.message_codec import bytes_to_sign, encode_signed, signed_fields
@@ -11,6 +12,10 @@ from gossipsub.wire.rpc import Message
 
 SIGNATURE_PREFIX = b"libp2p-pubsub:"
 SEQNO_BYTES = 8
+
+_ED25519_AUTHOR = bytes.fromhex("002408011220")
+"""How the peer id of an Ed25519 key begins; the key's 32 bytes follow."""
+_ED25519_AUTHOR_BYTES = 38
 
 
 class SequenceNumbers:
@@ -73,16 +78,24 @@ def sign_message(message: Message, key: PrivateKey) -> Message:
     return signed
 
 
-def verify_message(message: Message) -> bool:
+def verify_message(message: Message, ed25519: Ed25519Verify = verify_with_cryptography) -> bool:
     """Whether `message` satisfies StrictSign. Never raises, whatever a peer put into the fields.
 
     True only if author, signature and a sequence number of 8 bytes are there (go does not look
     at that length; rust, js and nim do), the author's key is known, from `key` or else from the
-    peer id itself, it belongs to the author, and the signature is its own.
+    peer id itself, it belongs to the author, and the signature is its own. `ed25519` verifies
+    where the peer id itself is the key, which is nearly always.
     """
     author, seqno, signature = message.from_peer, message.seqno, message.signature
     if author is None or signature is None or seqno is None or len(seqno) != SEQNO_BYTES:
         return False
+    if (
+        message.key is None
+        and len(author) == _ED25519_AUTHOR_BYTES
+        and author.startswith(_ED25519_AUTHOR)
+    ):
+        public_key = author[len(_ED25519_AUTHOR) :]
+        return ed25519(public_key, signature, SIGNATURE_PREFIX + bytes_to_sign(message))
     try:
         key = _key_of(author, message.key)
     except RemoteProtocolError:
@@ -92,10 +105,12 @@ def verify_message(message: Message) -> bool:
     return key.verify(SIGNATURE_PREFIX + bytes_to_sign(message), signature)
 
 
-def verify_batch(messages: Sequence[Message]) -> list[bool]:
+def verify_batch(
+    messages: Sequence[Message], ed25519: Ed25519Verify = verify_with_cryptography
+) -> list[bool]:
     """`verify_message` of each. For a worker thread: verifying lets go of the interpreter lock,
     and handing over 16 to 32 at a time makes the hand-over cheap."""
-    return [verify_message(message) for message in messages]
+    return [verify_message(message, ed25519) for message in messages]
 
 
 def _key_of(author: bytes, encoded_key: bytes | None) -> PublicKey | None:

@@ -125,6 +125,10 @@ class HostConfig:
     """Threads that verify signatures. 0: none, they are verified between everything else; it makes
     a run repeatable, and is better where `cryptography` is so old that threads only get in its way.
     """
+    signature_library: str = "auto"
+    """What verifies the Ed25519 signatures of messages: "pynacl" takes little more than half the
+    time of "cryptography" and is used where it is installed (gossipsub[fast]); "auto" means that.
+    The verdicts are the same."""
     subscription_buffer: int = 1024
     """Messages a subscription keeps for its reader."""
     subscription_buffer_bytes: int = 64 << 20
@@ -145,6 +149,9 @@ class HostConfig:
                 continue
             if field.type == "tuple[str, ...]":
                 _require_networks(field.name, value)
+                continue
+            if field.name == "signature_library":
+                _require_library(value)
                 continue
             if value is None and field.type in ("float | None", "int | None"):
                 continue
@@ -175,6 +182,14 @@ class HostConfig:
         if to is None:
             to = min(math.ceil(self.max_connections * 3 / 4), above)
         return above, to
+
+
+def _require_library(name: str) -> None:
+    if name == "auto":
+        return
+    from gossipsub.crypto.ed25519 import choose_verify  # what loads `cryptography`
+
+    choose_verify(name)
 
 
 def _require_networks(name: str, value: object) -> None:

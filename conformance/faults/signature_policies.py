@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gossipsub.conformance.faults.fault import fault, replace
+from gossipsub.crypto.ed25519 import Ed25519Verify
 from gossipsub.crypto.message_signing import verify_message
 from gossipsub.peer import options
 from gossipsub.pubsub import publisher
@@ -30,8 +31,8 @@ def unsigned_messages_are_taken() -> None:
             return None
         return refusal(policy, message)
 
-    def verify_batch(batch: list[Message]) -> list[bool]:
-        return [not message.signature or verify_message(message) for message in batch]
+    def verify_batch(batch: list[Message], ed25519: Ed25519Verify) -> list[bool]:
+        return [not message.signature or verify_message(message, ed25519) for message in batch]
 
     def any_id(message: Message) -> bytes:
         return (message.from_peer or b"") + (message.seqno or b"") + (message.data or b"")

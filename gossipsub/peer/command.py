@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from gossipsub.crypto.ed25519 import choose_verify, uses_pynacl
 from gossipsub.host import Host
 from gossipsub.peer.command_loop import STDIN, STDOUT, obey
 from gossipsub.peer.json_lines import DriverFailed, LineWriter
@@ -97,11 +98,14 @@ def _ready(host: Host, options: PeerOptions) -> dict[str, Any]:
         "peer_id": str(host.peer_id),
         "addrs": list(host.addresses),
         "impl": "python",
-        "versions": {
-            "gossipsub": version("gossipsub"),
-            "python": sys.version.split()[0],
-            "cryptography": version("cryptography"),
-        },
+        "versions": _versions(options),
         "pid": os.getpid(),
         "unsupported_params": list(options.unsupported),
     }
+
+
+def _versions(options: PeerOptions) -> dict[str, str]:
+    packages = ["gossipsub", "cryptography"]
+    if uses_pynacl(choose_verify(options.config.signature_library)):
+        packages.append("pynacl")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gossipsub.config import HostConfig
+from gossipsub.crypto.ed25519 import SIGNATURE_LIBRARIES
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.peer.score import AppScores, Scoring, read_scoring
 from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
@@ -20,7 +21,7 @@ from gossipsub.router.message_id import origin_id
 from gossipsub.router.params import BackoffParams, GossipParams, LazyParams, MeshParams
 from gossipsub.router.policy import SignaturePolicy
 from gossipsub.transport.address import Address, AddressError
-from gossipsub.wire.errors import GossipSubError
+from gossipsub.wire.errors import GossipSubError, LocalProtocolError
 from gossipsub.wire.rpc import Message
 
 _MESH = {
@@ -123,6 +124,7 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
     parser.add_argument("--no-sign", action="store_const", const="none", dest="sign")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--backend", choices=BACKENDS, default="asyncio")
+    parser.add_argument("--crypto", choices=SIGNATURE_LIBRARIES, default="auto")
     parser.add_argument("--bootstrap", type=_peer_address, action="append", default=[])
     parser.add_argument("--partial", choices=["off", "support", "request"], default="off")
     parser.add_argument("--test-extension", action="store_true")
@@ -149,6 +151,13 @@ def _check_backend(name: str) -> None:
     if name != "asyncio" and find_spec(name) is None:
         wanted = "gossipsub[fast]" if name == "uvloop" else name
         raise OptionError(f"--backend {name}: it is not installed (pip install {wanted})")
+
+
+def _config(library: str) -> HostConfig:
+    try:
+        return HostConfig(signature_library=library)
+    except LocalProtocolError as error:
+        raise OptionError(f"--crypto {library}: {error}") from error
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -213,9 +222,10 @@ def _read_params(flags: argparse.Namespace, scoring: Scoring | None) -> dict[str
         raise OptionError(f"--params: unknown parameter {unknown[0]!r}")
     unsupported = _NONE_HERE | _GOSSIP if is_floodsub else _NONE_HERE
     wanted = {name: value for name, value in given.items() if name not in unsupported}
+    config = _config(flags.crypto)
     try:
         params = _gossip_params(Values(wanted), flags.sign, flags.msgid, is_floodsub)
-        config = replace(HostConfig(), **Values(wanted).pick(_CONFIG, whole))
+        config = replace(config, **Values(wanted).pick(_CONFIG, whole))
         direct = Values(wanted).pick({"direct": "it"}, _peer_addresses).get("it", ())
     except (ValueError, GossipSubError) as error:
         raise OptionError(f"--params: {error}") from error

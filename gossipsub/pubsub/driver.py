@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 from anyio.abc import TaskGroup
 
 from gossipsub.config import HostConfig
+from gossipsub.crypto.ed25519 import choose_verify
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.discovery import Discovery, TopicDiscovery
@@ -104,14 +105,7 @@ class PubSub:
         self.partial = PartialTopics(self)
         self.discovery: TopicDiscovery | None = None
         self.overload = Overload(timers)
-        self.pipeline = ValidationPipeline(
-            queue=config.validation_queue,
-            throttle=config.validation_throttle,
-            workers=config.validation_workers,
-            report=self._report_verdict,
-            batch_done=self._batch_done,
-            overload=self.overload,
-        )
+        self.pipeline = self._make_pipeline(config)
         self.held = HeldStreams(self.pipeline.queue, self.overload)
         self.sender = RpcSender(self, self._trace)
         self.publisher = Publisher(self, key, first_seqno=first_seqno)
@@ -119,6 +113,17 @@ class PubSub:
         self._topic_peer = topic_peer
         self._router_timer: Timer | None = None
         self._armed_for = float("inf")
+
+    def _make_pipeline(self, config: HostConfig) -> ValidationPipeline:
+        return ValidationPipeline(
+            queue=config.validation_queue,
+            throttle=config.validation_throttle,
+            workers=config.validation_workers,
+            ed25519=choose_verify(config.signature_library),
+            report=self._report_verdict,
+            batch_done=self._batch_done,
+            overload=self.overload,
+        )
 
     # -- what the host tells ---------------------------------------------------------------
 

@@ -21,12 +21,13 @@ NETWORKS = [field.name for field in fields(HostConfig) if field.type == "tuple[s
 
 
 SWITCHES = [field.name for field in fields(HostConfig) if field.type == "bool"]
+LIBRARY = "signature_library"
 POLICIES = [field.name for field in fields(HostConfig) if field.type == "Overflow"]
 
 
-def test_every_field_is_a_count_a_time_a_switch_a_policy_a_list_of_networks_or_may_be_absent():
+def test_the_kind_of_every_field_is_tested_here():
     kinds = [COUNTS, [MAY_BE_ZERO], SECONDS, SWITCHES, POLICIES, OPTIONS, OPTIONAL_COUNTS, NETWORKS]
-    assert sum(len(names) for names in kinds) == len(fields(HostConfig))
+    assert sum(len(names) for names in [*kinds, [LIBRARY]]) == len(fields(HostConfig))
     HostConfig()
 
 
@@ -45,6 +46,16 @@ def test_a_limit_that_may_be_absent_is_positive_where_it_is_given(name):
 def test_whatever_is_wrong_in_the_settings_of_a_host_is_a_value_error(wrong):
     with pytest.raises(ValueError):  # noqa: PT011
         wrong()
+
+
+@pytest.mark.parametrize("name", ["auto", "cryptography", "pynacl"])
+def test_signatures_are_verified_by_a_library_that_is_known(name):
+    assert HostConfig(**{LIBRARY: name}).signature_library == name
+    for wrong in ("openssl", "", None, 1):
+        with pytest.raises(LocalProtocolError) as refused:
+            HostConfig(**{LIBRARY: wrong})
+        expected = f"{LIBRARY} is one of auto, cryptography, pynacl: {wrong!r}"
+        assert str(refused.value) == expected
 
 
 @pytest.mark.parametrize("name", OPTIONAL_COUNTS)

@@ -646,6 +646,12 @@ def test_input_that_ends_at_once_ends_the_peer() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("library", ["auto", "cryptography", "pynacl"])
+def test_ready_names_pynacl_where_it_verifies(library: str) -> None:
+    (ready,) = events_of(run_peer(b"", "--crypto", library).stdout)
+    assert ("pynacl" in ready["versions"]) is (library != "cryptography")
+
+
 def test_lines_that_are_no_commands_are_answered_with_an_error() -> None:
     lines = [b"no json", b"[1]", b'"x"', b'{"cmd":7}', b"{}", b"\xff\xfe", b"[" * 100_000]
     done = run_peer(b"\n\n".join([*lines, b'{"cmd":"exit"}', b'{"cmd":"peers"}']))

@@ -16,6 +16,7 @@ import anyio.lowlevel
 import pytest
 
 import gossipsub.pubsub.validation.pipeline
+from gossipsub.crypto.ed25519 import verify_with_cryptography
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.crypto.peer_id import PeerId
@@ -23,7 +24,6 @@ from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.validation.overload import Overload, ValidationCounts
 from gossipsub.pubsub.validation.pipeline import (
     BATCH,
-    BATCH_WITHOUT_THREADS,
     INLINE,
     INLINE_BYTES,
     ValidationPipeline,
@@ -63,7 +63,7 @@ def registered(validator, *, timeout=None, concurrency=1024, inline=False, own=T
 class Pipeline(ValidationPipeline):
     """With the verdicts it reports, by ticket and in their order."""
 
-    def __init__(self, *, queue=256, throttle=1024, workers=2):
+    def __init__(self, *, queue=256, throttle=1024, workers=2, ed25519=verify_with_cryptography):
         self.reports: dict[int, Verdict] = {}
         self.flushes = 0
         self.overload = Overload(Timers())
@@ -71,6 +71,7 @@ class Pipeline(ValidationPipeline):
             queue=queue,
             throttle=throttle,
             workers=workers,
+            ed25519=ed25519,
             report=self._note,
             batch_done=self._flushed,
             overload=self.overload,
@@ -150,9 +151,9 @@ def verifications(monkeypatch):
     calls: list[tuple[threading.Thread, int]] = []
     real = gossipsub.pubsub.validation.pipeline.verify_batch
 
-    def verify(messages):
+    def verify(messages, ed25519):
         calls.append((threading.current_thread(), len(messages)))
-        return real(messages)
+        return real(messages, ed25519)
 
     monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
     return calls
@@ -160,14 +161,15 @@ def verifications(monkeypatch):
 
 async def test_many_signatures_are_verified_in_batches_on_other_threads(verifications):
     pipeline = Pipeline(workers=2)
-    for ticket in range(100):
+    count = 3 * BATCH + INLINE + 1
+    for ticket in range(count):
         pipeline.offer(ticket)
     async with pipeline.running():
-        await pipeline.settled(100)
+        await pipeline.settled(count)
     here = threading.current_thread()
-    assert sorted(size for _, size in verifications) == [100 - 3 * BATCH, BATCH, BATCH, BATCH]
+    assert sorted(size for _, size in verifications) == [INLINE + 1, BATCH, BATCH, BATCH]
     assert all(thread is not here for thread, _ in verifications)
-    assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(100)]
+    assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(count)]
     assert pipeline.flushes == 4
 
 
@@ -180,16 +182,32 @@ async def test_few_signatures_are_verified_where_they_are(verifications):
     assert verifications == [(threading.current_thread(), INLINE)]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_signatures_are_verified_by_what_the_host_chose(workers):
+    asked = []
+
+    def verify(public_key, signature, data):
+        asked.append(public_key)
+        return verify_with_cryptography(public_key, signature, data)
+
+    count = BATCH + 1
+    async with Pipeline(workers=workers, ed25519=verify).running() as pipeline:
+        for ticket in range(count):
+            pipeline.offer(ticket)
+        await pipeline.settled(count)
+    assert asked == [KEY.public_key.data] * count
+
+
 async def test_only_as_many_batches_are_verified_at_once_as_there_are_workers(monkeypatch):
     at_once, most, lock = 0, 0, threading.Lock()
     real = gossipsub.pubsub.validation.pipeline.verify_batch
 
-    def verify(messages):
+    def verify(messages, ed25519):
         nonlocal at_once, most
         with lock:
             at_once += 1
             most = max(most, at_once)
-        good = real(messages)
+        good = real(messages, ed25519)
         with lock:
             at_once -= 1
         return good
@@ -207,10 +225,10 @@ async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first
     second_is_verified = threading.Event()
     real = gossipsub.pubsub.validation.pipeline.verify_batch
 
-    def verify(messages):
+    def verify(messages, ed25519):
         if messages[0] is signed(0):
             assert second_is_verified.wait(5)
-        good = real(messages)
+        good = real(messages, ed25519)
         if messages[0] is signed(BATCH):
             second_is_verified.set()
         return good
@@ -985,7 +1003,7 @@ async def test_without_workers_no_thread_is_used_and_everybody_else_has_turns(ve
         await pipeline.settled(40)
     here = threading.current_thread()
     assert {thread for thread, _ in verifications} == {here}
-    assert [size for _, size in verifications] == [BATCH_WITHOUT_THREADS] * 5
+    assert [size for _, size in verifications] == [INLINE, INLINE, 8]
     assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(40)]
 
 

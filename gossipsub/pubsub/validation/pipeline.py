@@ -19,6 +19,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from gossipsub.crypto.ed25519 import Ed25519Verify
 from gossipsub.crypto.message_signing import verify_batch
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
@@ -39,12 +40,11 @@ BATCH = 32
 """Signatures verified in one thread hop: a hop costs as much as half a signature."""
 BATCH_BYTES = 262_144
 """Data after which a batch is closed, so that large messages do not make it take long."""
-INLINE = 2
-"""So few are verified where we are; a hop would cost more than it frees."""
-INLINE_BYTES = 65536
-"""And only with so much data: a mebibyte takes two milliseconds."""
-BATCH_WITHOUT_THREADS = 8
-"""Less than a millisecond; then everybody else has a turn."""
+INLINE = 16
+"""Where no more wait they are verified where we are: that takes one or two milliseconds, and a
+thread would make each of them a tenth to a third dearer. Without threads a batch is so large."""
+INLINE_BYTES = 262_144
+"""And only with so much data: a mebibyte takes two milliseconds more."""
 SLICE = 0.005
 """Seconds of judging after which everybody else has a turn."""
 
@@ -79,9 +79,9 @@ class ValidationPipeline:
     and within a batch messages in the order they came. So what a peer hands over in a topic is
     judged in its order, up to asynchronous validators that are not inline: peers with a sequence
     number validator ignore what another message of its author has overtaken.
-    Two workers verify twice as fast as one, since `cryptography` (from 50 on) lets go of the
-    interpreter lock. Without workers signatures are verified on the event loop, and no thread is
-    ever used.
+    Two workers verify twice as fast as one, since `cryptography` (from 50 on) and PyNaCl let go of
+    the interpreter lock. Without workers signatures are verified on the event loop, and no thread
+    is ever used.
     """
 
     def __init__(
@@ -90,17 +90,19 @@ class ValidationPipeline:
         queue: int,
         throttle: int,
         workers: int,
+        ed25519: Ed25519Verify,
         report: Callable[[int, Verdict], None],
         batch_done: Callable[[], None],
         overload: Overload,
     ) -> None:
         self._throttle = throttle
+        self._ed25519 = ed25519
         self._report = report
         self._batch_done = batch_done
         self._overload = overload
         self._threads = workers
         self._workers = max(workers, 1)
-        self._batch = BATCH if workers else BATCH_WITHOUT_THREADS
+        self._batch = BATCH if workers else INLINE
         self._verifying: deque[_Batch] = deque()
         self._is_judging = False
         self._idle: list[Wake] = []
@@ -156,12 +158,14 @@ class ValidationPipeline:
 
     async def _verify(self, messages: list[Message]) -> list[bool]:
         signed = [message for message in messages if message.signature is not None]
-        if self._threads and not _is_little(signed):
+        if self._threads and (self.queue or not _is_little(signed)):
             verified = iter(
-                await anyio.to_thread.run_sync(verify_batch, signed, limiter=self._limiter)
+                await anyio.to_thread.run_sync(
+                    verify_batch, signed, self._ed25519, limiter=self._limiter
+                )
             )
         else:
-            verified = iter(verify_batch(signed))
+            verified = iter(verify_batch(signed, self._ed25519))
             await anyio.lowlevel.checkpoint()
         # Unsigned messages come this far only where the signature policy allows them.
         return [message.signature is None or next(verified) for message in messages]
