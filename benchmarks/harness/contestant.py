@@ -44,7 +44,7 @@ class Contestant:
         """Flags of its nodes that others do not have."""
         if self.name not in _OWN:
             return ()
-        return ("--backend", self.backend)
+        return ("--backend", self.backend, "--crypto", _OWN[self.name][0])
 
     def missing(self) -> str:
         """What has to be installed first; nothing if it can run."""

@@ -42,8 +42,13 @@ def test_each_of_our_own_runs_on_each_backend_asked_for() -> None:
         Contestant("rust"),
     ]
     assert [each.title for each in wanted.contestants] == ["python", "python on trio", "rust"]
-    assert wanted.contestants[1].arguments[-2:] == ("--backend", "trio")
+    assert wanted.contestants[1].arguments == ("--backend", "trio", "--crypto", "cryptography")
     assert wanted.contestants[2].arguments == ()
+
+
+def test_with_the_extra_another_library_verifies_on_another_loop() -> None:
+    (fast,) = wished("--peers", "python+fast").contestants
+    assert fast.arguments == ("--backend", "uvloop", "--crypto", "pynacl")
 
 
 def test_measurements_without_messages_are_asked_for_by_name() -> None:
