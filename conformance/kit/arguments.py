@@ -12,7 +12,7 @@ from gossipsub.conformance.driver import PEERS
 from gossipsub.conformance.kit.case import load_cases
 from gossipsub.conformance.kit.deviations import read_deviations
 from gossipsub.conformance.kit.runner import JOBS
-from gossipsub.conformance.kit.target import HEARTBEAT, Target, named_target
+from gossipsub.conformance.kit.target import HEARTBEAT, RUNNING_HEARTBEAT, Target, named_target
 from gossipsub.conformance.scripted_wire import host_and_port
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.errors import RemoteProtocolError
@@ -49,7 +49,10 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--address", metavar="MULTIADDR", help="a node that runs already")
     target.add_argument("--topic", default="t", help="what that node is subscribed to")
     target.add_argument(
-        "--heartbeat", type=float, default=HEARTBEAT, metavar="SECONDS", help="of the target"
+        "--heartbeat",
+        type=float,
+        metavar="SECONDS",
+        help=f"of the target (default: {HEARTBEAT:g}, of a running node {RUNNING_HEARTBEAT:g})",
     )
     target.add_argument(
         "--known", type=Path, metavar="FILE", help="JSON: cases it is known to fail, and why"
@@ -80,7 +83,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 def targets_of(options: argparse.Namespace) -> list[Target]:
     """WrongCall where an address or a name is none, or `--known` could be about several."""
-    heartbeat = options.heartbeat
+    given = options.heartbeat
+    heartbeat = HEARTBEAT if given is None else given
     if not 0.05 <= heartbeat <= 10:
         raise WrongCall(f"a heartbeat of {heartbeat} s; 0.05 to 10 are possible")
     named = [named_target(_named(name), heartbeat=heartbeat) for name in options.target]
@@ -97,7 +101,7 @@ def targets_of(options: argparse.Namespace) -> list[Target]:
                 name=options.name,
                 address=options.address,
                 topic=options.topic,
-                heartbeat=heartbeat,
+                heartbeat=RUNNING_HEARTBEAT if given is None else given,
             )
         )
     if not named and not theirs:

@@ -26,7 +26,8 @@ class _Part:
 
 
 class Session:
-    """The same cases on several targets."""
+    """The same cases on several targets. On a node that runs already they go one after the other:
+    they all have only that one."""
 
     def __init__(
         self, targets: Sequence[Target], cases: Sequence[Case], *, seed: int = 1, jobs: int = JOBS
@@ -49,7 +50,7 @@ class Session:
                     part.target,
                     self._cases,
                     seed=self._seed,
-                    jobs=self._jobs,
+                    jobs=self._jobs if part.target.address is None else 1,
                     versions=part.versions,
                     results=part.results,
                     progress=progress.tell,

@@ -10,6 +10,9 @@ from gossipsub.conformance.kit.deviations import known_deviations
 HEARTBEAT = 0.3
 """Seconds between heartbeats of a target, where its parameters are ours to choose."""
 
+RUNNING_HEARTBEAT = 1.0
+"""And of a node that runs already, unless it is said: what the specification recommends."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:

@@ -9,6 +9,7 @@ expected with `expecting`.
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Self, TypeVar
@@ -91,6 +92,9 @@ class Trial:
         self._expected: list[str] = []
         self._stack = AsyncExitStack()
         self._next_seed = 1
+        # Whoever runs already remembers peers, their backoffs and messages: of cases beside this
+        # one, and of runs before. So there these peers are strangers each time.
+        self._strangers = 0 if target.address is None else secrets.randbits(48) << 14
         self._started: list[tuple[type[Node], PeerProcess]] = []
 
     async def __aenter__(self) -> Self:
@@ -304,7 +308,7 @@ class Trial:
     def _seed(self, seed: int | None) -> int:
         if seed is None:
             seed, self._next_seed = 1000 + self._next_seed, self._next_seed + 1
-        return seed
+        return self._strangers + seed
 
     # -- saying what is expected -----------------------------------------------------------
 

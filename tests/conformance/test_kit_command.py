@@ -128,6 +128,15 @@ def test_a_run_is_written_in_every_form_and_read_again(
     assert [run["target"] for run in printed["runs"]] == ["python", "python"]
 
 
+def test_a_running_nodes_heartbeat_is_a_second_unless_it_is_said() -> None:
+    def heartbeats(*call: str) -> list[float]:
+        return [target.heartbeat for target in targets_of(parse_arguments([*call, *ADDRESS]))]
+
+    assert heartbeats() == [1.0]
+    assert heartbeats("--target", "python") == [0.3, 1.0]
+    assert heartbeats("--target", "python", "--heartbeat", "0.5") == [0.5, 0.5]
+
+
 FAULTY = f"{sys.executable} -m gossipsub.conformance.faults ping_answers_what_comes_at_once"
 
 

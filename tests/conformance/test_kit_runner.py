@@ -7,15 +7,17 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import anyio
 import pytest
 
-from gossipsub.conformance.driver import PeerFailed
+from gossipsub.conformance.driver import PeerFailed, start_peer
 from gossipsub.conformance.kit.case import Case, case, choose_cases
 from gossipsub.conformance.kit.node import Node
 from gossipsub.conformance.kit.results import Result
 from gossipsub.conformance.kit.runner import MOST_TRIED_AGAIN, probe, run_case, run_cases
+from gossipsub.conformance.kit.session import Session
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.kit.verdict import CannotTry, Verdict
@@ -416,6 +418,40 @@ async def test_of_a_running_node_only_cases_for_it_are_tried():
     assert (await run_case(running, made_up(only_looks, address=True))).verdict is Verdict.PASSED
     result = await run_case(running, made_up(wants_a_parameter, address=True))
     assert result.reason == "needs parameters of its own, and the target runs already"
+
+
+async def test_to_a_running_node_scripted_peers_are_strangers_in_every_case():
+    async def address_of(target: Target) -> str:
+        async with Trial(target, seed=1, case_id="PNG-05") as trial:
+            return (await trial.listener(seed=7)).address.rpartition("/")[2]
+
+    running = Target(name="theirs", address="/ip4/127.0.0.1/tcp/9/p2p/12D3KooW")
+    assert await address_of(FAKE) == await address_of(FAKE)
+    assert await address_of(running) != await address_of(running)
+
+
+async def test_of_a_running_node_its_topic_is_asked_and_cases_go_one_after_the_other():
+    under_way = 0
+
+    async def has_it_for_itself(trial: Trial) -> None:
+        nonlocal under_way
+        under_way += 1
+        await trial.peer(await trial.start())
+        trial.equal("cases under way", under_way, 1)
+        under_way -= 1
+
+    cases = [made_up(has_it_for_itself, id=id, address=True) for id in ("PNG-01", "PNG-05")]
+    async with start_peer("python") as peer:
+        await peer.command("subscribe", topic="news")
+        running = Target(name="theirs", address=peer.addresses[0])
+        with pytest.raises(PeerFailed, match=r"is subscribed to 'news'; --topic is 't'$"):
+            await probe(running)
+        session = Session([replace(running, topic="news")], cases, jobs=2)
+        await session.run()
+    (run,) = session.report().runs
+    assert [(result.verdict, result.observed) for result in run.results] == [
+        (Verdict.PASSED, ())
+    ] * 2
 
 
 async def test_a_target_that_cannot_be_had_is_told_before_any_case():
