@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -39,6 +38,8 @@ WARM_UP = 16
 SIZE = 1024
 PACE = 0.1
 """Virtual seconds between messages, or bursts; the way to the next node takes less."""
+PACE_OVER_TCP = 0.001
+"""Real seconds between looks whether a message has come."""
 HOUR = 3600.0
 NOBODY = ""
 NODE = ContextVar("NODE", default=NOBODY)
@@ -55,6 +56,8 @@ FUNCTIONS = {
     "gossipsub.testing.memory_stream:Pipe.put": "socket writes",
     "gossipsub.testing.memory_stream:Pipe.take": "socket reads",
     "gossipsub.timers:Timers.at": "timers",
+    "gossipsub.transport.socket:AsyncioSocket.buffer_updated": "socket reads",
+    "gossipsub.transport.socket:AsyncioSocket.write": "socket writes",
     "nacl.bindings.crypto_sign:crypto_sign_open": "signatures verified",
 }
 """What calls of a function in Python count as."""
@@ -151,10 +154,12 @@ def in_node(role: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def chain(roles: tuple[str, ...], **params: Any) -> AsyncIterator[dict[str, Topic]]:
-    """Hosts in a row, each in the next one's mesh; what they publish and read is in their name."""
-    network = MemoryNetwork(Link(latency=0.001, jitter=0.0))
-    quiet = GossipParams(heartbeat_interval=HOUR, heartbeat_initial_delay=HOUR, **params)
+async def chain(
+    roles: tuple[str, ...], network: MemoryNetwork | None
+) -> AsyncIterator[dict[str, Topic]]:
+    """Hosts in a row, each in the next one's mesh; what they publish and read is in their name.
+    Without a network they are connected by TCP."""
+    quiet = GossipParams(heartbeat_interval=HOUR, heartbeat_initial_delay=HOUR)
     config = HostConfig(validation_workers=0, keepalive_interval=HOUR)
     topics: dict[str, Topic] = {}
     hosts: list[Host] = []
@@ -162,7 +167,7 @@ async def chain(roles: tuple[str, ...], **params: Any) -> AsyncIterator[dict[str
         for number, role in enumerate(roles):
             with in_node(role):
                 host = Host(
-                    network=network.machine(),
+                    network=None if network is None else network.machine(),
                     key=PrivateKey.from_node_number(number + 1),
                     params=quiet,
                     config=config,
@@ -171,24 +176,33 @@ async def chain(roles: tuple[str, ...], **params: Any) -> AsyncIterator[dict[str
                 await stack.enter_async_context(host)
                 if hosts:
                     await host.connect(hosts[-1].addresses[0])
-                await anyio.sleep(1)
                 topics[role] = await host.join("t")
                 hosts.append(host)
-        for role in reversed(roles):
+        await until(lambda: all(info.pubsub_protocol for host in hosts for info in host.peers()))
+        for role in roles:
             with in_node(role):
                 await stack.enter_async_context(topics[role].relay())
-            await anyio.sleep(1)
-        for one, other in pairwise(roles):
-            assert topics[other].mesh(), f"{other} has no mesh with {one}"
+        links = 2 * (len(roles) - 1)
+        await until(lambda: sum(len(topic.mesh()) for topic in topics.values()) == links)
         yield topics
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(30):
+        while not condition():
+            await anyio.sleep(0.01)
+    await anyio.sleep(0.1)  # for what is left of it
+
+
 @asynccontextmanager
-async def traffic(shape: str, size: int) -> AsyncIterator[Callable[[int, int], Awaitable[None]]]:
+async def traffic(
+    shape: str, size: int, *, over_tcp: bool = False
+) -> AsyncIterator[Callable[[int, int], Awaitable[None]]]:
     """What sends so many messages in bursts of so many, and returns when all were read."""
     roles = ROLES[shape]
     rng = random.Random(1)
-    async with chain(roles) as topics, anyio.create_task_group() as tasks:
+    network = None if over_tcp else MemoryNetwork(Link(latency=0.001, jitter=0.0))
+    async with chain(roles, network) as topics, anyio.create_task_group() as tasks:
         read: list[bytes] = []
         with in_node(roles[-1]):
             messages = topics[roles[-1]].subscribe()
@@ -201,14 +215,16 @@ async def traffic(shape: str, size: int) -> AsyncIterator[Callable[[int, int], A
             tasks.start_soon(receive)
 
         async def send(number: int, burst: int) -> None:
+            read.clear()
             sent = [rng.randbytes(size) for _ in range(number)]
             for start in range(0, number, burst):
                 with in_node("publisher"):
                     for data in sent[start : start + burst]:
                         await topics["publisher"].publish(data)
-                await anyio.sleep(PACE)
+                with anyio.fail_after(30):
+                    while len(read) < min(start + burst, number):
+                        await anyio.sleep(PACE_OVER_TCP if over_tcp else PACE)
             assert read == sent
-            read.clear()
 
         yield send
         tasks.cancel_scope.cancel()

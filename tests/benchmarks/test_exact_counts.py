@@ -13,6 +13,7 @@ import sys
 import tracemalloc
 from typing import Any
 
+import anyio
 import pytest
 
 from gossipsub.testing.virtual_time import run_in_virtual_time
@@ -22,6 +23,7 @@ from tests.benchmarks.census import (
     ROLES,
     SIZE,
     STORED,
+    Census,
     counted,
     traffic,
 )
@@ -29,6 +31,8 @@ from tests.benchmarks.census import (
 BYTES = 512 << 10
 BLOCKS = {"pair": 22, "relay": 34}
 """Small objects that one remembered message may leave in all nodes of a chain together."""
+CALLBACKS = {"publisher": 2, "receiver": 5}
+"""Of asyncio for one message over TCP, where messages come one by one."""
 COPIES = {"pair": 7.5, "relay": 11}
 """How often a large message may be in memory at one time, in all nodes and between them."""
 
@@ -65,6 +69,28 @@ def test_under_trio_single_messages_take_the_same(shape: str, stored: Any) -> No
     for role, now in counted(shape, "one by one", "trio").items():
         known = stored[shape]["one by one"][role]["events"]
         assert of_protocols(now["events"]) == of_protocols(known)
+
+
+def test_over_tcp_asyncio_needs_no_task_and_no_timer_for_a_message() -> None:
+    """In real time: a write for each, and little more of anything, whatever the machine does."""
+    census = Census()
+
+    async def main() -> None:
+        async with traffic("pair", SIZE, over_tcp=True) as send:
+            await send(10, 1)
+            with census.taken():
+                await send(MESSAGES, 1)
+
+    anyio.run(main)
+    little = MESSAGES // 4
+    for role, callbacks in CALLBACKS.items():
+        events = census.events[role]
+        assert events["asyncio: tasks"] == 0
+        assert events["asyncio: timers"] <= little, f"{role}: {events}"
+        assert events["asyncio: callbacks"] <= MESSAGES * callbacks + little, f"{role}: {events}"
+    sent, received = census.events["publisher"], census.events["receiver"]
+    assert MESSAGES <= sent["socket writes"] <= MESSAGES + little
+    assert received["socket reads"] <= MESSAGES + little
 
 
 def test_what_is_known_keeps_what_the_design_promises(stored: Any) -> None:
