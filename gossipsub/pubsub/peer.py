@@ -48,6 +48,8 @@ class PubsubPeer:
         self.signed_record: bytes | None = None
         """Its addresses, signed by it, to be handed on in peer exchange."""
         self._inbound_protocol: str | None = None
+        self._may_be_told_anew = False
+        """What it announced came by another connection than that of its next RPC."""
         self._speaks_pubsub = False
         self._opening = False
         self._attempts = 0
@@ -156,7 +158,7 @@ class PubsubPeer:
         previous, self.inbound = self.inbound, PubsubInbound(stream, self)
         self._inbound_protocol = stream.protocol
         if previous is not None:
-            self._forget_announcements()
+            self._stream_is_over(previous, elsewhere=previous.connection is not stream.connection)
             previous.reset()
         self.speaks_pubsub()
         return self.inbound
@@ -165,11 +167,30 @@ class PubsubPeer:
         self.pubsub.held.forget(handler)
         if self.inbound is handler:
             self.inbound = None
-            self._forget_announcements()
+            self._stream_is_over(handler, elsewhere=not handler.connection.is_open)
             if self.outbound is None and not self._opening and self._retry is None:
                 self._unregister()  # it only sent, and has stopped
 
+    def _stream_is_over(self, handler: PubsubInbound, *, elsewhere: bool) -> None:
+        """What the peer announced on it holds no more (WIRE-21); but where it may go on elsewhere,
+        on another connection, that is left to what it says there.
+
+        A peer that opens a stream for each connection, as rust does after simultaneous dials,
+        announces its topics on the first alone: go forgets them for good.
+        """
+        if elsewhere and any(c.is_open for c in self.connections if c is not handler.connection):
+            self._may_be_told_anew = True
+        else:
+            self._forget_announcements()
+
+    def _heed_hello(self, rpc: Rpc) -> None:
+        """Where the first RPC of a stream announces anything, it announces all there is."""
+        self._may_be_told_anew = False
+        if rpc.subscriptions or (rpc.control is not None and rpc.control.extensions is not None):
+            self._forget_announcements()
+
     def _forget_announcements(self) -> None:
+        self._may_be_told_anew = False
         if self.is_registered:
             self.pubsub.router.inbound_stream_closed(self.peer, now=self.pubsub.timers.now())
 
@@ -179,6 +200,8 @@ class PubsubPeer:
         return not self.is_registered or self.pubsub.held.must_wait(self.peer, self.inbound)
 
     def receive_rpc(self, rpc: Rpc, size: int) -> None:
+        if self._may_be_told_anew:
+            self._heed_hello(rpc)
         if self.pubsub.overhead is None or self._may_send(self.pubsub.overhead, rpc, size):
             self.pubsub.receive_rpc(self.peer, rpc)
 

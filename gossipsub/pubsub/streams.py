@@ -14,6 +14,7 @@ from gossipsub.wire.rpc_codec import decode_rpc
 if TYPE_CHECKING:
     from gossipsub.crypto.peer_id import PeerId
     from gossipsub.pubsub.peer import PubsubPeer
+    from gossipsub.transport.connection import Connection
 
 
 TURN_BYTES = 65536
@@ -47,6 +48,10 @@ class PubsubInbound(StreamHandler):
     @property
     def peer(self) -> PeerId:
         return self._peer.peer
+
+    @property
+    def connection(self) -> Connection:
+        return self._stream.connection
 
     def process(self, left: float = math.inf) -> None:
         """Work off what arrived, until the peer has to wait or so many bytes are done."""

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from gossipsub import GossipParams, Host
+from gossipsub.conformance.scripted_gossip import signed
 from gossipsub.conformance.scripted_peer import PUBSUB, dial
 from gossipsub.conformance.scripted_wire import WireTimeout, key_of_seed
 from gossipsub.pubsub.peer import PubsubPeer
@@ -253,6 +254,55 @@ async def test_what_a_peer_announced_ends_with_its_stream(config, subscribe, end
             await w.open_pubsub()
             await w.send_rpc(subscription("news"))
             await until_peers(topic, 1)
+
+
+@pytest.mark.rule("CONN-02", "WIRE-21")
+async def test_a_stream_on_another_connection_leaves_what_was_said_on_the_first(config, subscribe):
+    """Rust announces its topics on one of them, after simultaneous dials, and goes on on either."""
+    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0], seed=7) as w:
+        await w.serve_identify()
+        topic = await subscribe(host, w, "a")
+        first = w.pubsub_out
+        async with dial(host.addresses[0], seed=7) as again, topic.subscribe() as messages:
+            await again.serve_identify()
+            await again.open_pubsub()
+            await first.wait_reset()
+            await again.send_rpc(Rpc(publish=[signed(again, "a", 1)]))
+            with anyio.fail_after(10):
+                await anext(aiter(messages))
+            assert topic.peers() == (w.peer_id,)
+            await again.send_rpc(subscription("b"))  # not the first RPC of its stream: it adds
+            await until_peers(await host.join("b"), 1, timeout=10)
+            assert topic.peers() == (w.peer_id,)
+
+
+@pytest.mark.rule("CONN-02", "WIRE-21")
+async def test_a_hello_on_another_connection_tells_all_there_is(config, subscribe):
+    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0], seed=7) as w:
+        await w.serve_identify()
+        topic = await subscribe(host, w, "a")
+        other = await host.join("b")
+        async with dial(host.addresses[0], seed=7) as again:
+            await again.serve_identify()
+            await again.open_pubsub()
+            await again.send_rpc(subscription("b"))
+            await until_peers(other, 1, timeout=10)
+            assert topic.peers() == ()
+
+
+@pytest.mark.rule("CONN-02", "WIRE-21")
+async def test_what_was_announced_outlives_one_of_two_connections(config, subscribe):
+    async with Host(config=config(), params=CALM) as host, dial(host.addresses[0], seed=7) as w:
+        await w.serve_identify()
+        async with dial(host.addresses[0], seed=7) as again:
+            await again.serve_identify()
+            topic = await subscribe(host, again, "a")
+        await w.open_pubsub()
+        async with topic.subscribe() as messages:
+            await w.send_rpc(Rpc(publish=[signed(w, "a", 1)]))
+            with anyio.fail_after(10):
+                await anext(aiter(messages))
+        assert topic.peers() == (w.peer_id,)
 
 
 @pytest.mark.rule("WIRE-21")
