@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,11 @@ from gossipsub.benchmarks.harness.table import (
     FAST,
     LATENCIES,
     LATENCY,
-    LAYER,
     RATE,
     Group,
     is_fast,
     label,
+    layers_by_role,
     size_text,
 )
 
@@ -160,21 +161,24 @@ def _latency(run: Run) -> Picture | None:
 
 
 def _layers(run: Run) -> Picture | None:
-    """A bar for each measurement that was profiled."""
-    bars = [each for each in run.measurements if _layers_of(each)]
+    """A bar for each role of a measurement that was profiled; layers in the same order in all."""
+    bars = [
+        (f"{label(each)}, {Group.of(each)}, {size_text(each.size)}: {role}", layers)
+        for each in run.measurements
+        for role, layers in layers_by_role(each).items()
+    ]
     if not bars:
         return None
-    names = list(dict.fromkeys(name for each in bars for name in _layers_of(each)))
+    totals: Counter[str] = Counter()
+    for _, layers in bars:
+        totals.update({name: figure.median for name, figure in layers.items()})
     picture, (place,) = _panels(
         1, "CPU of a process for a message, by layer", height=1.6 + 0.35 * len(bars), width=9
     )
     start = [0.0] * len(bars)
     rows = range(len(bars))
-    for number, name in enumerate(names):
-        costs = [
-            each.figures[LAYER + name].median if LAYER + name in each.figures else 0.0
-            for each in bars
-        ]
+    for number, (name, _) in enumerate(totals.most_common()):
+        costs = [layers[name].median if name in layers else 0.0 for _, layers in bars]
         place.barh(
             rows,
             costs,
@@ -185,8 +189,7 @@ def _layers(run: Run) -> Picture | None:
             label=name,
         )
         start = [done + cost for done, cost in zip(start, costs, strict=True)]
-    titles = [f"{label(each)}, {each.workload}, {size_text(each.size)}" for each in bars]
-    place.set_yticks(rows, titles)
+    place.set_yticks(rows, [title for title, _ in bars])
     place.invert_yaxis()
     place.set_xlabel("µs of CPU a message")
     place.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -246,10 +249,6 @@ def _groups(run: Run) -> dict[Group, list[Measurement]]:
 def _roles(members: Iterable[Measurement]) -> list[str]:
     names = (name for each in members for name in each.figures if name.startswith(CPU))
     return [name.removeprefix(CPU) for name in dict.fromkeys(names)]
-
-
-def _layers_of(measurement: Measurement) -> list[str]:
-    return [name.removeprefix(LAYER) for name in measurement.figures if name.startswith(LAYER)]
 
 
 def _by_size(members: Iterable[Measurement], name: str) -> list[Series]:

@@ -192,7 +192,7 @@ def _layer_table(group: Group, members: Sequence[Measurement]) -> Table:
     for size, of_size in _by_size(members):
         for each in of_size:
             front = (size, label(each))
-            for role, layers in _layers_by_role(each).items():
+            for role, layers in layers_by_role(each).items():
                 total = sum(figure.median for figure in layers.values())
                 for number, (name, figure) in enumerate(layers.items()):
                     share = f"{figure.median / total:.0%}" if total else NOTHING
@@ -202,8 +202,8 @@ def _layer_table(group: Group, members: Sequence[Measurement]) -> Table:
     return table
 
 
-def _layers_by_role(measurement: Measurement) -> dict[str, dict[str, Figure]]:
-    """The dearest first."""
+def layers_by_role(measurement: Measurement) -> dict[str, dict[str, Figure]]:
+    """Where the CPU of each role goes, the dearest first."""
     roles: dict[str, dict[str, Figure]] = {}
     for name, figure in measurement.figures.items():
         if name.startswith(LAYER):
@@ -316,9 +316,12 @@ def ratio(figure: Figure | None, other: Figure | None) -> str:
 
 def number_text(number: float) -> str:
     """Three digits or all before the point: `3,910`, `23.8`, `6.40`; whole numbers as they are."""
-    if abs(number) >= 100 or number == round(number):
-        return f"{number:,.0f}"
-    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
+    if number != round(number):
+        for places in (2, 1):
+            text = f"{number:.{places}f}"
+            if len(text.lstrip("-")) <= len("6.40"):
+                return text
+    return f"{number:,.0f}"
 
 
 # Rows

@@ -96,15 +96,17 @@ def test_latencies_have_a_picture_by_share_of_the_messages(tmp_path: Path) -> No
         assert wanted in texts(path)
 
 
-def test_layers_have_a_bar_for_each_measurement(tmp_path: Path) -> None:
+def test_layers_have_a_bar_for_each_role_and_the_dearest_layer_first(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    profiled = [
-        flood("pair", "python", size, layer__noise=20.0, layer__router=30.0) for size in SIZES
-    ]
+    figures = {"layer__publisher__noise": 20.0, "layer__receiver__verify": 70.0}
+    profiled = [flood("pair", "python", size, **figures) for size in SIZES]
     (path,) = write_plots(run(*profiled), tmp_path)
     assert path.name == "layers.svg"
-    for wanted in ("python, pair, 256 B", "python, pair, 1 KiB", "noise", "router"):
-        assert wanted in texts(path)
+    written = texts(path)
+    for size in ("256 B", "1 KiB"):
+        for role in ("publisher", "receiver"):
+            assert f"python, pair, flood, signed, {size}: {role}" in written
+    assert written.index("verify") < written.index("noise")
 
 
 def test_meshes_have_a_picture_by_their_nodes(tmp_path: Path) -> None:

@@ -218,8 +218,8 @@ def test_runs_that_have_nothing_in_common_say_so() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (3, "3"), (0.068, "0.07"), (6.4, "6.40"), (23.81, "23.8"), (99.96, "100.0"),
-     (238.4, "238"), (3910.2, "3,910"), (-12.34, "-12.3")],
+    [(0, "0"), (3, "3"), (0.068, "0.07"), (6.4, "6.40"), (23.81, "23.8"), (9.997, "10.0"),
+     (99.96, "100"), (238.4, "238"), (3910.2, "3,910"), (-12.34, "-12.3")],
 )  # fmt: skip
 def test_numbers_have_three_digits_or_all_before_the_point(number: float, text: str) -> None:
     assert number_text(number) == text
