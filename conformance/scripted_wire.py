@@ -34,6 +34,9 @@ YAMUX = "/yamux/1.0.0"
 MULTISTREAM = "/multistream/1.0.0"
 MAX_PLAINTEXT_BYTES = 65519
 MAX_PREFIXED_BYTES = 64 << 20
+MAX_RECEIVED_BYTES = 256 << 20
+MAX_ENTRIES = 1_000_000
+"""What may come on one connection of a script, which keeps all of it."""
 
 
 class WireError(GossipSubError):
@@ -65,8 +68,18 @@ class Journal:
 
     began: float = field(default_factory=anyio.current_time)
     entries: list[Entry] = field(default_factory=list)
+    max_entries: int = MAX_ENTRIES
+    max_received_bytes: int = MAX_RECEIVED_BYTES
+    _received_bytes: int = 0
 
     def note(self, layer: str, what: object, *, sent: bool) -> None:
+        """RemoteProtocolError where more came than any script makes use of."""
+        if not sent:
+            self._received_bytes += len(what) if isinstance(what, bytes) else 0
+            if self._received_bytes > self.max_received_bytes:
+                raise RemoteProtocolError(f"more than {self.max_received_bytes} bytes came")
+            if len(self.entries) >= self.max_entries:
+                raise RemoteProtocolError(f"more than {self.max_entries} pieces came")
         self.entries.append(Entry(anyio.current_time() - self.began, sent, layer, what))
 
     def received(self, layer: str) -> list[object]:
@@ -288,6 +301,8 @@ class Wire(Negotiating):
             OSError,
         ) as error:
             raise WireClosed("the connection ended") from error
+        if len(self._raw) > MAX_RECEIVED_BYTES:
+            raise RemoteProtocolError(f"more than {MAX_RECEIVED_BYTES} bytes came unread")
 
     async def _open_frame(self, cipher: CipherState) -> None:
         plaintext = cipher.decrypt(await self._take_noise_frame())

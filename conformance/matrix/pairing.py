@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from gossipsub.conformance.driver import PeerError, PeerFailed, PeerProcess, PeerTimeout, start_peer
+from gossipsub.conformance.driver import (
+    PeerError,
+    PeerFailed,
+    PeerLacks,
+    PeerProcess,
+    PeerTimeout,
+    start_peer,
+)
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.matrix.known import Known
 from gossipsub.conformance.matrix.outcome import PairResult, StepResult
@@ -22,8 +29,6 @@ PARAMS: Mapping[str, object] = {
 """Of all nodes. One implementation beats every two minutes unless told otherwise, another takes no
 message of 64 KiB."""
 START_SECONDS = 30.0
-_UNSUPPORTED = "unsupported"
-"""So begins the answer to a command that a library has nothing for."""
 
 
 async def run_pair(
@@ -38,14 +43,20 @@ async def run_pair(
         )
 
     steps: list[StepResult] = []
+    a, b = start(dialler, 1), start(listener, 2)
     try:
-        async with start(dialler, 1) as a, start(listener, 2) as b:
+        async with a, b:
             await a.command("subscribe", topic=TOPIC)
             pair = Pair(a, b, lambda: start(dialler, 3))
             for step in STEPS:
                 steps.append(await _try(step, pair, steps))
     except GossipSubError as error:
-        steps += [_not_tried(step, f"no node: {error}") for step in STEPS[len(steps) :]]
+        if len(steps) < len(STEPS):
+            steps.append(_failed(STEPS[len(steps)], f"no node: {error}"))
+        steps += [_not_tried(step, "no node") for step in STEPS[len(steps) :]]
+    crash = a.crash or b.crash
+    if crash and all(step.verdict is not Verdict.FAILED for step in steps):
+        steps[-1] = _failed(STEPS[-1], crash)
     return PairResult(
         dialler=dialler,
         listener=listener,
@@ -64,9 +75,10 @@ async def _try(step: Step, pair: Pair, before: Sequence[StepResult]) -> StepResu
     with anyio.move_on_after(step.seconds) as scope:
         try:
             observed = await step.run(pair)
+        except PeerLacks as error:
+            verdict, reason = Verdict.SKIPPED, str(error)
         except PeerError as error:
-            lacks = error.reason.startswith(_UNSUPPORTED)
-            verdict, reason = Verdict.SKIPPED if lacks else Verdict.FAILED, str(error)
+            verdict, reason = Verdict.FAILED, str(error)
         except GossipSubError as error:
             verdict, reason = Verdict.FAILED, _first_line(error)
     if scope.cancelled_caught:
@@ -86,6 +98,10 @@ def _first_line(error: GossipSubError) -> str:
     if isinstance(error, PeerFailed) and not isinstance(error, PeerTimeout):
         return text
     return text.split("; standard error:")[0].splitlines()[0]
+
+
+def _failed(step: Step, reason: str) -> StepResult:
+    return StepResult(step=step.name, verdict=Verdict.FAILED, seconds=0.0, reason=reason)
 
 
 def _not_tried(step: Step, reason: str) -> StepResult:

@@ -236,12 +236,56 @@ async def test_a_node_without_a_mesh_fails_there_and_passes_elsewhere(
 
 @pytest.mark.anyio
 @asyncio_only
-async def test_a_node_that_does_not_start_is_told_and_nothing_is_tried() -> None:
+async def test_a_node_that_does_not_start_fails_and_nothing_is_tried() -> None:
     commands = {"ours": OURS, "broken": (sys.executable, "-c", "raise SystemExit('no disk')")}
     pair = await run_pair("ours", "broken", commands=commands, known=Known())
-    assert {step.verdict for step in pair.steps} == {Verdict.SKIPPED}
     assert [step.step for step in pair.steps] == list(TITLES)
+    assert pair.steps[0].verdict is Verdict.FAILED
     assert "no disk" in pair.steps[0].reason
+    assert {step.verdict for step in pair.steps[1:]} == {Verdict.SKIPPED}
+
+
+PEER_OF_FEW_COMMANDS = """
+import json, os, sys
+print(json.dumps({"event": "ready", "peer_id": "x", "addrs": ["/ip4/127.0.0.1/tcp/1/p2p/x"]}),
+      flush=True)
+for line in sys.stdin:
+    command = json.loads(line)
+    if command["cmd"] == "exit" and "--falls" in sys.argv:
+        os.kill(os.getpid(), 11)
+    answer = {"event": "ok", "cmd": command["cmd"], "id": command.get("id"), "peer": "x"}
+    if command["cmd"] in sys.argv[1].split(","):
+        answer |= {"event": "error", "error": sys.argv[2]}
+    print(json.dumps(answer), flush=True)
+    if command["cmd"] == "exit":
+        break
+"""
+
+
+@pytest.mark.anyio
+@asyncio_only
+@pytest.mark.parametrize(
+    ("words", "verdict", "reason"),
+    [
+        (["connect", "unsupported"], Verdict.SKIPPED, "connect: unsupported"),
+        (["connect", "unsupported protocol"], Verdict.FAILED, "connect: unsupported protocol"),
+    ],
+)
+async def test_what_a_node_lacks_is_told_from_what_it_fails_to_do(
+    words: list[str], verdict: Verdict, reason: str
+) -> None:
+    few = (sys.executable, "-I", "-c", PEER_OF_FEW_COMMANDS, *words)
+    pair = await run_pair("few", "ours", commands={"few": few, "ours": OURS}, known=Known())
+    assert (pair.steps[0].verdict, pair.steps[0].reason) == (verdict, reason)
+
+
+@pytest.mark.anyio
+@asyncio_only
+async def test_a_node_that_crashes_when_all_is_tried_fails_the_last_step() -> None:
+    few = (sys.executable, "-I", "-c", PEER_OF_FEW_COMMANDS, "connect", "unsupported", "--falls")
+    pair = await run_pair("few", "ours", commands={"few": few, "ours": OURS}, known=Known())
+    assert [step.verdict for step in pair.with_verdict(Verdict.FAILED)] == [Verdict.FAILED]
+    assert "exit status -11" in pair.steps[-1].reason
 
 
 def made_matrix(*failures: tuple[str, str, str]) -> Matrix:

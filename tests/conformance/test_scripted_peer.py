@@ -199,3 +199,23 @@ async def test_what_a_lazy_dialler_sent_behind_a_refused_proposal_is_no_fault():
         assert await stream.read_line() == "na"
         await a.ping(1)
         assert b.faults == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        ({"max_received_bytes": 1000}, "more than 1000 bytes came"),
+        ({"max_entries": 20}, "more than 20 pieces came"),
+    ],
+)
+async def test_what_comes_without_end_is_not_kept_but_ends_the_connection(limits, complaint):
+    async with two() as (a, b):
+        for name, limit in limits.items():
+            setattr(b.journal, name, limit)
+        stream = await a.start_stream()
+        for _ in range(100):
+            await stream.send(bytes(100))
+        await b.wait_ended()
+        assert b.faults == [f"below yamux: {complaint}"]
+        b.faults.clear()
+        assert len(b.journal.entries) <= 60
