@@ -348,10 +348,18 @@ def _encode_subscriptions(subscriptions: Iterable[SubOpts]) -> bytes:
 
 
 def _encode_rest(rpc: Rpc) -> bytes:
+    control = rpc.control
+    if (
+        control is not None
+        and rpc.partial is None
+        and not rpc.test_extension
+        and _is_idontwant(control)
+    ):
+        return _encode_idontwant(control.idontwant)
     out = RPC()
-    if rpc.control is not None:
+    if control is not None:
         out.control.SetInParent()
-        _fill_control(out.control, rpc.control)
+        _fill_control(out.control, control)
     if rpc.partial is not None:
         out.partial.SetInParent()
         values = (
@@ -367,6 +375,23 @@ def _encode_rest(rpc: Rpc) -> bytes:
         out.testExtension.SetInParent()
     encoding: bytes = out.SerializeToString()
     return encoding
+
+
+def _is_idontwant(control: Control) -> bool:
+    """Whether nothing else is in it."""
+    others = control.ihave or control.iwant or control.graft or control.prune
+    return bool(control.idontwant) and not others and control.extensions is None
+
+
+def _encode_idontwant(idontwants: Iterable[IDontWant]) -> bytes:
+    """By hand, since these are as many as large messages, and protobuf takes five times as long."""
+    entries = b""
+    for idontwant in idontwants:
+        ids = b""
+        for message_id in idontwant.message_ids:
+            ids += b"\x0a" + encode_uvarint(len(message_id)) + message_id
+        entries += b"\x2a" + encode_uvarint(len(ids)) + ids
+    return b"\x1a" + encode_uvarint(len(entries)) + entries
 
 
 def _fill_control(out: Any, control: Control) -> None:

@@ -42,6 +42,7 @@ class RpcSender:
             # The router need not send it again: a new stream begins with the whole hello.
             self._lose(effect.peer, effect.rpc)
             return
+        was_waiting = peer.queue.rpcs > 0  # then its stream's turn comes anyway
         rpc = effect.rpc
         body = rpc.encoding or encode_rpc(rpc)
         size = len(body)
@@ -49,7 +50,8 @@ class RpcSender:
             self._queue(peer, effect, rpc, body)
         else:
             self._send_split(peer, effect)
-        peer.outbound.wake()
+        if not was_waiting:
+            peer.outbound.wake()
 
     def _send_split(self, peer: PubsubPeer, effect: SendRpc) -> None:
         """What its receiver might refuse leaves in parts, for its size or what is in it."""

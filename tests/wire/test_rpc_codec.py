@@ -241,6 +241,15 @@ def test_encodings_one_after_the_other_are_one_rpc_with_everything(a: Rpc, b: Rp
         assert merged.control.prune == (*a.control.prune, *b.control.prune)
 
 
+@given(st.lists(st.lists(st.binary(max_size=200), max_size=3).map(tuple), min_size=1, max_size=3))
+def test_idontwant_alone_is_written_as_protobuf_writes_it(entries: list[tuple[bytes, ...]]) -> None:
+    written = RPC()
+    for message_ids in entries:
+        written.control.idontwant.add(messageIDs=message_ids)
+    rpc = Rpc(control=Control(idontwant=tuple(map(IDontWant, entries))))
+    assert encode_rpc(rpc) == written.SerializeToString()
+
+
 def test_an_rpc_is_encoded_once() -> None:
     rpc = Rpc(publish=(Message("t", b"data", encoding=b"as received"),))
     assert encode_rpc(rpc) == field(2, b"as received")
