@@ -51,8 +51,11 @@ class Timers:
         self._heap: list[Timer] = []
         self._sequence = 0
         self._wake = Wake()
-        self.now: Callable[[], float] = anyio.current_time
+        self._clock: Callable[[], float] = anyio.current_time
+
+    def now(self) -> float:
         """Monotonic seconds of the running event loop."""
+        return self._clock()
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         self._sequence += 1
@@ -81,7 +84,7 @@ class Timers:
         """Serve until cancelled. An action's exception is a bug of ours: logged, not passed on."""
         loop = asyncio_loop()
         if loop is not None:
-            self.now = loop.time  # eight times faster
+            self._clock = loop.time  # eight times faster
         while True:
             self._run_due()
             # Actions that are due again at once must not keep everybody else from running.

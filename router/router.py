@@ -260,14 +260,15 @@ class Router(PartialInputs):
         published."""
         if message_ids is None:
             message_ids = [self.message_id(message) for message in messages]
-        before = self._outbox.drain()
+        before = self._outbox.drain() if len(messages) > 1 else None
         receipts = [
             self.publish(
                 message, message_id=message_id, local_only=local_only, cache=cache, now=now
             )
             for message, message_id in zip(messages, message_ids, strict=True)
         ]
-        self._outbox.effects = [*before, *in_turns(self._outbox.drain())]
+        if before is not None:
+            self._outbox.effects = [*before, *in_turns(self._outbox.drain())]
         return receipts
 
     # Inputs: the network, the driver, time

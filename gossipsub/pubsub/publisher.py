@@ -90,17 +90,9 @@ class Publisher:
         self, messages: list[Message], ids: list[bytes], *, local_only: bool, cache: bool
     ) -> list[PublishResult]:
         pubsub = self._pubsub
-        now = pubsub.timers.now()
-        if len(messages) == 1:
-            receipts = [
-                pubsub.router.publish(
-                    messages[0], message_id=ids[0], local_only=local_only, cache=cache, now=now
-                )
-            ]
-        else:
-            receipts = pubsub.router.publish_batch(
-                messages, message_ids=ids, local_only=local_only, cache=cache, now=now
-            )
+        receipts = pubsub.router.publish_batch(
+            messages, message_ids=ids, local_only=local_only, cache=cache, now=pubsub.timers.now()
+        )
         for message, receipt in zip(messages, receipts, strict=True):
             # A topic that is fanout only the router has not joined.
             if pubsub.topics[message.topic].fanout_only and not receipt.duplicate:
