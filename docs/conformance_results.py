@@ -19,7 +19,7 @@ anew. "yes": the target does what the rule says. "no": it does not, and below it
 instead and where that can be read; whether the specification leaves room for it is said there too.
 "-": the case could not be tried, mostly because the library has no parameter or query for it. Rules
 marked SHOULD or MAY may be left undone. `gossipsub conformance --explain CASE` has the rule and its
-source.
+source. [Where implementations differ](conformance-differences.md) tells it in short.
 
 If you know one of these implementations and see something unfair here, tell us: the reasons are the
 files in [conformance/deviations](../conformance/deviations).

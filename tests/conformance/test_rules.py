@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gossipsub.conformance.kit.case import load_cases
 from gossipsub.conformance.rules import (
     Coverage,
     Rule,
@@ -48,6 +50,16 @@ def test_every_rule_is_filled_in_and_its_area_is_known() -> None:
         assert rule.rule
         assert (rule.kind in ("unit", "wire", "live", "sim") and rule.test) or rule.area == "T"
     assert set(areas) == {rule.area for rule in load_rules().values()}
+
+
+def test_where_implementations_differ_is_told_with_the_cases_that_show_it() -> None:
+    page = (TESTS.parent / "docs" / "conformance-differences.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-Z]+-\d+) \| .* \| ([-A-Za-z0-9, ]+) \|$", page, re.MULTILINE)
+    cases = load_cases()
+    assert {case for _, shown in rows for case in shown.split(", ")} <= set(cases)
+    assert all(cases[shown.split(", ")[0]].rule.id == rule for rule, shown in rows)
+    named = set(re.findall(r"[A-Z]+-\d+", page))
+    assert {rule.id for rule in load_rules().values() if rule.diff} <= named
 
 
 # Reading marks
