@@ -32,6 +32,8 @@ class World:
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
     most_under_way: int = 0
+    credit_beyond: int = 0
+    """Messages that a publisher was told had arrived, and that it had not sent in that run."""
     up: int = 0
 
     def start_peer(self, name: str, **options: Any) -> PretendedNode:
@@ -95,6 +97,7 @@ class PretendedNode:
         return told
 
     async def credit(self, received: int) -> None:
+        self._world.credit_beyond = max(self._world.credit_beyond, received - self._sent)
         self._credit = received
 
     def _connect(self, addr: str) -> None:
@@ -130,17 +133,17 @@ class PretendedNode:
         window: int = 0,
         rate: float = 0,
     ) -> dict[str, Any]:
-        self._credit, self._is_stopped, sent = 0, False, 0
+        self._credit, self._is_stopped, self._sent = 0, False, 0
         self._world.published.append({"topic": topic, "count": count, "window": window})
-        while sent < count and not self._is_stopped:
-            if window and sent - self._credit >= window:
+        while self._sent < count and not self._is_stopped:
+            if window and self._sent - self._credit >= window:
                 await anyio.sleep(0.001)
                 continue
-            sent += 1
-            self._world.most_under_way = max(self._world.most_under_way, sent - self._credit)
-            if sent - self._credit <= self._world.carries:
+            self._sent += 1
+            self._world.most_under_way = max(self._world.most_under_way, self._sent - self._credit)
+            if self._sent - self._credit <= self._world.carries:
                 self._spread(topic, {self.peer_id})
-        return {"sent": sent}
+        return {"sent": self._sent}
 
     def _spread(self, topic: str, reached: set[str]) -> None:
         for peer in self.links:

@@ -159,6 +159,7 @@ async def test_messages_are_spread_over_topics_that_all_are_in(world: World) -> 
     topics = [each["topic"] for each in world.published]
     assert topics[:10] == [f"benchmark-{number}" for number in range(10)]
     assert len({each["count"] for each in world.published[-10:]}) == 1
+    assert (world.most_under_way, world.credit_beyond) == (16, 0)
 
 
 async def test_nodes_that_do_not_start_are_a_failure_of_theirs_alone(world: World) -> None:
