@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from gossipsub.event_loop import exact_time
 from gossipsub.transport.stream import Stream, StreamHandler
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
@@ -123,7 +124,7 @@ class _Ask(StreamHandler):
             raise RemoteProtocolError("ping: agreed on too late", fatal_to="stream")
         self._stream = stream
         self._pinger.start(os.urandom(PAYLOAD_BYTES))
-        self._sent_at = anyio.current_time()
+        self._sent_at = exact_time()
         stream.write(self._pinger.data_to_send())
         return self
 
@@ -151,7 +152,7 @@ class _Ask(StreamHandler):
             self.fail(str(error))
             raise
         if echoed is not None:
-            self._seconds = anyio.current_time() - self._sent_at
+            self._seconds = exact_time() - self._sent_at
             self._wake.set()
 
     def ended(self) -> None:
