@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from gossipsub.event_loop import asyncio_loop
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Wake:
@@ -19,7 +22,8 @@ class Wake:
     __slots__ = ("_is_set", "_loop", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Future[None] | anyio.Event | None = None
+        self._waiting: Any = None
+        """A future of the loop, or an event where there is none."""
         self._is_set = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -27,11 +31,12 @@ class Wake:
         if not self._is_set:
             self._is_set = True
             waiting = self._waiting
-            if isinstance(waiting, asyncio.Future):
-                if not waiting.done():  # cancelled: its task has not run yet
-                    waiting.set_result(None)
-            elif waiting is not None:
+            if waiting is None:
+                return
+            if self._loop is None:
                 waiting.set()
+            elif not waiting.done():  # cancelled: its task has not run yet
+                waiting.set_result(None)
 
     async def wait(self) -> None:
         """Return when set since the last return. One task at a time may wait."""

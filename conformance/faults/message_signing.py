@@ -8,8 +8,8 @@ from typing import Any
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.crypto import message_signing
 from gossipsub.crypto.keys import KeyType, PrivateKey, PublicKey
-from gossipsub.crypto.message_signing import SequenceNumbers, sign_message, verify_message
-from gossipsub.pubsub import publisher, streams
+from gossipsub.crypto.message_signing import MessageSigner, SequenceNumbers, verify_message
+from gossipsub.pubsub import streams
 from gossipsub.router import messages as router_messages
 from gossipsub.router.messages import Messages
 from gossipsub.router.params import SignaturePolicy
@@ -23,13 +23,14 @@ from gossipsub.wire.rpc_codec import RpcLimits, decode_rpc
 def _change_own(change: Callable[[Message, PrivateKey], None]) -> None:
     """Change own messages after they are signed."""
 
-    def sign(message: Message, key: PrivateKey) -> Message:
-        signed = sign_message(message, key)
-        signed.encoding = None
-        change(signed, key)
-        return signed
+    original = MessageSigner.sign
 
-    replace(publisher, "sign_message", sign)
+    def sign(self: MessageSigner, message: Message) -> None:
+        original(self, message)
+        message.encoding = None
+        change(message, self._key)
+
+    replace(MessageSigner, "sign", sign)
 
 
 def _verify(judge: Callable[[Message], bool]) -> None:

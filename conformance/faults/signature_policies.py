@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gossipsub.conformance.faults.fault import fault, replace
 from gossipsub.crypto.ed25519 import Ed25519Verify
-from gossipsub.crypto.message_signing import verify_message
+from gossipsub.crypto.message_signing import MessageSigner, verify_message
 from gossipsub.peer import options
 from gossipsub.pubsub import publisher
 from gossipsub.pubsub.validation import pipeline
@@ -44,12 +44,11 @@ def unsigned_messages_are_taken() -> None:
 
 @fault
 def own_messages_lack_their_origin() -> None:
-    def sign(message: Message, key: object) -> Message:
+    def sign(self: MessageSigner, message: Message) -> None:
         message.signature = bytes(64)
         message.from_peer = None
-        return message
 
-    replace(publisher, "sign_message", sign)
+    replace(MessageSigner, "sign", sign)
     replace(options, "origin_id", options.content_id)
 
 
