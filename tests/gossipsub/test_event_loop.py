@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from importlib.util import find_spec
 
@@ -7,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gossipsub.event_loop import exact_time
+from gossipsub.event_loop import asyncio_loop, exact_time
 from gossipsub.testing.virtual_time import virtual_backend
 
 pytestmark = pytest.mark.anyio
@@ -33,3 +34,12 @@ async def test_exact_time_is_virtual_where_the_event_loops_is():
     began = exact_time()
     await anyio.sleep(1000)
     assert exact_time() - began == pytest.approx(1000)
+
+
+async def test_a_task_knows_whether_asyncio_runs_it(anyio_backend_name):
+    expected = asyncio.get_running_loop() if anyio_backend_name == "asyncio" else None
+    assert asyncio_loop() is expected
+
+
+def test_without_a_task_there_is_none():
+    assert asyncio_loop() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ from gossipsub import (
     PeerScoreParams,
     UnsentReason,
 )
+from gossipsub.pubsub.publisher import TURN_MESSAGES
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +141,36 @@ async def test_a_batch_overtaken_while_the_validator_thinks_leaves_with_later_nu
                 heard = [await anext(own) for _ in range(3)]
         assert [message.data for message in heard] == [b"quick", b"slow", b"second"]
         assert [message.seqno for message in heard] == sorted(message.seqno for message in heard)
+
+
+async def test_publishing_without_end_lets_others_run():
+    async with Host() as host:
+        topic = await host.join("news")
+        turns = []
+
+        async def count():
+            while True:
+                turns.append(host.statistics().published)
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            for _ in range(10 * TURN_MESSAGES):
+                await topic.publish(b"x")
+            tasks.cancel_scope.cancel()
+        # trio lets tasks of one round run in any order: one may be last, and then first.
+        later = [after - before for before, after in pairwise(turns)]
+        assert max(later) <= 2 * TURN_MESSAGES
+        assert turns[-1] >= 8 * TURN_MESSAGES
+
+
+async def test_publishing_without_end_can_be_cancelled():
+    async with Host() as host:
+        topic = await host.join("news")
+        with anyio.fail_after(20), anyio.move_on_after(0.05) as scope:
+            while True:
+                await topic.publish(b"x")
+        assert scope.cancelled_caught
 
 
 @pytest.mark.rule("FAN-07")
