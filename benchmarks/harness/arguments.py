@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from gossipsub.benchmarks.harness.contestant import NAMES, OWN_BACKENDS, contestants
+from gossipsub.benchmarks.harness.contestant import NAMES, contestants
 from gossipsub.benchmarks.harness.gentle import RATE
 from gossipsub.benchmarks.harness.plan import Wishes
 from gossipsub.benchmarks.harness.single import SINGLE
 from gossipsub.benchmarks.harness.workload import LOADS, SIZES, Workload
+from gossipsub.peer.options import BACKENDS
 
 DEFAULT_PEERS = "python,python+fast,go"
 DEFAULT_WORKLOADS = "pair,relay,mesh-8"
@@ -97,7 +98,7 @@ def _add_messages(what: argparse._ArgumentGroup) -> None:
     )
     what.add_argument(
         "--backend",
-        type=_list(_one_of(OWN_BACKENDS)),
+        type=_list(_one_of(BACKENDS)),
         default=[],
         metavar="A,B",
         help="of our own node: asyncio, uvloop, trio (default: asyncio, and uvloop for "

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 
 from gossipsub.conformance.driver import PEERS
 
-OWN_BACKENDS = ("asyncio", "uvloop", "trio")
 _OWN: Mapping[str, tuple[str, str]] = {
     "python": ("cryptography", "asyncio"),
     "python+fast": ("pynacl", "uvloop"),
