@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from gossipsub.router.asked import Asked
-from gossipsub.router.effects import Lane, Unqueue
+from gossipsub.router.effects import Unqueue
 from gossipsub.router.extension.partial import PartialMessages
 from gossipsub.router.mcache import MessageCache
 from gossipsub.router.message_id import bounded_key
 from gossipsub.router.outbox import Outbox
 from gossipsub.router.params import LazyParams
 from gossipsub.router.peers import Peer, PeerTable
-from gossipsub.wire.rpc import Control, IDontWant, Message, Rpc
+from gossipsub.wire.rpc import IDontWant, Message
 
 _NOBODY: Mapping[bytes, None] = {}
 
@@ -86,8 +86,7 @@ class IDontWants:
                 if record is not None and record.features.idontwant:
                     told[peer] = None
         if told:
-            rpc = Rpc(control=Control(idontwant=(IDontWant((message_id,)),)))
-            self._outbox.send_to_all(told, rpc, Lane.URGENT)
+            self._outbox.idontwant(told, message_id)
 
     def handle_idontwant(self, peer: Peer, idontwants: Sequence[IDontWant]) -> None:
         """Remember what the peer refuses, be it in a mesh or not. What was sent already may still

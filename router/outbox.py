@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gossipsub.router.effects import Effect, Lane, SendRpc
-from gossipsub.wire.rpc import Control, Graft, IHave, IWant, Prune, Rpc
+from gossipsub.wire.rpc import Control, Graft, IDontWant, IHave, IWant, Prune, Rpc
 
 if TYPE_CHECKING:
     from gossipsub.router.tracing import Tracer
+
+IDONTWANT_IDS = 10
+"""Of more in one RPC go ignores the rest."""
+_NOTHING_YET = Rpc()
 
 
 @dataclass(slots=True)
@@ -20,6 +24,20 @@ class _Batch:
     mesh: dict[str, Graft | Prune] = field(default_factory=dict)
     ihave: list[IHave] = field(default_factory=list)
     iwant: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _IDontWants:
+    """What the same peers are told, in effects whose place is that of the first id."""
+
+    peers: Collection[bytes]
+    message_ids: list[bytes]
+    effects: list[SendRpc] = field(default_factory=list)
+
+    def fill_in(self) -> None:
+        rpc = Rpc(control=Control(idontwant=(IDontWant(tuple(self.message_ids)),)))
+        for effect in self.effects:
+            effect.rpc = rpc
 
 
 class Outbox:
@@ -35,10 +53,15 @@ class Outbox:
         self.tracer: Tracer | None = None
         """Told of what happens; None while tracing is off."""
         self._batches: dict[bytes, _Batch] = {}
+        self._gathered: list[_IDontWants] = []
         self._dropped: dict[bytes, dict[str, Graft | Prune]] = {}
 
     def drain(self) -> list[Effect]:
         drained, self.effects = self.effects, []
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            for group in gathered:
+                group.fill_in()
         return drained
 
     def send(self, peer: bytes, rpc: Rpc, lane: Lane) -> None:
@@ -56,6 +79,21 @@ class Outbox:
         else:
             for peer in peers:
                 effects.append(SendRpc(peer, rpc, lane))
+
+    def idontwant(self, peers: Collection[bytes], message_id: bytes) -> None:
+        """Tell each of them, with what it is told until the effects are drained."""
+        if self._gathered:
+            last = self._gathered[-1]
+            if last.peers == peers and len(last.message_ids) < IDONTWANT_IDS:
+                last.message_ids.append(message_id)
+                return
+        group = _IDontWants(peers, [message_id])
+        for peer in peers:
+            if peer in self._dropped:
+                self._send_control(peer, _Batch())
+            group.effects.append(SendRpc(peer, _NOTHING_YET, Lane.URGENT))
+            self.effects.append(group.effects[-1])
+        self._gathered.append(group)
 
     def graft(self, peer: bytes, topic: str) -> None:
         self._batch(peer).mesh[topic] = Graft(topic)

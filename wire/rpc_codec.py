@@ -93,8 +93,8 @@ def decode_rpc(frame: bytes, limits: RpcLimits) -> Rpc:
     try:
         if (message := _only_message(frame, limits)) is not None:
             return Rpc((), (message,))
-        if (message_id := _only_refused(frame, limits)) is not None:
-            return Rpc(control=Control(idontwant=(IDontWant((message_id,)),)))
+        if (idontwant := _only_idontwant(frame, limits)) is not None:
+            return Rpc(control=Control(idontwant=(idontwant,)))
         messages, controls, other = _scan(frame, limits)
         if not other:
             return Rpc(publish=tuple(messages))
@@ -122,18 +122,28 @@ def _only_message(frame: bytes, limits: RpcLimits) -> Message | None:
         return None
 
 
-def _only_refused(frame: bytes, limits: RpcLimits) -> bytes | None:
-    """The id where the frame holds one IDONTWANT of one id and nothing else, as come with every
-    large message; None where it is to be looked at more closely."""
+def _only_idontwant(frame: bytes, limits: RpcLimits) -> IDontWant | None:
+    """The IDONTWANT where the frame holds one and nothing else, as come with large messages; None
+    where it is to be looked at more closely."""
     size = len(frame)
-    if not 6 < size < 130 or size > limits.control_bytes:
+    if size < 7 or size > limits.control_bytes or frame[0] != _CONTROL:
         return None
-    # Lengths of one byte, each of all that follows: control, entry, id.
-    if frame[0] != _CONTROL or frame[1] != size - 2 or frame[2] != _IDONTWANT:
+    try:
+        entry, end = field_extent(frame, 0)
+        if end < size or frame[entry] != _IDONTWANT:
+            return None
+        position, end = field_extent(frame, entry)
+        if end < size:
+            return None
+        message_ids: list[bytes] = []
+        while position < size:
+            if frame[position] != _MESSAGE_ID or len(message_ids) == limits.idontwant_ids:
+                return None
+            body, position = field_extent(frame, position)
+            message_ids.append(frame[body:position])
+    except (IndexError, RemoteProtocolError):
         return None
-    if frame[3] != size - 4 or frame[4] != _MESSAGE_ID or frame[5] != size - 6:
-        return None
-    return frame[6:]
+    return IDontWant(tuple(message_ids))
 
 
 def _scan(frame: bytes, limits: RpcLimits) -> tuple[list[Message], list[_Extent], bytes]:

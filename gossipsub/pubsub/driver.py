@@ -62,6 +62,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gossipsub.pubsub")
 
+PERFORM_AFTER = 16
+"""Messages, or RPCs without any, after which the router's effects are performed though more have
+come; fewer where the validation queue is small. What they have in common leaves together."""
+
 
 class PubSub:
     """Everything of a host that has to do with topics."""
@@ -111,6 +115,8 @@ class PubSub:
         self.publisher = Publisher(self, key, first_seqno=first_seqno)
         self._connect = connect
         self._topic_peer = topic_peer
+        self._unperformed = 0
+        self._perform_after = min(config.validation_queue // 16, PERFORM_AFTER)
         self._router_timer: Timer | None = None
         self._armed_for = float("inf")
 
@@ -162,9 +168,11 @@ class PubSub:
     def receive_rpc(self, peer: PeerId, rpc: Rpc) -> None:
         self.measures.received.add(rpc)
         self.router.receive_rpc(peer, rpc, now=self.timers.now())
-        # Perform at once: verdicts of cheap messages and full queues must not pile up. The rest of
-        # `flush` follows with the connection's, when all is read that came.
-        self._perform_effects()
+        # `flush` follows with the connection's, when all is read that came; but too many messages
+        # at once would find no place for validation.
+        self._unperformed += len(rpc.publish) or 1
+        if self._unperformed >= self._perform_after:
+            self._perform_effects()
 
     def add_direct_peer(self, peer: PeerId) -> None:
         self.router.add_direct_peer(peer, now=self.timers.now())
@@ -310,6 +318,7 @@ class PubSub:
         self._arm_router_timer()
 
     def _perform_effects(self) -> None:
+        self._unperformed = 0
         while effects := self.router.effects():
             for effect in effects:
                 self._perform(effect)

@@ -405,6 +405,32 @@ async def test_data_waits_in_the_queue_however_much_credit_the_peer_gives():
         assert messages < 200
 
 
+@pytest.mark.rule("IDW-01", "IDW-08")
+async def test_large_messages_that_came_together_are_told_of_in_rpcs_of_ten():
+    async with (
+        Host() as host,
+        dial(host.addresses[0], seed=1) as first,
+        dial(host.addresses[0], seed=2) as second,
+    ):
+        topic = await host.join("news")
+        async with topic.subscribe():
+            for w in (first, second):
+                await meet(w, "news")
+            await until(lambda: len(topic.mesh()) == 2)
+            sent = [signed(number, 1024) for number in range(12)]
+            rpcs = [Rpc(publish=[message]) for message in sent]
+            await first.pubsub_out.write(b"".join(encode_frame(encode_rpc(rpc)) for rpc in rpcs))
+            told: list[int] = []
+            ids: list[bytes] = []
+            while len(ids) < 12:
+                control = (await second.receive_rpc()).control
+                for each in () if control is None else control.idontwant:
+                    told.append(len(each.message_ids))
+                    ids += each.message_ids
+    assert ids == [origin_id(message) for message in sent]
+    assert told == [10, 2]
+
+
 # -- limits of a topic
 
 

@@ -124,12 +124,38 @@ def test_a_message_that_is_not_taken_in_may_still_be_sent(make_node: Callable[..
 
 
 @pytest.mark.rule("IDW-08")
-def test_each_rpc_sent_names_one_message(trio: Node) -> None:
-    numbers = range(12)
-    effects = trio.receive(b"b", publish=[large(trio, number) for number in numbers])
+def test_messages_that_came_together_are_told_of_together_ten_in_an_rpc(trio: Node) -> None:
+    effects = trio.receive(b"b", publish=[large(trio, number) for number in range(12)])
+    ids = [trio.message_id(number) for number in range(12)]
     entries = trio.controls(effects, "idontwant")
-    assert entries == {
-        peer: [IDontWant((trio.message_id(number),)) for number in numbers] for peer in (b"c", b"d")
+    told_of = [IDontWant(tuple(ids[:10])), IDontWant(tuple(ids[10:]))]
+    assert entries == {b"c": told_of, b"d": told_of}
+
+
+@pytest.mark.rule("IDW-01")
+def test_messages_of_rpcs_whose_effects_are_taken_together_are_told_of_before_they_are_validated(
+    trio: Node,
+) -> None:
+    for number in (1, 2):
+        trio.router.receive_rpc(b"b", Rpc(publish=(large(trio, number),)), now=trio.now)
+    first, second = trio.message_id(1), trio.message_id(2)
+    rpc = Rpc(control=Control(idontwant=idontwant(first, second)))
+    assert trio.router.effects() == [
+        SendRpc(b"c", rpc, Lane.URGENT),
+        SendRpc(b"d", rpc, Lane.URGENT),
+        Validate(1, b"b", large(trio, 1), first),
+        Validate(2, b"b", large(trio, 2), second),
+    ]
+
+
+def test_who_sent_one_of_some_messages_is_told_of_the_others(trio: Node) -> None:
+    for peer, number in ((b"b", 1), (b"c", 2), (b"c", 3)):
+        trio.router.receive_rpc(peer, Rpc(publish=(large(trio, number),)), now=trio.now)
+    first, second, third = (trio.message_id(number) for number in (1, 2, 3))
+    assert trio.controls(trio.router.effects(), "idontwant") == {
+        b"c": [IDontWant((first,))],
+        b"d": [IDontWant((first,)), IDontWant((second, third))],
+        b"b": [IDontWant((second, third))],
     }
 
 
