@@ -41,12 +41,13 @@ async def a_peer_outside_the_mesh_is_told_what_there_is(trial: Trial) -> None:
         await subscribe(w, node.topic)
         await settled(trial, node, w)
     author = await trial.peer(node)
-    message = signed(author, node.topic, 1)
+    message = signed(author, node.topic, 901)
     await publish(author, message)
+    if trial.target.address is not None:
+        await trial.heartbeats(1, node)  # at the last one it may have offered what others sent
     await hears(trial, w, "IHAVE at the next heartbeat", offered_to)
-    await send_control(w, IWant(offered_to(w)[:1]))
-    await hears(trial, w, "the message that was offered", data_to)
-    trial.equal("data", data_to(w), [message.data])
+    await send_control(w, IWant(offered_to(w)))
+    await hears(trial, w, "the message that was offered", lambda w: message.data in data_to(w))
 
 
 @case("GOS-01b", fault="gossip_goes_on_for_as_long_as_messages_are_kept")
