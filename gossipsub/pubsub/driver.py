@@ -313,6 +313,9 @@ class PubSub:
     def flush(self) -> None:
         """Perform what the last inputs caused. Never awaits, so no input can interleave."""
         self._perform_effects()
+        while self.pipeline.begin():
+            self._perform_effects()
+            self.held.places_came()
         for watcher in self.mesh_watchers:
             watcher.set()
         self._arm_router_timer()

@@ -207,14 +207,19 @@ def test_each_message_leaves_once_and_each_line_in_its_order(bound, steps):
     line = Line(bound)
     taken: list[Validate] = []
     put: Counter[tuple[bytes, str]] = Counter()
+    put_bytes = 0
     for step in steps:
         if isinstance(step, int):
             taken += line.queue.take(step, MUCH)
         else:
             peer, topic, times = step
-            line.put(peer, topic, times=times)
+            line.put(peer, topic, times=times, size=times)
             put[peer, topic] += times
+            put_bytes += times * times
         assert len(line.queue) == sum(line.queue.waiting().values()) <= bound
+        assert set(line.queue.topics()) == set(line.queue.waiting())
+        left = sum(len(each.message.data or b"") for each in [*taken, *line.displaced])
+        assert line.queue.data_bytes == put_bytes - left
     while rest := line.queue.take(3, MUCH):
         taken += rest
     out = [*taken, *line.displaced]

@@ -87,6 +87,7 @@ class Pipeline(ValidationPipeline):
     def offer(self, ticket: int, message: Message | None = None, *, peer: bytes = NEIGHBOUR):
         message = signed(ticket) if message is None else message
         self.submit(Validate(ticket, peer, message, origin_id(message)))
+        self.wake_workers()
 
     def set_validator(self, topic: str, validator, **options):
         self.validators.set(topic, registered(validator, **options))
@@ -252,6 +253,72 @@ async def test_a_worker_that_waits_is_woken_by_the_next_message():
                 await anyio.lowlevel.checkpoint()
         await pipeline.settled(300)
     assert list(pipeline.reports) == list(range(300))
+
+
+# -- without a worker
+
+
+def offered(*messages: Message, **options) -> Pipeline:
+    pipeline = Pipeline(**options)
+    for ticket, message in enumerate(messages):
+        pipeline.submit(Validate(ticket, NEIGHBOUR, message, origin_id(message)))
+    return pipeline
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_little_that_no_validator_judges_is_judged_at_once(workers):
+    anonymous = Message("t", b"anonymous")  # here only where the signature policy allows it
+    genuine = [signed(number) for number in range(INLINE - 2)]
+    pipeline = offered(forged(100), anonymous, *genuine, workers=workers)
+    assert pipeline.begin()
+    verdicts = [Verdict.INVALID_SIGNATURE, *[Verdict.ACCEPT] * (INLINE - 1)]
+    assert list(pipeline.reports.items()) == list(enumerate(verdicts))
+    assert not pipeline.begin()
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [signed(number) for number in range(INLINE + 1)],
+        [Message("t", bytes(INLINE_BYTES)), Message("t", b"1")],
+    ],
+    ids=["many", "large"],
+)
+async def test_much_is_left_to_workers(messages):
+    pipeline = offered(*messages)
+    assert not pipeline.begin()
+    assert pipeline.reports == {}
+    async with pipeline.running():
+        await pipeline.settled(len(messages))
+
+
+def test_what_a_validator_judges_is_left_to_workers_with_all_that_came_with_it():
+    pipeline = offered(signed(1), signed(2, "judged"))
+    pipeline.set_validator("judged", lambda message: True)
+    assert not pipeline.begin()
+    assert pipeline.reports == {}
+
+
+async def test_nothing_overtakes_what_a_worker_verifies(monkeypatch):
+    may_end = threading.Event()
+    real = gossipsub.pubsub.validation.pipeline.verify_batch
+
+    def verify(messages, ed25519):
+        assert may_end.wait(5)
+        return real(messages, ed25519)
+
+    monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
+    count = INLINE + 1
+    pipeline = offered(*[signed(number) for number in range(count)], workers=1)
+    async with pipeline.running():
+        while pipeline.queue:
+            await anyio.sleep(0.001)
+        pipeline.submit(Validate(count, NEIGHBOUR, signed(count), b"later"))
+        assert not pipeline.begin()
+        assert pipeline.reports == {}
+        may_end.set()
+        await pipeline.settled(count + 1)
+    assert list(pipeline.reports) == list(range(count + 1))
 
 
 # -- bounds

@@ -10,6 +10,7 @@ topic, but none of another topic's.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from operator import attrgetter
 
 from gossipsub.router.effects import Validate
@@ -80,6 +81,8 @@ class FairQueue:
         self._bound = bound
         self._shared = bound * 3 // 4
         self._size = 0
+        self.data_bytes = 0
+        """Of all messages."""
         self._topics: dict[str, _TopicLines] = {}
         self._turns: deque[_TopicLines] = deque()
         self._of_peer: dict[bytes, dict[str, int]] = {}
@@ -91,6 +94,10 @@ class FairQueue:
     def waiting(self) -> dict[str, int]:
         """How many messages of each topic."""
         return {topic: lines.size for topic, lines in self._topics.items()}
+
+    def topics(self) -> Iterable[str]:
+        """Those of which a message waits."""
+        return self._topics.keys()
 
     def is_share_used(self, peer: bytes) -> bool:
         """A peer has as many messages here as there are places left, a quarter of all aside: that
@@ -136,6 +143,7 @@ class FairQueue:
             self._turns.append(lines)
         lines.put(effect)
         self._size += 1
+        self.data_bytes += len(effect.message.data or b"")
         own = self._of_peer.setdefault(effect.peer, {})
         own[topic] = own.get(topic, 0) + 1
         return displaced
@@ -151,9 +159,8 @@ class FairQueue:
                 self._turns.append(lines)
             else:
                 del self._topics[lines.name]
-            self._left(effect.peer, lines.name)
+            most_bytes -= self._left(effect)
             taken.append(effect)
-            most_bytes -= len(effect.message.data or b"")
         taken.sort(key=attrgetter("ticket"))
         return taken
 
@@ -174,14 +181,19 @@ class FairQueue:
         if not topic.size:
             self._turns.remove(topic)
             del self._topics[topic.name]
-        self._left(displaced.peer, topic.name)
+        self._left(displaced)
         return displaced
 
-    def _left(self, peer: bytes, topic: str) -> None:
+    def _left(self, effect: Validate) -> int:
+        """The bytes of its data."""
+        peer, topic = effect.peer, effect.message.topic
+        size = len(effect.message.data or b"")
         self._size -= 1
+        self.data_bytes -= size
         own = self._of_peer[peer]
         own[topic] -= 1
         if not own[topic]:
             del own[topic]
             if not own:
                 del self._of_peer[peer]
+        return size

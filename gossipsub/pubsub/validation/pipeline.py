@@ -1,4 +1,5 @@
-"""The validation pipeline: signatures in batches on worker threads, then the validators.
+"""The validation pipeline: signatures in batches on worker threads, then the validators. Little
+that no validator judges takes no such way: it is judged in the turn of the event loop it came in.
 
 Bounds: at most `queue` messages wait for their signature check (more: QUEUE_FULL), at most
 `throttle` messages are with asynchronous validators, and at most `concurrency` with each of these
@@ -117,9 +118,33 @@ class ValidationPipeline:
         if displaced is not None:
             self._overload.queue_full(displaced.message.topic)
             self._report(displaced.ticket, Verdict.QUEUE_FULL)
+
+    def begin(self) -> bool:
+        """Everything that came is submitted: judge it here and now where it is little and nobody
+        is asked, since a worker would take some turns of the event loop for that, else wake as
+        many workers as it takes. Whether anything was judged."""
+        if self.queue and not self._verifying and self._is_little_and_unasked():
+            effects = self.queue.take(INLINE, INLINE_BYTES)
+            good = self._check([effect.message for effect in effects])
+            for effect, is_good in zip(effects, good, strict=True):
+                verdict = Verdict.ACCEPT if is_good else Verdict.INVALID_SIGNATURE
+                self._report(effect.ticket, verdict)
+            return True
+        self.wake_workers()
+        return False
+
+    def wake_workers(self) -> None:
+        """As many as what waits is work for."""
         busy = self._workers - len(self._idle)
-        if self._idle and len(self.queue) > self._batch * busy:
+        while self._idle and len(self.queue) > self._batch * busy:
             self._idle.pop().set()
+            busy += 1
+
+    def _is_little_and_unasked(self) -> bool:
+        queue = self.queue
+        if len(queue) > INLINE or queue.data_bytes > INLINE_BYTES:
+            return False
+        return not any(self.validators.of(topic) for topic in queue.topics())
 
     async def validate_own(
         self, message: Message, message_id: bytes, author: bytes
@@ -157,17 +182,17 @@ class ValidationPipeline:
             await self._judge_verified(tasks)
 
     async def _verify(self, messages: list[Message]) -> list[bool]:
+        if self._threads and (self.queue or not _is_little(messages)):
+            return await anyio.to_thread.run_sync(self._check, messages, limiter=self._limiter)
+        good = self._check(messages)
+        await anyio.lowlevel.checkpoint()
+        return good
+
+    def _check(self, messages: list[Message]) -> list[bool]:
+        """Which are genuine. Unsigned messages come this far only where the signature policy
+        allows them."""
         signed = [message for message in messages if message.signature is not None]
-        if self._threads and (self.queue or not _is_little(signed)):
-            verified = iter(
-                await anyio.to_thread.run_sync(
-                    verify_batch, signed, self._ed25519, limiter=self._limiter
-                )
-            )
-        else:
-            verified = iter(verify_batch(signed, self._ed25519))
-            await anyio.lowlevel.checkpoint()
-        # Unsigned messages come this far only where the signature policy allows them.
+        verified = iter(verify_batch(signed, self._ed25519))
         return [message.signature is None or next(verified) for message in messages]
 
     # -- validators ------------------------------------------------------------------------
