@@ -28,7 +28,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         prog="gossipsub conformance",
         description="Hold a GossipSub implementation to the numbered rules of the specifications.",
         epilog="exit status: 0 nothing failed, 1 something did, 2 wrong call, 3 no such target, "
-        "130 after Ctrl-C, with a report of what was run",
+        "130 after Ctrl-C and 143 after SIGTERM, with a report of what was run",
         allow_abbrev=False,
     )
     _add_target(parser)

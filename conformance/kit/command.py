@@ -27,15 +27,16 @@ from gossipsub.conformance.kit.report_text import report_lines, result_lines
 from gossipsub.conformance.kit.results import Report
 from gossipsub.conformance.kit.runner import run_case
 from gossipsub.conformance.kit.session import Session
+from gossipsub.conformance.kit.stopping import attend
 from gossipsub.conformance.kit.target import Target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart, WarmStartFailed
 from gossipsub.conformance.matrix.command import main as run_matrix_command
 from gossipsub.conformance.rules import load_areas
 
-PASSED, FAILED, WRONG_CALL, NO_TARGET, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit statuses: nothing failed, something did, the call makes no sense, no target to be had,
-Ctrl-C."""
+PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
+"""Exit statuses: nothing failed, something did, the call makes no sense, no target to be had.
+`stopping.py` has those of signals."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return PASSED
     try:
         with WarmStart() as start:
-            return _work(options, cases, targets, start)
+            return anyio.run(_work, options, cases, targets, start)
     except (PeerUnavailable, PeerFailed, WarmStartFailed) as error:
         return _complain(error, NO_TARGET)
 
 
-def _complain(what: object, status: int) -> int:
+def _complain(what: object, status: int = FAILED) -> int:
     print(f"gossipsub conformance: {what}", file=sys.stderr)
     return status
 
@@ -88,25 +89,28 @@ def _compare(options: Namespace) -> int:
     return _tell(options, report)
 
 
-def _work(
+async def _work(
     options: Namespace, cases: Sequence[Case], targets: Sequence[Target], start: WarmStart
 ) -> int:
     if options.explain is not None:
-        return anyio.run(_explain, options, cases[0], targets[0])
+        return await attend(lambda: _explain(options, cases[0], targets[0]), _complain)
     if options.self_test:
-        return anyio.run(_test_itself, options, cases, start)
+        return await attend(lambda: _test_itself(options, cases, start), _complain)
     warm = [_warm(target, start) for target in targets]
     session = Session(warm, cases, seed=options.seed, jobs=options.jobs)
-    try:
-        anyio.run(session.run)
-    except KeyboardInterrupt:
+
+    async def run() -> int:
+        await session.run()
+        return _tell(options, session.report())
+
+    def stopped(how: str) -> None:
         report = session.report()
         if any(run.results for run in report.runs):
             _tell(options, report)
         rest = sum(len(run.not_run) for run in report.runs)
-        total = len(cases) * len(targets)
-        return _complain(f"interrupted: {rest} of {total} cases were not run", INTERRUPTED)
-    return _tell(options, session.report())
+        _complain(f"{how}: {rest} of {len(cases) * len(targets)} cases were not run")
+
+    return await attend(run, stopped)
 
 
 async def _explain(options: Namespace, case: Case, target: Target) -> int:
@@ -144,7 +148,7 @@ def _tell(options: Namespace, report: Report) -> int:
                 if file == STDOUT:
                     raise
                 is_lost = True
-                _complain(error, FAILED)
+                _complain(error)
     if STDOUT not in _files(options):
         print("\n".join(report_lines(report, titles, transcripts=options.transcript)))
     return FAILED if is_lost or any(run.failed for run in report.runs) else PASSED

@@ -11,8 +11,9 @@ import anyio
 from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PEERS, PeerFailed
 from gossipsub.conformance.kit.report_files import STDOUT, check_report_files, write_report
+from gossipsub.conformance.kit.stopping import attend
 from gossipsub.conformance.kit.verdict import Verdict
-from gossipsub.conformance.matrix.grid import JOBS, run_matrix
+from gossipsub.conformance.matrix.grid import JOBS, Grid
 from gossipsub.conformance.matrix.outcome import Matrix, PairResult
 from gossipsub.conformance.matrix.report import encode_json, encode_markdown, matrix_lines
 
@@ -28,13 +29,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_report_files([options.json, options.markdown])
     except OSError as error:
-        print(f"gossipsub conformance matrix: {error}", file=sys.stderr)
-        return WRONG_CALL
+        return _complain(error, WRONG_CALL)
     try:
-        matrix = anyio.run(_run, options)
+        return anyio.run(_work, options)
     except (PeerUnavailable, PeerFailed) as error:
-        print(f"gossipsub conformance matrix: {error}", file=sys.stderr)
-        return NO_TARGET
+        return _complain(error, NO_TARGET)
+
+
+def _complain(what: object, status: int) -> int:
+    print(f"gossipsub conformance matrix: {what}", file=sys.stderr)
+    return status
+
+
+async def _work(options: argparse.Namespace) -> int:
+    grid = Grid(options.targets, jobs=options.jobs, progress=_progress(len(options.targets) ** 2))
+
+    async def run() -> int:
+        await grid.run()
+        return _tell(options, grid.matrix())
+
+    def stopped(how: str) -> None:
+        matrix = grid.matrix()
+        if matrix.pairs:
+            _tell(options, matrix)
+        rest, total = len(matrix.not_run), len(options.targets) ** 2
+        _complain(f"{how}: {rest} of {total} pairs were not run", FAILED)
+
+    return await attend(run, stopped)
+
+
+def _tell(options: argparse.Namespace, matrix: Matrix) -> int:
+    """Write the matrix in all its forms; the exit status that it stands for."""
     encoders: list[tuple[str | None, Callable[[Matrix], str]]] = [
         (options.json, encode_json),
         (options.markdown, encode_markdown),
@@ -51,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gossipsub conformance matrix",
         description="Try every pair of GossipSub implementations, each dialling the other.",
-        epilog="exit status: 0 all works but what is known, 1 not, 2 wrong call, 3 no such target",
+        epilog="exit status: 0 all works but what is known, 1 not, 2 wrong call, 3 no such target, "
+        "130 after Ctrl-C and 143 after SIGTERM, with a report of what was run",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -82,8 +108,9 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-async def _run(options: argparse.Namespace) -> Matrix:
-    total, done = len(options.targets) ** 2, 0
+def _progress(total: int) -> Callable[[PairResult], None]:
+    """Says on standard error what came of each pair."""
+    done = 0
 
     def tell(pair: PairResult) -> None:
         nonlocal done
@@ -102,4 +129,4 @@ async def _run(options: argparse.Namespace) -> Matrix:
             flush=True,
         )
 
-    return await run_matrix(options.targets, jobs=options.jobs, progress=tell)
+    return tell

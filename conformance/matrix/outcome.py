@@ -53,6 +53,8 @@ class Matrix:
     steps: Mapping[str, str]
     """What each step tries, by its name."""
     pairs: tuple[PairResult, ...]
+    not_run: tuple[tuple[str, str], ...] = ()
+    """Pairs that the run did not come to, as it was interrupted."""
 
     @property
     def failed(self) -> bool:

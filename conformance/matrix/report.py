@@ -34,7 +34,7 @@ def matrix_lines(matrix: Matrix) -> Iterator[str]:
     """Who dials is on the left, who listens above; below it what did not work."""
     names = list(matrix.versions)
     grid = [["dials \\ listens", *names]]
-    grid += [[name, *(_sum(_pair(matrix, name, other)) for other in names)] for name in names]
+    grid += [[name, *(_cell_of(matrix, name, other) for other in names)] for name in names]
     widths = [max(len(row[column]) for row in grid) for column in range(len(names) + 1)]
     for row in grid:
         cells = zip(row, widths, strict=True)
@@ -46,15 +46,24 @@ def matrix_lines(matrix: Matrix) -> Iterator[str]:
     yield f"{sum(pair.worked for pair in matrix.pairs)} of {_count(matrix)} steps work, " + (
         f"{matrix.seconds:.0f} s"
     )
+    if matrix.not_run:
+        yield f"not run: {_told(matrix.not_run, '->')}"
+
+
+def _cell_of(matrix: Matrix, dialler: str, listener: str) -> str:
+    for pair in matrix.pairs:
+        if (pair.dialler, pair.listener) == (dialler, listener):
+            return _sum(pair)
+    return "not run"
+
+
+def _told(pairs: Sequence[tuple[str, str]], arrow: str) -> str:
+    return ", ".join(f"{dialler} {arrow} {listener}" for dialler, listener in pairs)
 
 
 def _sum(pair: PairResult) -> str:
     lost = ", ".join(step.step for step in pair.with_verdict(*BAD))
     return f"{pair.worked}/{len(pair.steps)}" + (f" no {lost}" if lost else "")
-
-
-def _pair(matrix: Matrix, dialler: str, listener: str) -> PairResult:
-    return next(p for p in matrix.pairs if (p.dialler, p.listener) == (dialler, listener))
 
 
 def _count(matrix: Matrix) -> int:
@@ -76,6 +85,8 @@ def _made(matrix: Matrix) -> Iterator[str]:
     worked = sum(pair.worked for pair in matrix.pairs)
     yield f"Made {matrix.made[:10]} on {matrix.machine}, in {matrix.seconds:.0f} seconds."
     yield f"{worked:,} of {_count(matrix):,} steps work."
+    if matrix.not_run:
+        yield f"Cut short: not run are {_cell(_told(matrix.not_run, '→'))}."
 
 
 def _versions(matrix: Matrix) -> Iterator[str]:
@@ -88,7 +99,7 @@ def _grid(matrix: Matrix) -> Iterator[str]:
     names = list(matrix.versions)
     yield from _head(["dials ↓ listens →", *names])
     for name in names:
-        yield _row([f"**{name}**", *(_sum(_pair(matrix, name, other)) for other in names)])
+        yield _row([f"**{name}**", *(_cell_of(matrix, name, other) for other in names)])
 
 
 def _steps(matrix: Matrix) -> Iterator[str]:
@@ -112,7 +123,7 @@ def _failures(matrix: Matrix) -> Iterator[str]:
             why = step.explanation or step.reason
             groups.setdefault((step.step, why), []).append((pair, step))
     for (name, why), members in groups.items():
-        pairs = ", ".join(f"{pair.dialler} → {pair.listener}" for pair, _ in members)
+        pairs = _told([(pair.dialler, pair.listener) for pair, _ in members], "→")
         word = {Verdict.SKIPPED: "not tried"}.get(members[0][1].verdict, "does not work")
         yield f"- **{name}** {word}: {_cell(pairs)}. {_cell(why)}"
 

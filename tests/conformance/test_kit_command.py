@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import anyio
 import pytest
 
 from gossipsub.conformance.kit.arguments import WrongCall, parse_arguments, targets_of
@@ -192,8 +193,14 @@ def test_what_cannot_be_written_at_the_end_is_told_and_the_other_reports_are_the
     assert (tmp_path / "html").stat().st_size
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
-def test_ctrl_c_leaves_a_report_of_what_was_run_and_no_node(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
+@pytest.mark.parametrize(
+    ("number", "word", "status"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
+)
+def test_a_signal_leaves_a_report_of_what_was_run_and_no_node(
+    number: signal.Signals, word: str, status: int, tmp_path: Path
+) -> None:
     """The node passes its first case, and is silent from its second start on."""
     peer, started = tmp_path / "peer.py", tmp_path / "started"
     peer.write_text(
@@ -218,13 +225,13 @@ def test_ctrl_c_leaves_a_report_of_what_was_run_and_no_node(tmp_path: Path) -> N
             assert run.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         out, err = run.communicate(timeout=30)
     cases = [case.id for case in choose_cases(["PNG"])]
-    assert run.returncode == 130
+    assert run.returncode == status
     assert f"not run: --only {','.join(cases[1:])}\n" in out.decode()
     assert err.decode() == (
-        f"gossipsub conformance: interrupted: {len(cases) - 1} of {len(cases)} cases were not run\n"
+        f"gossipsub conformance: {word}: {len(cases) - 1} of {len(cases)} cases were not run\n"
     )
     (told,) = decode_report(report.read_text(encoding="utf-8")).runs
     assert [result.id for result in told.results] == cases[:1]
@@ -234,6 +241,22 @@ def test_ctrl_c_leaves_a_report_of_what_was_run_and_no_node(tmp_path: Path) -> N
     while _is_there(int(started.read_text())):  # until it is waited for, by whom it fell to
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
+@pytest.mark.parametrize("call", [["--explain", "PNG-05"], ["--self-test", "--only", "PNG-05"]])
+def test_a_signal_ends_what_writes_no_report(
+    call: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run_for_ever(*arguments: object, **options: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):  # of which the first counts
+            os.kill(os.getpid(), number)
+        await anyio.sleep_forever()
+
+    for name in ("run_case", "run_controls"):
+        monkeypatch.setattr(f"gossipsub.conformance.kit.command.{name}", run_for_ever)
+    assert main(call) == 143
+    assert capsys.readouterr().err == "gossipsub conformance: terminated\n"
 
 
 def _is_there(pid: int) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from gossipsub.conformance.driver import PeerError, PeerTimeout
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.matrix import grid, steps
 from gossipsub.conformance.matrix.command import main
-from gossipsub.conformance.matrix.grid import run_matrix
+from gossipsub.conformance.matrix.grid import Grid
 from gossipsub.conformance.matrix.known import Known, KnownFailure
 from gossipsub.conformance.matrix.outcome import Matrix, PairResult, StepResult
 from gossipsub.conformance.matrix.pairing import run_pair
@@ -34,7 +37,9 @@ asyncio_only = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("go_peer_available", "old_go_peer_available")
 async def test_all_works_between_ours_and_go_and_the_older_go() -> None:
-    matrix = await run_matrix(["python", "go", "go-old"], known=Known())
+    grid = Grid(["python", "go", "go-old"], known=Known())
+    await grid.run()
+    matrix = grid.matrix()
     bad = [line for line in matrix_lines(matrix) if "->" in line or line.startswith(" ")]
     assert bad == []
     assert len(matrix.pairs) == 9
@@ -251,6 +256,8 @@ print(json.dumps({"event": "ready", "peer_id": "x", "addrs": ["/ip4/127.0.0.1/tc
       flush=True)
 for line in sys.stdin:
     command = json.loads(line)
+    if command["cmd"] in sys.argv[3:]:
+        continue
     if command["cmd"] == "exit" and "--falls" in sys.argv:
         os.kill(os.getpid(), 11)
     answer = {"event": "ok", "cmd": command["cmd"], "id": command.get("id"), "peer": "x"}
@@ -288,6 +295,32 @@ async def test_a_node_that_crashes_when_all_is_tried_fails_the_last_step() -> No
     assert "exit status -11" in pair.steps[-1].reason
 
 
+@pytest.mark.anyio
+@asyncio_only
+async def test_a_grid_that_is_cut_short_has_the_pairs_that_were_tried() -> None:
+    few = (sys.executable, "-I", "-c", PEER_OF_FEW_COMMANDS, "connect", "unsupported")
+    tried: list[PairResult] = []
+    second = anyio.Event()
+
+    def note(pair: PairResult) -> None:
+        tried.append(pair)
+        if len(tried) == 2:
+            second.set()
+
+    commands = {"few": few, "mute": (*few, "subscribe")}
+    grid = Grid(["few", "mute"], commands=commands, known=Known(), jobs=1, progress=note)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(grid.run)
+        with anyio.fail_after(60):
+            await second.wait()
+        tasks.cancel_scope.cancel()
+    matrix = grid.matrix()
+    assert matrix.pairs == tuple(tried)
+    assert [(pair.dialler, pair.listener) for pair in tried] == [("few", "few"), ("few", "mute")]
+    assert matrix.not_run == (("mute", "few"), ("mute", "mute"))
+    assert set(matrix.versions) == {"few", "mute"}
+
+
 def made_matrix(*failures: tuple[str, str, str]) -> Matrix:
     """Of two implementations; each failure is a dialler, a listener and a step."""
     names = ("one", "two|")
@@ -322,6 +355,22 @@ def test_the_table_for_terminals_has_a_cell_a_pair_and_tells_what_failed() -> No
         "    no <answer>",
         "7 of 8 steps work, 8 s",
     ]
+
+
+def test_of_a_matrix_that_was_cut_short_the_rest_is_told() -> None:
+    matrix = made_matrix()
+    pairs, not_run = matrix.pairs[:3], (("two|", "two|"),)
+    matrix = dataclasses.replace(matrix, pairs=pairs, not_run=not_run)
+    lines = list(matrix_lines(matrix))
+    assert lines[2:] == [
+        "two|             2/2  not run",
+        "6 of 6 steps work, 8 s",
+        "not run: two| -> two|",
+    ]
+    page = encode_markdown(matrix)
+    assert "6 of 6 steps work.\nCut short: not run are two\\| → two\\|.\n" in page
+    assert "| **two\\|** | 2/2 | not run |" in page
+    assert json.loads(encode_json(matrix))["not_run"] == [["two|", "two|"]]
 
 
 def test_the_page_has_versions_marks_and_each_way_to_fail_once() -> None:
@@ -362,25 +411,60 @@ def test_known_failures_name_steps_that_there_are(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def pretended_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Matrix], list[list[str]]]:
-    """The command then gives this matrix for whatever is asked; which targets were?"""
+def pretended_run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+    """The command then gives this matrix for whatever is asked, or is sent a signal before the end;
+    which targets were?"""
 
-    def pretend(matrix: Matrix) -> list[list[str]]:
+    def pretend(matrix: Matrix, *, stopped_by: signal.Signals | None = None) -> list[list[str]]:
         asked: list[list[str]] = []
 
-        async def run_matrix(targets: list[str], **options: Any) -> Matrix:
-            asked.append(targets)
-            options["progress"](matrix.pairs[1])
-            return matrix
+        class PretendedGrid:
+            def __init__(self, targets: list[str], **options: Any) -> None:
+                asked.append(targets)
+                self._progress = options["progress"]
 
-        monkeypatch.setattr("gossipsub.conformance.matrix.command.run_matrix", run_matrix)
+            async def run(self) -> None:
+                self._progress(matrix.pairs[1])
+                if stopped_by is not None:
+                    os.kill(os.getpid(), stopped_by)
+                    await anyio.sleep_forever()
+
+            def matrix(self) -> Matrix:
+                return matrix
+
+        monkeypatch.setattr("gossipsub.conformance.matrix.command.Grid", PretendedGrid)
         return asked
 
     return pretend
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
+@pytest.mark.parametrize(
+    ("number", "word", "status"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
+)
+def test_a_signal_leaves_a_matrix_of_the_pairs_that_were_tried(
+    number: signal.Signals,
+    word: str,
+    status: int,
+    pretended_run: Callable[..., list[list[str]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    matrix = made_matrix(("one", "two|", "mesh"))
+    matrix = dataclasses.replace(matrix, pairs=matrix.pairs[:3], not_run=(("two|", "two|"),))
+    pretended_run(matrix, stopped_by=number)
+    file = tmp_path / "matrix.json"
+    assert main(["--targets", "python,go", "--json", str(file)]) == status
+    told = capsys.readouterr()
+    assert file.read_text() == encode_json(matrix)
+    assert told.out.endswith("\nnot run: two| -> two|\n")
+    last = f"gossipsub conformance matrix: {word}: 1 of 4 pairs were not run"
+    assert told.err.splitlines()[-1] == last
+
+
 def test_the_command_writes_what_was_asked_for_and_ends_with_what_came(
-    pretended_run: Callable[[Matrix], list[list[str]]],
+    pretended_run: Callable[..., list[list[str]]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
