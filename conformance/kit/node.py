@@ -20,6 +20,9 @@ from gossipsub.conformance.kit.verdict import CannotTry, CompanionFailed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
 from gossipsub.conformance.scripted_wire import PATIENCE, Journal
 
+ANSWER_SECONDS = 3.0
+"""For a node of ours that has not said what was waited for: whether it answers at all."""
+
 
 class Node:
     """Made by `Trial`. Its commands and answers are in `journal`."""
@@ -129,7 +132,7 @@ class Node:
 
 class Companion(Node):
     """A node of this project beside the target. What it has to do by itself and cannot is no fault
-    of the target's: CompanionFailed."""
+    of the target's: CompanionFailed. What it sees of the target is the target's doing."""
 
     async def command(self, name: str, /, timeout: float | None = None, **fields: Any) -> Event:
         try:
@@ -138,3 +141,33 @@ class Companion(Node):
             if name == "connect":  # which takes two
                 raise
             raise CompanionFailed(str(error)) from error
+
+    async def publish(self, data: bytes, topic: str | None = None) -> Event:
+        try:
+            return await super().publish(data, topic)
+        except (PeerError, PeerTimeout) as error:
+            raise CompanionFailed(str(error)) from error
+
+    async def wait_answer(
+        self,
+        name: str,
+        /,
+        where: Callable[[Event], bool],
+        *,
+        timeout: float = PATIENCE,
+        **fields: Any,
+    ) -> Event:
+        try:
+            return await super().wait_answer(name, where, timeout=timeout, **fields)
+        except PeerError as error:
+            raise CompanionFailed(str(error)) from error
+        except PeerTimeout:
+            await self.command(name, timeout=ANSWER_SECONDS, **fields)
+            raise  # it does answer: so that is what it sees
+
+    async def delivered(self, data: bytes, *, timeout: float = PATIENCE) -> Event:
+        try:
+            return await super().delivered(data, timeout=timeout)
+        except PeerTimeout:
+            await self.command("peers", timeout=ANSWER_SECONDS)
+            raise

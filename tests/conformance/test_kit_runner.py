@@ -270,11 +270,49 @@ async def has_a_companion_that_dies(trial: Trial) -> None:
     await node.command("disconnect", peer="x")
 
 
+async def has_a_companion_that_refuses_a_question(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("what the target is to do"):
+        await other.wait_answer("scores", lambda got: True)
+
+
+async def has_a_companion_that_refuses_to_publish(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("what the target is to do"):
+        await other.publish(bytes(1 << 22))
+
+
+async def stopped(other: Node, wait: Awaitable[object]) -> None:
+    """Wait for what it cannot say, since it stands still."""
+    pid = other.process.ready["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await wait
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def has_a_companion_that_answers_nothing(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("what the target is to do"):
+        await stopped(other, other.wait_answer("mesh", lambda got: True, topic="t", timeout=0.2))
+
+
+async def has_a_companion_that_says_nothing(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("what the target is to do"):
+        await stopped(other, other.delivered(b"data", timeout=0.2))
+
+
 @pytest.mark.parametrize(
     ("script", "what"),
     [
         (has_a_companion_that_does_not_start, "refused to start so: the companion peer"),
         (has_a_companion_that_fails, "fly: unknown command"),
+        (has_a_companion_that_refuses_a_question, "scores: peer scoring is off"),
+        (has_a_companion_that_refuses_to_publish, "publish: "),
+        (has_a_companion_that_answers_nothing, "the companion peer did not answer mesh"),
+        (has_a_companion_that_says_nothing, "the companion peer did not answer peers"),
         (has_a_companion_that_dies, "the companion peer was not to end yet: "),
     ],
 )
@@ -283,6 +321,32 @@ async def test_what_goes_wrong_at_a_node_beside_the_target_says_nothing_of_the_t
     result = await run_case(known, made_up(script))
     assert (result.verdict, result.expected, result.came) == (Verdict.BROKEN, "", "")
     assert result.reason.startswith(f"a node beside the target failed: {what}")
+
+
+async def has_a_companion_that_sees_nobody(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("a peer of the target's doing"):
+        await other.wait_answer("mesh", lambda got: bool(got["peers"]), topic="t", timeout=0.2)
+
+
+async def has_a_companion_that_hears_nothing(trial: Trial) -> None:
+    other = await trial.companion()
+    with trial.expecting("a message of the target's doing"):
+        await other.delivered(b"data", timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (has_a_companion_that_sees_nobody, "a peer of the target's doing"),
+        (has_a_companion_that_hears_nothing, "a message of the target's doing"),
+    ],
+)
+async def test_what_a_node_beside_the_target_does_not_see_of_it_is_the_targets_failure(
+    script, expected
+):
+    result = await run_case(FAKE, made_up(script))
+    assert (result.verdict, result.expected) == (Verdict.FAILED, expected)
 
 
 async def asks_for_scores(trial: Trial) -> None:
