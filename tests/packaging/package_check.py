@@ -44,6 +44,7 @@ same code, file by file, that `make test` has tested."""
 NOT_AGAINST_THE_WHEEL = (
     "tests/conformance/test_build_python.py",
     "tests/conformance/test_cases.py",
+    "tests/conformance/test_every_peer.py",
     "tests/conformance/test_go_peer.py",
     "tests/conformance/test_ping_with_go.py",
     "tests/conformance/test_rust_peer.py",
