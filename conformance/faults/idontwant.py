@@ -50,12 +50,15 @@ def idontwant_follows_the_message() -> None:
     def _announce(
         self: IDontWants, message: Message, message_id: bytes, have_it: Collection[bytes]
     ) -> None:
-        urgent = self._outbox.send_to_all
-        self._outbox.send_to_all = (  # type: ignore[method-assign]
-            lambda peers, rpc, lane: urgent(peers, rpc, Lane.FORWARDED)
-        )
+        outbox = self._outbox
+
+        def idontwant(peers: Collection[bytes], message_id: bytes) -> None:
+            rpc = Rpc(control=Control(idontwant=(IDontWant((message_id,)),)))
+            outbox.send_to_all(peers, rpc, Lane.FORWARDED)
+
+        outbox.idontwant = idontwant  # type: ignore[method-assign]
         announce(self, message, message_id, have_it)
-        del self._outbox.send_to_all
+        del outbox.idontwant
 
     replace(Messages, "_accept", accept_first)
     replace(Messages, "publish", publish_first)
