@@ -3,6 +3,8 @@ threshold."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 
 from gossipsub.conformance.kit.case import case
@@ -17,6 +19,7 @@ from gossipsub.conformance.kit.scoring import (
     stay_outside,
 )
 from gossipsub.conformance.kit.trial import PROTOCOLS, Trial
+from gossipsub.conformance.kit.verdict import CannotTry
 from gossipsub.conformance.scripted_control import (
     ask,
     received_data,
@@ -37,8 +40,16 @@ def large(w: ScriptedPeer, topic: str, number: int) -> Message:
     return signed(w, topic, number, b"%d large " % number + bytes(LARGE_BYTES))
 
 
+async def _meet(trial: Trial, node: Node, protocols: Sequence[str] = PROTOCOLS) -> ScriptedPeer:
+    """CannotTry where the target has no IDONTWANT."""
+    w = await meet(trial, node, protocols=protocols)
+    if w.pubsub_in[-1].protocol in V1_1:
+        raise CannotTry("the target does not speak v1.2")
+    return w
+
+
 async def _mesh(trial: Trial, node: Node, count: int) -> list[ScriptedPeer]:
-    peers = [await meet(trial, node) for _ in range(count)]
+    peers = [await _meet(trial, node) for _ in range(count)]
     for w in peers:
         await enter_mesh(trial, node, w)
     return peers
@@ -108,7 +119,7 @@ async def who_sent_a_large_message_gets_no_idontwant_for_it(trial: Trial) -> Non
 @case("IDW-03", fault="idontwant_is_for_old_versions_too", address=True)
 async def a_peer_that_speaks_an_older_version_gets_no_idontwant(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author, w = await meet(trial, node), await meet(trial, node)
+    author, w = await _meet(trial, node), await _meet(trial, node)
     old = await meet(trial, node, protocols=V1_1)
     for each in (author, w, old):
         await enter_mesh(trial, node, each)
@@ -125,8 +136,7 @@ async def a_peer_that_speaks_an_older_version_gets_no_idontwant(trial: Trial) ->
 @case("IDW-03b", fault="idontwant_is_for_one_version", address=True)
 async def a_peer_that_speaks_the_newest_version_gets_idontwant(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author = await meet(trial, node)
-    new = await meet(trial, node, protocols=V1_3)
+    author, new = await _meet(trial, node), await _meet(trial, node, V1_3)
     for each in (author, new):
         await enter_mesh(trial, node, each)
     trial.observe(f"speaks {new.pubsub_in[-1].protocol} with a peer that offers v1.3")
@@ -192,7 +202,7 @@ async def a_refused_message_is_not_forwarded(trial: Trial) -> None:
 @case("IDW-07", fault="refusals_are_forgotten_when_asked")
 async def a_refused_message_is_not_sent_for_iwant_either(trial: Trial) -> None:
     node = await trial.start(subscribed=True)
-    author, w = await meet(trial, node), await meet(trial, node)
+    author, w = await _meet(trial, node), await _meet(trial, node)
     await stay_outside(trial, node, w)
     await refuse(w, id_of(author, 1))
     await send(author, signed(author, node.topic, 1), signed(author, node.topic, 2))

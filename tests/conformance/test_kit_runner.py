@@ -349,6 +349,24 @@ async def test_what_a_node_beside_the_target_does_not_see_of_it_is_the_targets_f
     assert (result.verdict, result.expected) == (Verdict.FAILED, expected)
 
 
+OLD_PEER = """
+import json, sys
+from gossipsub.__main__ import main
+at = sys.argv.index("--params") + 1
+protocols = ["/meshsub/1.1.0", "/meshsub/1.0.0"]
+params = json.dumps(json.loads(sys.argv[at]) | {"protocols": protocols})
+sys.exit(main(["peer", *sys.argv[1:at], params, *sys.argv[at + 1:]]))
+"""
+
+
+async def test_of_a_target_that_speaks_v1_1_no_idontwant_is_asked():
+    old = Target(name="old", command=(sys.executable, "-c", OLD_PEER))
+    run = await run_cases(old, choose_cases(["IDW-01", "IDW-03", "IDW-05", "IDW-07"]))
+    assert {(result.verdict, result.reason) for result in run.results} == {
+        (Verdict.SKIPPED, "the target does not speak v1.2")
+    }
+
+
 async def asks_for_scores(trial: Trial) -> None:
     node = await trial.start()
     with trial.expecting("scores"):
