@@ -10,6 +10,7 @@ from gossipsub.conformance.kit.crowd import (
     NO_TOPIC_SCORES,
     PATIENCE,
     SMALL,
+    all_said,
     data_to,
     floodsub_peer,
     grafts,
@@ -43,8 +44,7 @@ async def publish_to(
     ):
         while len(those_with(peers, data)) < count:
             await anyio.sleep(0.01)
-    for w in peers:
-        await w.ping(1, timeout=PATIENCE)
+    await all_said(*peers)
     got = those_with(peers, data)
     trial.equal(f"of {len(peers)} peers, those that get a message", len(got), count)
     return got
@@ -70,7 +70,7 @@ async def a_fanout_has_no_peer_below_the_publish_threshold(trial: Trial) -> None
     await rate(trial, node, at, -50)
     await node.publish(b"1")
     await hears(trial, at, "the message, to a peer at the threshold", data_to)
-    await below.ping(1)
+    await all_said(below)
     trial.equal("messages to a peer below the threshold", data_to(below), [])
 
 
@@ -121,8 +121,7 @@ async def the_fanout_is_the_beginning_of_the_mesh(trial: Trial) -> None:
     trial.equal("the peers of the fanout are in the mesh", names(fanout) <= mesh, True)
     for w in fanout:
         await hears(trial, w, "GRAFT to each peer of the fanout", grafts)
-    for w in others:
-        await w.ping(1)
+    await all_said(*others)
     trial.equal("GRAFTs to others", sum(len(grafts(w)) for w in others), 1)
 
 
@@ -179,7 +178,7 @@ async def flood_publishing_leaves_out_peers_below_the_publish_threshold(trial: T
     await rate(trial, node, at, -50)
     await node.publish(b"1")
     await hears(trial, at, "the message, to a peer at the threshold", data_to)
-    await below.ping(1)
+    await all_said(below)
     trial.equal("messages to a peer below the threshold", data_to(below), [])
 
 
@@ -193,8 +192,7 @@ async def messages_of_others_are_not_flooded(trial: Trial) -> None:
     await publish(author, signed(author, node.topic, 1))
     for w in inside:
         await hears(trial, w, "the message, forwarded into the mesh", data_to)
-    for w in outside:
-        await w.ping(1)
+    await all_said(*outside)
     trial.equal("copies to peers outside the mesh", len(those_with(outside, b"1")), 0)
 
 
@@ -209,6 +207,5 @@ async def without_flood_publishing_own_messages_go_to_the_mesh(trial: Trial) -> 
     await node.publish(b"1")
     for w in (*inside, floodsub):
         await hears(trial, w, "the message, to the mesh and to floodsub peers", data_to)
-    for w in outside:
-        await w.ping(1)
+    await all_said(*outside)
     trial.equal("copies to others", len(those_with(outside, b"1")), 0)

@@ -59,6 +59,7 @@ async def what_is_known_or_of_other_topics_is_not_asked_for(trial: Trial) -> Non
     await send_control(w, IHave("not joined", [foreign]))
     await send_control(w, IHave(node.topic, [id_of(w, 1), unknown]))
     await hears(trial, w, "IWANT for what is not known", lambda w: unknown in asked_of(w))
+    await settled(trial, node, w)
     asked = asked_of(w)
     trial.equal("asked for a message that it has", id_of(w, 1) in asked, False)
     trial.equal("asked for a message of a topic that is not joined", foreign in asked, False)
@@ -118,6 +119,22 @@ async def what_has_left_the_cache_is_not_sent(trial: Trial) -> None:
     await hears(trial, w, "the message that is in the cache", lambda w: b"2" in data_to(w))
     await settled(trial, node, w)
     trial.equal("messages sent", data_to(w), [b"2"])
+
+
+@case("GOS-10b", fault="messages_are_kept_while_they_are_gossiped_about")
+async def what_is_not_gossiped_about_any_more_is_still_sent(trial: Trial) -> None:
+    """For as many heartbeats as `historyLength` says (20 here); gossip is about the newest window
+    alone."""
+    params = {"historyLength": 20, "historyGossip": 1}
+    node = await trial.start(subscribed=True, params=params)
+    (w,) = await outsiders(trial, node, 1)
+    author = await trial.peer(node)
+    await publish(author, signed(author, node.topic, 1))
+    with trial.expecting("the message, delivered"):
+        await node.delivered(b"1")
+    await trial.heartbeats(4, node)
+    await send_control(w, IWant([id_of(author, 1)]))
+    await hears(trial, w, "the message, which is in the cache", lambda w: b"1" in data_to(w))
 
 
 @case("GOS-11", fault="bad_scores_take_part_in_gossip")

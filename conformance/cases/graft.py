@@ -81,6 +81,7 @@ async def grafts_for_topics_that_are_not_joined_are_ignored(trial: Trial) -> Non
     w = await trial.peer(node)
     await send_control(w, *(Graft(f"{node.topic}/nobody is here/{n}") for n in range(100)))
     await settled(trial, node, w)
+    await trial.heartbeats(1, node)
     trial.equal("PRUNEs", prunes(w), [])
 
 

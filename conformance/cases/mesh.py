@@ -12,6 +12,7 @@ from gossipsub.conformance.kit.crowd import (
     PATIENCE,
     SMALL,
     STAY_AWAY,
+    all_said,
     grafts,
     has_graft,
     hears,
@@ -52,8 +53,7 @@ async def joining_grafts_up_to_d_peers_at_once(trial: Trial) -> None:
         for w in peers:
             await hears(trial, w, "SUBSCRIBE", _announced(topic))
         mesh = await _mesh_filled(trial, node, topic, expected)
-        for w in peers:
-            await w.ping(1, timeout=PATIENCE)
+        await all_said(*peers)
         grafted = [w for w in candidates if topic in grafts(w)]
         what = f"peers grafted of {len(candidates)} subscribed"
         trial.equal(what, len(grafted), expected)

@@ -7,6 +7,7 @@ from gossipsub.conformance.kit.crowd import (
     NO_TOPIC_SCORES,
     PATIENCE,
     SMALL,
+    all_said,
     grafts,
     hears,
     members,
@@ -37,7 +38,7 @@ async def joining_does_not_graft_peers_of_negative_score(trial: Trial) -> None:
     await rate(trial, node, good, 0)
     await node.command("subscribe", topic=node.topic)
     await hears(trial, good, "GRAFT to a peer with score 0", grafts)
-    await bad.ping(1)
+    await all_said(bad)
     trial.equal("GRAFTs to a peer with score -1", grafts(bad), [])
     trial.equal("the mesh is the peer with score 0", await mesh_of(node) == names([good]), True)
 
@@ -53,7 +54,7 @@ async def joining_does_not_graft_direct_peers(trial: Trial) -> None:
     (other,) = await subscribers(trial, node, 1)
     await node.command("subscribe", topic=node.topic)
     await hears(trial, other, "GRAFT to a peer that is not a direct one", grafts)
-    await friend.ping(1)
+    await all_said(friend)
     trial.equal("GRAFTs to a direct peer", grafts(friend), [])
 
 
@@ -82,6 +83,30 @@ async def of_too_many_peers_the_best_are_kept(trial: Trial) -> None:
         lambda got: len(got - names([outbound])) == 2,
     )
     trial.equal("the best two are left", names(best) <= mesh, True)
+
+
+@case("OUT-01", fault="outbound_peers_have_no_quota")
+async def of_too_many_peers_as_many_outbound_ones_are_kept_as_there_must_be(trial: Trial) -> None:
+    """D_out is 1 here. By their scores alone (all D are kept by score) none would stay."""
+    params = {"D": 4, "Dlo": 3, "Dhi": 6, "Dscore": 4, "Dout": 1}
+    node = await trial.start(subscribed=True, params=params, score=NO_TOPIC_SCORES)
+    outbound = [await _grafting(trial, node, await trial.dialled_peer(node), 0)]
+    for _ in range(5):
+        await _grafting(trial, node, await trial.peer(node), 10)
+    await trial.heartbeats(2, node)
+    if len(await mesh_of(node)) == 6:  # pruned above D_high only
+        outbound.append(await _grafting(trial, node, await trial.dialled_peer(node), 0))
+    mesh = await mesh_becomes(trial, node, "D (4) peers in the mesh", lambda got: len(got) == 4)
+    kept = mesh & names(outbound)
+    trial.check(kept, "an outbound peer among those that are kept", "inbound peers only")
+
+
+async def _grafting(trial: Trial, node: Node, w: ScriptedPeer, score: float) -> ScriptedPeer:
+    await rate(trial, node, w, score)
+    await subscribe(w, node.topic)
+    await send_control(w, Graft(node.topic))
+    await settled(trial, node, w)
+    return w
 
 
 @case("MESH-07", fault="peers_of_negative_score_stay", also=("PX-03",))

@@ -27,6 +27,8 @@ from gossipsub.wire.ping import PAYLOAD_BYTES
 from gossipsub.wire.yamux_frame import DATA, PING, SYN
 
 KEY = key_of_seed(1)
+KEY_BYTES = 32
+"""Of the ephemeral key, with which message 2 begins."""
 OTHER = key_of_seed(2)
 FORGED: dict[str, dict[str, Any]] = {
     "a wrong signature": {"signature": bytes(64)},
@@ -302,6 +304,20 @@ async def without_a_list_the_muxer_is_agreed_on_by_multistream(trial: Trial) -> 
     with trial.expecting("/yamux/1.0.0 agreed on by multistream-select inside Noise"):
         w = await trial.upgrade(node, muxers=())
     await check_serves(trial, w, "with a muxer agreed on by multistream-select")
+
+
+@case("NOI-14", fault="ephemeral_keys_are_used_again", address=True)
+async def each_handshake_has_an_ephemeral_key_of_its_own(trial: Trial) -> None:
+    node = await trial.start()
+    keys = set[bytes]()
+    for _ in range(3):
+        wire = await trial.reach(node)
+        with trial.expecting("a handshake up to message 2"):
+            await wire.propose(NOISE)
+            await wire.shake_hands(KEY, initiator=True, messages=1)
+            size = int.from_bytes(await wire.read_exactly(2), "big")
+            keys.add((await wire.read_exactly(size))[:KEY_BYTES])
+    trial.equal("ephemeral keys in three handshakes", len(keys), 3)
 
 
 @case("NOI-15", fault="a_listener_speaks_before_message_3", address=True)

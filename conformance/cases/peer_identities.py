@@ -37,7 +37,7 @@ async def _is_known_as(trial: Trial, key: PrivateKey, name: str, what: str) -> N
             await w.serve_identify(PROTOCOLS)
             await w.open_pubsub(*PROTOCOLS)
             await w.wait_pubsub()
-            peers = (await node.command("peers"))["peers"]
+            peers = (await node.wait_answer("peers", lambda got: bool(got["peers"])))["peers"]
     trial.equal("peers", [each["peer"] for each in peers], [name])
 
 

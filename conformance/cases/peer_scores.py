@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 
 from gossipsub.conformance.kit.case import case
@@ -89,11 +90,18 @@ async def misbehaviour_costs_the_square_of_what_is_above_the_threshold(trial: Tr
         await _graft(trial, node, w, count)
     await has_read(trial, node, w)
     score = await score_of(node, w)
-    if score not in (-4, -36):  # it may be a second old
+    if not _is_about(score, -4, -36):  # it may be a second old
         await trial.heartbeats(1.2 / node.heartbeat, node)
         score = await score_of(node, w)
-    trial.check(score in (-4, -36), "four misdeeds or eight, and a threshold of 2: -4, -36", score)
-    trial.observe(f"counts {'two' if score == -36 else 'one'} for a GRAFT soon after the PRUNE")
+    expected = "four misdeeds or eight, and a threshold of 2: -4, -36"
+    trial.check(_is_about(score, -4, -36), expected, score)
+    how = "two" if _is_about(score, -36) else "one"
+    trial.observe(f"counts {how} for a GRAFT soon after the PRUNE")
+
+
+def _is_about(score: float | None, *allowed: float) -> bool:
+    """One of these; a counter may have decayed a little (`LASTING`)."""
+    return score is not None and any(math.isclose(score, each, rel_tol=1e-3) for each in allowed)
 
 
 async def _graft(trial: Trial, node: Node, w: ScriptedPeer, count: int) -> None:

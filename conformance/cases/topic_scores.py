@@ -124,6 +124,21 @@ async def time_in_mesh_is_counted_in_quanta(trial: Trial) -> None:
     trial.observe("counts whole quanta" if is_whole else "counts fractions of quanta")
 
 
+@case("SCORE-05b", fault="time_in_mesh_counts_half")
+async def time_in_mesh_is_counted_in_full(trial: Trial) -> None:
+    """Ten quanta of 0.3 s take 3 s, and up to a second until the next refresh."""
+    topic = {"timeInMeshWeight": 1, "timeInMeshQuantumMs": 300, "timeInMeshCap": 100}
+    node = await judge(trial, topic=topic, decayIntervalMs=1000)
+    w = await meet(trial, node)
+    await enter_mesh(trial, node, w)
+    began = anyio.current_time()
+    score = 0.0
+    while score < 10:
+        score = await _next_score(trial, node, w, score)
+    passed = anyio.current_time() - began
+    trial.check(passed <= 5, "10 quanta of 0.3 s within 5 s", f"{score:g} after {passed:.1f} s")
+
+
 @case("SCORE-07", fault="first_deliveries_have_no_cap")
 async def first_deliveries_earn_up_to_their_cap(trial: Trial) -> None:
     node = await judge(trial, topic={**P2, "firstMessageDeliveriesCap": 4})

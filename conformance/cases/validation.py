@@ -3,9 +3,14 @@ checks and the outcomes are those that implementations share)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from gossipsub.conformance.driver import PeerError
 from gossipsub.conformance.kit.case import case
 from gossipsub.conformance.kit.node import Node
+from gossipsub.conformance.kit.relay import open_relay
 from gossipsub.conformance.kit.scoring import (
     deliveries,
     enter_mesh,
@@ -19,6 +24,12 @@ from gossipsub.conformance.kit.trial import Trial
 from gossipsub.conformance.scripted_control import received_data, send, wait_data
 from gossipsub.conformance.scripted_gossip import received_numbers, signed
 from gossipsub.conformance.scripted_peer import ScriptedPeer
+from gossipsub.wire.rpc import Rpc
+
+FORGERIES: Mapping[str, Mapping[str, Any]] = {
+    "a wrong signature": {"signature": bytes(64)},
+    "other data": {"data": b"what the author never said"},
+}
 
 
 @case("VAL-02", fault="what_is_not_joined_is_seen")
@@ -85,6 +96,32 @@ async def a_message_beyond_the_throttle_is_dropped_without_blame(trial: Trial) -
     await send(v, signed(v, node.topic, 3, b"slow 3"))
     with trial.expecting("a message that comes when there is room, delivered"):
         await node.delivered(b"slow 3")
+
+
+@case("VAL-10", fault="forged_copies_are_seen", address=True)
+async def a_forged_copy_does_not_keep_the_genuine_message_out(trial: Trial) -> None:
+    """Sent by somebody else, before it or at the same time: what is badly signed is not marked as
+    seen."""
+    node = await trial.start(subscribed=True)
+    relay = await open_relay(trial, node)
+    liar = await trial.peer(node)
+    for what, change in FORGERIES.items():
+        genuine = relay.message()
+        forged = replace(genuine, **change, encoding=None)
+        await liar.send_rpc(Rpc(publish=[forged]))
+        barrier = relay.message(key=liar.key)
+        with trial.expecting("a well signed message of the peer that sent a forged one, forwarded"):
+            await liar.send_rpc(Rpc(publish=[barrier]))
+            await relay.arrives(barrier)
+        await trial.heartbeats(0.5, node)
+        came = await relay.forwards(genuine, f"a message, forwarded after its copy with {what}")
+        trial.equal("signature of what was forwarded", came.signature, genuine.signature)
+    genuine = relay.message()
+    forged = replace(genuine, **FORGERIES["a wrong signature"], encoding=None)
+    with trial.expecting("a message, forwarded that came while a forged copy was looked at"):
+        await liar.send_rpc(Rpc(publish=[forged]))
+        await relay.send(genuine)
+        await relay.arrives(genuine)
 
 
 @case("VAL-11", fault="own_messages_are_not_validated")

@@ -30,6 +30,18 @@ def grafts_do_not_wait_for_backoffs() -> None:
 
 
 @fault
+def stated_backoffs_are_not_heard() -> None:
+    original = Backoffs.add_remote
+
+    def add_remote(
+        self: Backoffs, topic: str, peer: bytes, seconds: int | None, now: float
+    ) -> None:
+        original(self, topic, peer, None, now)
+
+    replace(Backoffs, "add_remote", add_remote)
+
+
+@fault
 def prunes_state_no_backoff() -> None:
     original = Outbox.prune
 

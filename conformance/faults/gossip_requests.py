@@ -60,6 +60,19 @@ def messages_are_kept_for_ever() -> None:
 
 
 @fault
+def messages_are_kept_while_they_are_gossiped_about() -> None:
+    original = MessageCache.take_for
+
+    def take_for(self: MessageCache, message_id: bytes, peer: bytes, limit: int) -> Message | None:
+        message = self.get(message_id)
+        if message is None or message_id not in self.gossip_ids(message.topic):
+            return None
+        return original(self, message_id, peer, limit)
+
+    replace(MessageCache, "take_for", take_for)
+
+
+@fault
 def every_iwant_is_answered() -> None:
     def take_for(self: MessageCache, message_id: bytes, peer: bytes, limit: int) -> Message | None:
         return self.get(message_id)

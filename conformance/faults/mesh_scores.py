@@ -27,6 +27,11 @@ def the_worst_peers_are_kept() -> None:
 
 
 @fault
+def outbound_peers_have_no_quota() -> None:
+    replace(Mesh, "_is_outbound", lambda self, peer: True)
+
+
+@fault
 def peers_of_negative_score_stay() -> None:
     original = Mesh.maintain
 

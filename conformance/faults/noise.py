@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -30,6 +31,16 @@ def the_prologue_is_not_empty() -> None:
         return XXHandshake(
             initiator=initiator, static_key=static_key, ephemeral_key=ephemeral_key, prologue=b"x"
         )
+
+    replace(noise, "XXHandshake", handshake)
+
+
+@fault
+def ephemeral_keys_are_used_again() -> None:
+    key = X25519PrivateKey.generate()
+
+    def handshake(**options: Any) -> XXHandshake:
+        return XXHandshake(**options | {"ephemeral_key": key})
 
     replace(noise, "XXHandshake", handshake)
 

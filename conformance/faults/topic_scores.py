@@ -58,6 +58,12 @@ def time_in_mesh_counts_twice() -> None:
 
 
 @fault
+def time_in_mesh_counts_half() -> None:
+    original = TopicCounters.p1
+    replace(TopicCounters, "p1", lambda self: original(self) / 2)
+
+
+@fault
 def first_deliveries_have_no_cap() -> None:
     def first_delivery(self: PeerScores, peer: bytes, topic: str) -> None:
         counters = self._counters(peer, topic)

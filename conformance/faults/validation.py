@@ -50,6 +50,18 @@ def throttled_messages_are_invalid() -> None:
 
 
 @fault
+def forged_copies_are_seen() -> None:
+    original = Messages.validated
+
+    def validated(self: Messages, ticket: int, verdict: Verdict, now: float) -> bool:
+        if verdict is Verdict.INVALID_SIGNATURE:
+            verdict = Verdict.REJECT
+        return original(self, ticket, verdict, now)
+
+    replace(Messages, "validated", validated)
+
+
+@fault
 def own_messages_are_not_validated() -> None:
     original = ValidatorRules.judge
 

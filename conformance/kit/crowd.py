@@ -41,6 +41,8 @@ NO_MERCY = NO_TOPIC_SCORES | {"behaviourPenaltyThreshold": 0}
 PATIENCE = 10.0
 """Seconds to wait for what takes heartbeats."""
 FLOODSUB = "/floodsub/1.0.0"
+SETTLING_SECONDS = 0.3
+"""For RPCs that are on their way."""
 STAY_AWAY = 3600
 """Backoff in seconds of who is not to be grafted while the case runs."""
 
@@ -153,6 +155,14 @@ async def settled(trial: Trial, node: Node, w: ScriptedPeer) -> None:
     await hears(trial, w, "IWANT for a message that W offers", lambda w: message_id in asked_of(w))
 
 
+async def all_said(*peers: ScriptedPeer) -> None:
+    """Until what the target had to say to them by now has come. Pings alone do not show it: they
+    are answered ahead of what is queued (YMX-11)."""
+    await anyio.sleep(SETTLING_SECONDS)
+    for w in peers:
+        await w.ping(1, timeout=PATIENCE)
+
+
 async def rate(trial: Trial, node: Node, w: ScriptedPeer, score: float) -> None:
     """The application's opinion of W, which is its whole score."""
     peer = str(w.peer_id)
@@ -197,11 +207,11 @@ async def hears(
 async def answered_with_prune(
     trial: Trial, node: Node, w: ScriptedPeer, why: str, *, count: int = 1
 ) -> Prune:
-    """The PRUNE of that number that W got, in answer to what it sent last."""
+    """The PRUNE of that number that W got, in answer to what it sent last: at once, or with what
+    the next heartbeat has to say."""
     await settled(trial, node, w)
-    await hears(
-        trial, w, f"PRUNE in answer to {why}", lambda w: len(prunes(w)) >= count, timeout=1.0
-    )
+    expected, timeout = f"PRUNE in answer to {why}", 1.0 + min(node.heartbeat, 2.0)
+    await hears(trial, w, expected, lambda w: len(prunes(w)) >= count, timeout=timeout)
     return prunes(w)[count - 1]
 
 

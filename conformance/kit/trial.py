@@ -60,14 +60,15 @@ PARAMS: Mapping[str, object] = {
     "pruneBackoffMs": 60_000,
     "unsubscribeBackoffMs": 10_000,
     "graftFloodThresholdMs": 10_000,
-    "iwantFollowupMs": 3_000,
+    "iwantFollowupMs": 30_000,
     "seenTTLMs": 120_000,
     "floodPublish": False,
     "doPX": False,
     "prunePeers": 16,
 }
 """A started node's parameters unless the case says otherwise. Those that a target has no
-counterpart for do not matter to a case that does not name them."""
+counterpart for do not matter to a case that does not name them. They are the usual ones, but that
+no promise is broken meanwhile: scripted peers offer what they do not have, to see what was read."""
 
 
 class Dial:
