@@ -22,9 +22,10 @@ import anyio
 
 from gossipsub import PrivateKey
 from gossipsub.benchmarks.overload_process import FLOODED, STDOUT, obey, say_ready
+from gossipsub.benchmarks.silence import Silence
 from gossipsub.conformance.scripted_peer import PUBSUB, ScriptedPeer, dial
 from gossipsub.conformance.scripted_stream import ScriptedStream
-from gossipsub.conformance.scripted_wire import Journal, WireError, key_of_seed
+from gossipsub.conformance.scripted_wire import WireError, key_of_seed
 from gossipsub.crypto.message_signing import sign_message
 from gossipsub.peer.json_lines import LineWriter
 from gossipsub.wire.errors import RemoteProtocolError
@@ -57,13 +58,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--local-host")
     anyio.run(_Flood(parser.parse_args(arguments)).run)
     return 0
-
-
-class _Silence(Journal):
-    """Of a flood nothing is kept."""
-
-    def note(self, layer: str, what: object, *, sent: bool) -> None:
-        pass
 
 
 class _Flood:
@@ -115,7 +109,7 @@ class _Flood:
                 async with dial(
                     self._flags.target, seed=seed, local_host=self._flags.local_host
                 ) as w:
-                    w.wire.journal = _Silence()
+                    w.wire.journal = Silence()
                     await self._take_part(w)
                     self._connected += 1
                     try:

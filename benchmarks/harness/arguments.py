@@ -8,12 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
+from gossipsub.benchmarks.harness.aims_plan import narrowed, plan_of_aims
 from gossipsub.benchmarks.harness.contestant import NAMES, contestants
+from gossipsub.benchmarks.harness.endurance import ENDURANCE_SECONDS
 from gossipsub.benchmarks.harness.gentle import RATE
 from gossipsub.benchmarks.harness.plan import Wishes
 from gossipsub.benchmarks.harness.single import SINGLE
 from gossipsub.benchmarks.harness.workload import LOADS, SIZES, Workload
-from gossipsub.peer.options import BACKENDS
+from gossipsub.peer.installed import BACKENDS
 
 DEFAULT_PEERS = "python,python+fast,go"
 DEFAULT_WORKLOADS = "pair,relay,mesh-8"
@@ -27,14 +29,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="gossipsub bench",
         description="Rates, latencies and costs of nodes of any implementation, side by side.",
-        epilog="exit status: 0 measured, 1 nothing could be, 2 wrong call, 130 Ctrl-C (what was "
-        "measured until then is shown and stored)",
+        epilog="exit status: 0 measured, 1 nothing could be or a node did not endure, "
+        "2 wrong call, 130 Ctrl-C (what was measured until then is shown and stored)",
         allow_abbrev=False,
     )
     _add_what(parser)
     _add_how(parser)
     _add_output(parser)
     options = parser.parse_args(arguments)
+    if options.aims:
+        _check_aims(parser, options)
     if options.quick:
         _make_quick(options)
     _fill_in(options)
@@ -49,9 +53,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _add_what(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is measured")
     what.add_argument(
+        "--aims",
+        action="store_true",
+        help="what our aims need, beside those they are held against, and whether each is met: "
+        "about 25 minutes, of which --only, --peers and --sizes leave a part",
+    )
+    what.add_argument(
         "--peers",
         type=_list(_one_of(NAMES)),
-        default=DEFAULT_PEERS.split(","),
         metavar="A,B",
         help=f"of {', '.join(NAMES)} (default: {DEFAULT_PEERS})",
     )
@@ -59,7 +68,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--only",
         type=_list(_workload),
         metavar="A,B",
-        help="pair, relay, chain-N, mesh-N (up to 100 nodes), and without messages "
+        help="pair, relay, chain-N, mesh-N (up to 100 nodes), fan-N, and in one piece "
         f"{', '.join(SINGLE)} (default: {DEFAULT_WORKLOADS})",
     )
     what.add_argument(
@@ -116,6 +125,13 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=_number(0.1, 60.0), metavar="S", help="a run, about (default: 2)"
     )
     how.add_argument(
+        "--endurance",
+        type=_number(10.0, 86_400.0),
+        default=ENDURANCE_SECONDS,
+        metavar="S",
+        help=f"seconds of the workload of that name (default: {ENDURANCE_SECONDS:g})",
+    )
+    how.add_argument(
         "--window",
         type=_whole(1, 4096),
         metavar="N",
@@ -145,8 +161,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--markdown", metavar="FILE", help="the tables")
     output.add_argument("--plots", metavar="FOLDER", help="pictures (SVG); needs gossipsub[bench]")
     output.add_argument(
+        "--judge", nargs="+", metavar="FILE", help="measure nothing: the aims in --json files"
+    )
+    output.add_argument(
         "--compare", nargs=2, metavar=("OLD", "NEW"), help="measure nothing: two --json files"
     )
+
+
+def _check_aims(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Flags that the aims leave no choice of are no use beside them."""
+    fixed = ("quick", "loads", "paced_sizes", "sign", "topics", "backend", "profile", "rate")
+    for name in fixed:
+        if getattr(options, name) != parser.get_default(name):
+            parser.error(f"--aims: not with --{name.replace('_', '-')}, which they settle")
 
 
 def _check_plots(parser: argparse.ArgumentParser, folder: Path) -> None:
@@ -166,15 +193,38 @@ def _make_quick(options: argparse.Namespace) -> None:
 
 
 def _fill_in(options: argparse.Namespace) -> None:
+    options.repeats = options.repeats or 3
+    options.seconds = options.seconds or 2.0
+    if options.aims:
+        return  # its plan has all else
+    options.peers = options.peers or DEFAULT_PEERS.split(",")
     options.only = options.only or DEFAULT_WORKLOADS.split(",")
     options.sizes = options.sizes or list(SIZES)
     usual = 1024 if 1024 in options.sizes else options.sizes[0]
     options.paced_sizes = options.paced_sizes or [usual]
-    options.repeats = options.repeats or 3
-    options.seconds = options.seconds or 2.0
+
+
+def plan_of(options: argparse.Namespace) -> list[Wishes]:
+    """Of what is measured one after the other."""
+    if not options.aims:
+        return [wishes_of(options)]
+    how = Wishes(
+        sizes=(),
+        paced_sizes=(),
+        contestants=(),
+        repeats=options.repeats,
+        seconds=options.seconds,
+        rate=options.rate,
+        window=options.window,
+        seed=options.seed,
+        endurance=options.endurance,
+    )
+    wanted = {"workloads": options.only, "peers": options.peers, "sizes": options.sizes}
+    return narrowed(plan_of_aims(how), **wanted)
 
 
 def wishes_of(options: argparse.Namespace) -> Wishes:
+    """Everything but the aims."""
     return Wishes(
         workloads=[Workload.named(name) for name in options.only if name not in SINGLE],
         single=[name for name in options.only if name in SINGLE],
@@ -190,6 +240,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         window=options.window,
         seed=options.seed,
         profile=options.profile,
+        endurance=options.endurance,
     )
 
 

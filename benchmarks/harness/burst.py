@@ -31,11 +31,27 @@ class Burst:
     received: int
     """Deliveries of all receivers."""
     lost: int
+    published: int
+    refused: int
+    """By the publisher's library: too large for it, say."""
 
     @property
     def rate(self) -> float:
         """Deliveries a second, of all receivers together."""
         return self.received / self.seconds
+
+    @property
+    def duplicates(self) -> int:
+        """Copies that all nodes got beside the first."""
+        return sum(stats.get("duplicates") or 0 for stats in self.stats)
+
+    @property
+    def account(self) -> str:
+        """What became of the messages, to be told where some are missing."""
+        return (
+            f"{self.published} published, {self.refused} refused, {self.received} delivered, "
+            f"{self.duplicates} copies"
+        )
 
     def cpu_us(self, number: int) -> float:
         """CPU time of one node for each message."""
@@ -68,6 +84,7 @@ class _Burst:
         self._news = anyio.Event()
         self._published = anyio.Event()
         self._failure: GossipSubError | None = None
+        self._sent = self._refused = 0
 
     async def send(self) -> Burst:
         network = self._network
@@ -115,7 +132,7 @@ class _Burst:
         if self._rate:
             limits["rate"] = self._rate
         try:
-            await self._network.publisher.command(
+            answer = await self._network.publisher.command(
                 "publish_many",
                 timeout=2 * LONGEST_SECONDS,
                 topic=topic,
@@ -127,6 +144,9 @@ class _Burst:
             )
         except GossipSubError as error:
             self._fail(error)
+        else:
+            self._sent += answer["sent"]
+            self._refused += answer["failed"]
         self._published.set()
 
     async def _end_publishing(self, all_arrived: bool) -> None:
@@ -195,4 +215,6 @@ class _Burst:
             stats=stats,
             received=received,
             lost=max(count * len(ends) - received, 0),
+            published=self._sent,
+            refused=self._refused,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from gossipsub.conformance.driver import PEERS
+from gossipsub.peer.installed import why_missing
 
 _OWN: Mapping[str, tuple[str, str]] = {
     "python": ("cryptography", "asyncio"),
@@ -15,7 +15,6 @@ _OWN: Mapping[str, tuple[str, str]] = {
 """Our own node without and with the extra `fast`: who verifies, and what it runs on where nothing
 else is asked for."""
 NAMES = (*_OWN, *(name for name in PEERS if name not in _OWN))
-_PACKAGES = {"pynacl": "nacl", "uvloop": "uvloop", "trio": "trio"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,9 @@ class Contestant:
 
     def missing(self) -> str:
         """What has to be installed first; nothing if it can run."""
-        crypto = _OWN[self.name][0] if self.name in _OWN else ""
-        for name in (crypto, self.backend):
-            if name in _PACKAGES and find_spec(_PACKAGES[name]) is None:
-                package = "gossipsub[fast]" if name != "trio" else name
-                return f"{name} is not installed (pip install {package})"
-        return ""
+        if self.name not in _OWN:
+            return ""
+        return why_missing(_OWN[self.name][0]) or why_missing(self.backend)
 
 
 def contestants(names: Sequence[str], backends: Sequence[str] = ()) -> list[Contestant]:

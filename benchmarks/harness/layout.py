@@ -11,7 +11,9 @@ from gossipsub.cli.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-TEXT_COLUMNS = frozenset({"size", "peer", "role", "figure", "operation", "layer", "unit"})
+TEXT_COLUMNS = frozenset(
+    {"size", "peer", "role", "figure", "operation", "layer", "unit", "aim", "has to be", "met"}
+)
 """Headings of what is aligned to the left; all others have numbers below them."""
 
 
@@ -59,6 +61,11 @@ def markdown_lines(tables: Iterable[Table]) -> Iterator[str]:
             yield f"- {_escaped(note)}"
         if table.notes:
             yield ""
+
+
+def markdown_text(tables: Iterable[Table]) -> str:
+    """The same as one text."""
+    return "\n".join(markdown_lines(tables)) + "\n"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

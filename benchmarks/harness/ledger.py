@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gossipsub.benchmarks.harness.results import Figure, Measurement
@@ -21,7 +22,7 @@ class Ledger:
     def __init__(self) -> None:
         self._pages: dict[tuple[object, ...], tuple[Measurement, _Page]] = {}
         self.versions: dict[str, str] = {}
-        self.floor: dict[str, Figure] = {}
+        self._floor: dict[str, Figure] = {}
 
     def note(self, of: Measurement, name: str, value: float, unit: str) -> None:
         """One sample of a figure of what `of` describes; its own figures do not matter."""
@@ -31,6 +32,17 @@ class Ledger:
     def note_failure(self, of: Measurement, why: str) -> None:
         """Said once, however often it happens."""
         self._page(of).failures[why] = None
+
+    def note_floor(self, samples: Mapping[str, Figure]) -> None:
+        """Some more of them, by `operation.size`."""
+        for name, figure in samples.items():
+            earlier = self._floor[name].samples if name in self._floor else ()
+            self._floor[name] = Figure((*earlier, *figure.samples), figure.unit)
+
+    @property
+    def floor(self) -> dict[str, Figure]:
+        """The cryptography alone: samples of all repeats, of whatever was measured beside them."""
+        return dict(self._floor)
 
     def note_versions(self, peer: str, versions: dict[str, str]) -> None:
         """Those of an implementation's parts."""

@@ -12,13 +12,15 @@ import anyio.to_thread
 from gossipsub.benchmarks.harness.burst import Burst, send_burst
 from gossipsub.benchmarks.harness.contestant import Contestant
 from gossipsub.benchmarks.harness.flood import Flood, find_flood, message_rate
+from gossipsub.benchmarks.harness.floor import measure_floor
 from gossipsub.benchmarks.harness.gentle import latencies_ms, send_paced
 from gossipsub.benchmarks.harness.layers import layer_figures, take_profiles
 from gossipsub.benchmarks.harness.ledger import Ledger
 from gossipsub.benchmarks.harness.network import Network, open_network
 from gossipsub.benchmarks.harness.plan import Stage, Wishes, stages
-from gossipsub.benchmarks.harness.results import Measurement
-from gossipsub.benchmarks.harness.single import Starter, measure_single
+from gossipsub.benchmarks.harness.readings import NotEndured, Readings, Starter
+from gossipsub.benchmarks.harness.results import Figure, Measurement
+from gossipsub.benchmarks.harness.single import measure_single
 from gossipsub.conformance.build import PeerUnavailable
 from gossipsub.conformance.driver import PeerProcess, peer_command, start_peer
 from gossipsub.wire.errors import GossipSubError
@@ -83,6 +85,8 @@ async def measure_stage(
                 continue
             racers.append(racer)
         for repeat in range(stage.repeats):
+            if racers:  # beside them, since the machine is not always as fast
+                ledger.note_floor(await anyio.to_thread.run_sync(_sample_floor, stage.size))
             for racer in list(racers):
                 left = stage.repeats - repeat
                 if not await _take_turn(racer, stage, left, tell):
@@ -92,30 +96,40 @@ async def measure_stage(
 async def measure_alone(
     workload: str, wishes: Wishes, commands: Commands, ledger: Ledger, tell: Tell
 ) -> None:
-    """One of the measurements without messages, of all contestants in turns; as `measure_stage`."""
+    """One of the measurements in one piece, of all contestants in turns; as `measure_stage`."""
     failed: set[Contestant] = set()
-    for _ in range(wishes.repeats):
+    for _ in range(wishes.repeats_of(workload)):
         for contestant in wishes.contestants:
             tell(f"{workload} {contestant.title}", 0)
             if contestant not in failed:
                 of = _measurement(contestant, workload)
+                readings: Readings = {}
                 try:
-                    readings = await measure_single(workload, _starter(contestant, commands))
+                    readings = await measure_single(
+                        workload, _starter(contestant, commands), endurance=wishes.endurance
+                    )
                 except GossipSubError as error:
+                    readings = error.readings if isinstance(error, NotEndured) else {}
                     ledger.note_failure(of, first_line(error))
                     failed.add(contestant)
-                else:
-                    for name, (value, unit) in readings.items():
-                        ledger.note(of, name, value, unit)
+                for name, (value, unit) in readings.items():
+                    ledger.note(of, name, value, unit)
             tell(f"{workload} {contestant.title}", 1)
 
 
+def _sample_floor(size: int) -> dict[str, Figure]:
+    return measure_floor([size], repeats=1)
+
+
 def _starter(contestant: Contestant, commands: Commands) -> Starter:
-    def start(*, seed: int, start_timeout: float) -> PeerProcess:
+    def start(
+        *, seed: int, start_timeout: float, params: Mapping[str, object] | None = None
+    ) -> PeerProcess:
         return start_peer(
             contestant.title,
             command=commands[contestant],
             seed=seed,
+            params=params,
             quiet=True,
             arguments=contestant.arguments,
             start_timeout=start_timeout,
@@ -191,7 +205,8 @@ class _Racer:
         if burst.lost:
             self._ledger.note_failure(
                 self._of("flood"),
-                f"lost {burst.lost} of {plan.count} messages with {plan.window} under way",
+                f"lost {burst.lost} of {plan.count} messages with {plan.window} under way: "
+                f"{burst.account}",
             )
             ready.flood = replace(plan, window=max(plan.window // 2, 1))
             return
@@ -202,8 +217,7 @@ class _Racer:
         if profiles is not None:
             layers = layer_figures(profiles, self._stage.workload, burst.count)
             self._note("flood", layers, "us")
-        duplicates = sum(stats.get("duplicates") or 0 for stats in burst.stats) / burst.count
-        self._note("flood", {"duplicates": duplicates}, "count")
+        self._note("flood", {"duplicates": burst.duplicates / burst.count}, "count")
         resident = [float(stats["rss_bytes"]) for stats in burst.stats]
         self._note("flood", {"rss": median(resident), "rss.sum": sum(resident)}, "bytes")
 

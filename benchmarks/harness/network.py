@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from gossipsub.benchmarks.harness.contestant import Contestant
+from gossipsub.benchmarks.harness.readings import START_SECONDS
 from gossipsub.benchmarks.harness.workload import Workload
 from gossipsub.conformance.driver import PeerProcess, start_peer
 from gossipsub.wire.errors import GossipSubError
@@ -23,7 +24,6 @@ PARAMS: Mapping[str, object] = {
 }
 """Of all nodes. go's queues of 32 lose messages of any flood, rust takes no message of 64 KiB
 unless told to, and py-libp2p's heart beats every two minutes."""
-START_SECONDS = 60.0
 SETTLE_SECONDS = 30.0
 STARTING_AT_ONCE = 2
 MESH_LEAST = 3
@@ -43,7 +43,6 @@ class NotEnoughMemory(GossipSubError):
 class Network:
     """Running nodes, by their number in the workload."""
 
-    contestant: Contestant
     workload: Workload
     nodes: Sequence[PeerProcess]
     topics: Sequence[str]
@@ -90,8 +89,8 @@ async def open_network(
         await _check_memory(first[0], workload)
         async with running([node(number) for number in range(1, workload.nodes)]) as others:
             nodes = [*first, *others]
-            await _join(nodes, workload.edges(seed), names)
-            yield Network(contestant, workload, nodes, names)
+            await join(nodes, workload.edges(seed), names)
+            yield Network(workload, nodes, names)
 
 
 @asynccontextmanager
@@ -155,11 +154,20 @@ def _free_bytes() -> int | None:
     return None
 
 
-async def _join(
+async def join(
     nodes: Sequence[PeerProcess], edges: Sequence[tuple[int, int]], topics: Sequence[str]
 ) -> None:
     """Connect all, then subscribe one after the other: who subscribes with neighbours that have
     grafts them at once, and nobody waits for a heartbeat."""
+    neighbours = await connect(nodes, edges)
+    for topic in topics:
+        await subscribe(nodes, range(len(nodes)), neighbours, topic)
+
+
+async def connect(
+    nodes: Sequence[PeerProcess], edges: Sequence[tuple[int, int]]
+) -> dict[int, list[int]]:
+    """Whose neighbours they are then, by number."""
     neighbours: dict[int, list[int]] = {number: [] for number in range(len(nodes))}
     for dialler, listener in edges:
         await nodes[dialler].command(
@@ -167,15 +175,25 @@ async def _join(
         )
         neighbours[dialler].append(listener)
         neighbours[listener].append(dialler)
-    for topic in topics:
-        for number, node in enumerate(nodes):
-            earlier = {nodes[each].peer_id for each in neighbours[number] if each < number}
-            await _until(node, "topic_peers", topic, earlier, len(earlier))
-            await node.command("subscribe", topic=topic)
-        for number, node in enumerate(nodes):
-            around = {nodes[each].peer_id for each in neighbours[number]}
-            await _until(node, "topic_peers", topic, around, len(around))
-            await _until(node, "mesh", topic, around, min(len(around), MESH_LEAST))
+    return neighbours
+
+
+async def subscribe(
+    nodes: Sequence[PeerProcess],
+    numbers: range,
+    neighbours: Mapping[int, Sequence[int]],
+    topic: str,
+) -> None:
+    """These nodes, behind those of lower numbers; return when all up to the last know of each other
+    and are in each other's mesh."""
+    for number in numbers:
+        earlier = {nodes[each].peer_id for each in neighbours[number] if each < number}
+        await _until(nodes[number], "topic_peers", topic, earlier, len(earlier))
+        await nodes[number].command("subscribe", topic=topic)
+    for number in range(numbers.stop):
+        around = {nodes[each].peer_id for each in neighbours[number] if each < numbers.stop}
+        await _until(nodes[number], "topic_peers", topic, around, len(around))
+        await _until(nodes[number], "mesh", topic, around, min(len(around), MESH_LEAST))
 
 
 async def _until(node: PeerProcess, question: str, topic: str, peers: set[str], least: int) -> None:

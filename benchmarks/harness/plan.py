@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gossipsub.benchmarks.harness.contestant import Contestant
+from gossipsub.benchmarks.harness.endurance import ENDURANCE_SECONDS
+from gossipsub.benchmarks.harness.single import ONCE
 from gossipsub.benchmarks.harness.workload import LOADS, Workload
 
 SIDE_BY_SIDE_NODES = 10
@@ -19,7 +21,7 @@ class Wishes:
 
     workloads: Sequence[Workload] = ()
     single: Sequence[str] = ()
-    """Measurements without messages, by name."""
+    """Measurements in one piece, by name."""
     loads: Sequence[str] = LOADS
     sizes: Sequence[int]
     """Of floods."""
@@ -37,6 +39,18 @@ class Wishes:
     seed: int = 1
     profile: bool = False
     """Whether nodes of ours tell where the CPU time of floods goes."""
+    endurance: float = ENDURANCE_SECONDS
+    """Seconds of the workload that is called so."""
+
+    def repeats_of(self, single: str) -> int:
+        """How often a measurement in one piece is made."""
+        return 1 if single in ONCE else self.repeats
+
+    @property
+    def runs(self) -> int:
+        """How many there are to be, of everything."""
+        in_one_piece = sum(map(self.repeats_of, self.single)) * len(self.contestants)
+        return in_one_piece + sum(stage.runs for stage in stages(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any, Self
 
@@ -117,6 +117,13 @@ class Run:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultsError(f"not the results of a benchmark: {error!r}") from error
+
+
+def merged(runs: Sequence[Run]) -> Run:
+    """All that some runs measured, those of later ones first; what else they say is of the last."""
+    measurements = [each for run in reversed(runs) for each in run.measurements]
+    floor = {name: figure for run in runs for name, figure in run.floor.items()}
+    return replace(runs[-1], measurements=measurements, floor=floor)
 
 
 def _figure_to_plain(figure: Figure) -> dict[str, Any]:

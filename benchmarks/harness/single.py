@@ -1,7 +1,7 @@
-"""What one node costs without any messages: starting, connecting, its memory, and doing nothing.
+"""What is measured in one piece; here what one node costs without any messages: starting,
+connecting, its memory, and doing nothing.
 
-Each function measures once: it is given what starts nodes of an implementation, and returns values
-and their units by the figure's name. GossipSubError for what a node does wrong.
+Each function measures once, as `readings` says. GossipSubError for what a node does wrong.
 """
 
 from __future__ import annotations
@@ -9,23 +9,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from statistics import linear_regression
-from typing import Protocol
 
 import anyio
 
 from gossipsub.benchmarks.harness.crowd import open_crowd
+from gossipsub.benchmarks.harness.duplicates import measure_duplicates
+from gossipsub.benchmarks.harness.endurance import ENDURANCE_SECONDS, measure_endurance
+from gossipsub.benchmarks.harness.fan import measure_fan
+from gossipsub.benchmarks.harness.readings import START_SECONDS, Readings, Starter
 from gossipsub.conformance.driver import PeerFailed, PeerProcess, PeerTimeout, start_peer
-
-Readings = Mapping[str, tuple[float, str]]
-"""Value and unit by the figure's name."""
-
-
-class Starter(Protocol):
-    """Starts a node: `start_peer` with all but the seed and the waiting settled."""
-
-    def __call__(self, *, seed: int, start_timeout: float) -> PeerProcess: ...
-
 
 CONNECTIONS = (0, 1, 5, 20, 50, 100)
 """At which a node's memory is read."""
@@ -35,12 +29,12 @@ CYCLES = 10
 IDLE_PEERS = 50
 IDLE_TOPICS = tuple(f"benchmark-{number}" for number in range(5))
 IDLE_SECONDS = 10.0
-START_SECONDS = 60.0
 SINGLE_SECONDS = 240.0
-"""The longest that one measurement may take; usual are 10."""
+"""The longest that one measurement may take, beside what it was told to; usual are 10."""
 _SETTLE_SECONDS = 1.0
 """In which identify, the pubsub streams and the first announcements have come and gone."""
 _AFTER_CONNECT_SECONDS = 0.1
+ENDURANCE = "endurance"
 _IMPORT_SECONDS = 30.0
 
 _IMPORTS = {
@@ -54,15 +48,23 @@ _TIMED_IMPORT = (
 )
 
 
-def _start_own(*, seed: int, start_timeout: float) -> PeerProcess:
-    return start_peer("python", seed=seed, start_timeout=start_timeout, quiet=True)
+def _start_own(
+    *, seed: int, start_timeout: float, params: Mapping[str, object] | None = None
+) -> PeerProcess:
+    return start_peer("python", seed=seed, start_timeout=start_timeout, params=params, quiet=True)
 
 
-async def measure_single(workload: str, start: Starter) -> Readings:
-    """One of `SINGLE`; PeerTimeout where it takes longer than four minutes."""
-    with anyio.move_on_after(SINGLE_SECONDS):
-        return await SINGLE[workload](start)
-    raise PeerTimeout(f"{workload} was not over within {SINGLE_SECONDS:g} s")
+async def measure_single(
+    workload: str, start: Starter, *, endurance: float = ENDURANCE_SECONDS
+) -> Readings:
+    """One of `SINGLE`; PeerTimeout where it takes longer than four minutes, or that and the seconds
+    of `endurance`."""
+    measure, longest = SINGLE[workload], SINGLE_SECONDS
+    if workload == ENDURANCE:
+        measure, longest = partial(measure_endurance, seconds=endurance), longest + endurance
+    with anyio.move_on_after(longest):
+        return await measure(start)
+    raise PeerTimeout(f"{workload} was not over within {longest:g} s")
 
 
 async def measure_setup(
@@ -204,5 +206,10 @@ SINGLE: Mapping[str, Callable[[Starter], Awaitable[Readings]]] = {
     "memory": measure_memory,
     "idle": measure_idle,
     "startup": measure_startup,
+    "fan": measure_fan,
+    "duplicates": measure_duplicates,
+    ENDURANCE: measure_endurance,
 }
 """All of them, by workload."""
+ONCE = frozenset({ENDURANCE})
+"""Those that are not repeated."""

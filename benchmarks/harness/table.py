@@ -224,13 +224,14 @@ def _plain_table(group: Group, members: Sequence[Measurement]) -> Table:
             if figure is not None:
                 yardstick = _yardstick(members)
                 theirs = yardstick.figures.get(name) if yardstick else None
-                scaled, unit = _scaled(figure)
-                table.rows.append((front, label(each), shown(scaled), unit, ratio(figure, theirs)))
+                in_unit, unit = scaled(figure)
+                table.rows.append((front, label(each), shown(in_unit), unit, ratio(figure, theirs)))
                 front = ""
     return table
 
 
-def _scaled(figure: Figure) -> tuple[Figure, str]:
+def scaled(figure: Figure) -> tuple[Figure, str]:
+    """In the unit that it is shown in, and how that is called."""
     if figure.unit == "bytes":
         return Figure(tuple(each / 1024 for each in figure.samples), "KiB"), "KiB"
     return figure, {"percent": "%", "per_s": "a second", "count": ""}.get(figure.unit, figure.unit)
@@ -276,8 +277,8 @@ def _key(measurement: Measurement) -> tuple[Group, str, str, int]:
 def _change(name: str, old: Figure, new: Figure) -> tuple[str, str, str, str]:
     overlap = old.least <= new.most and new.least <= old.most
     doubt = " ~" if overlap and old.samples != new.samples else ""
-    scaled_old, unit = _scaled(old)
-    scaled_new, _ = _scaled(new)
+    scaled_old, unit = scaled(old)
+    scaled_new, _ = scaled(new)
     told = f"{name} ({unit})" if unit else name
     return told, shown(scaled_old), shown(scaled_new), ratio(new, old) + doubt
 

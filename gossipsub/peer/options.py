@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any
 
 from gossipsub.config import HostConfig
 from gossipsub.crypto.ed25519 import SIGNATURE_LIBRARIES
 from gossipsub.crypto.keys import PrivateKey
+from gossipsub.peer.installed import BACKENDS, why_missing
 from gossipsub.peer.score import AppScores, Scoring, read_scoring
 from gossipsub.peer.values import Values, number, seconds, switch, texts, whole
 from gossipsub.router.extension.params import ExtensionParams, PartialMode
@@ -73,8 +73,6 @@ _GOSSIP = {
 _NONE_HERE = {"validate", "metrics"}
 KNOWN = _GOSSIP | {*_SEEN_MS, *_CONFIG, "protocols"} | _NONE_HERE
 """The parameters of test peers, whatever library they are made of."""
-BACKENDS = ("asyncio", "uvloop", "trio")
-"""What a node's tasks run on; uvloop is asyncio on another loop."""
 _SIGN = {
     "strict": SignaturePolicy.STRICT_SIGN,
     "none": SignaturePolicy.STRICT_NO_SIGN,
@@ -133,7 +131,8 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         raise OptionError(f"--sign {flags.sign}: this version has strict, none and lax")
     if flags.protocol == "floodsub" and (flags.partial != "off" or flags.test_extension):
         raise OptionError("--partial and --test-extension need --protocol gossipsub")
-    _check_backend(flags.backend)
+    if why := why_missing(flags.backend):
+        raise OptionError(f"--backend {flags.backend}: {why}")
     scoring = _read_score(flags)
     return PeerOptions(
         listen=_address(flags.listen),
@@ -145,12 +144,6 @@ def parse_options(arguments: Sequence[str]) -> PeerOptions:
         app_scores=None if scoring is None else scoring.app_scores,
         partial=None if flags.partial == "off" else PartialMode(flags.partial),
     )
-
-
-def _check_backend(name: str) -> None:
-    if name != "asyncio" and find_spec(name) is None:
-        wanted = "gossipsub[fast]" if name == "uvloop" else name
-        raise OptionError(f"--backend {name}: it is not installed (pip install {wanted})")
 
 
 def _config(library: str) -> HostConfig:

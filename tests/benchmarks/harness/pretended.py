@@ -143,7 +143,7 @@ class PretendedNode:
             self._world.most_under_way = max(self._world.most_under_way, self._sent - self._credit)
             if self._sent - self._credit <= self._world.carries:
                 self._spread(topic, {self.peer_id})
-        return {"sent": self._sent}
+        return {"sent": self._sent, "failed": 0}
 
     def _spread(self, topic: str, reached: set[str]) -> None:
         for peer in self.links:

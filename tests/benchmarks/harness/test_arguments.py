@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gossipsub.benchmarks.harness.arguments import parse_arguments, wishes_of
+from gossipsub.benchmarks.harness.arguments import parse_arguments, plan_of, wishes_of
 from gossipsub.benchmarks.harness.contestant import Contestant
 from gossipsub.benchmarks.harness.plan import Wishes
 
@@ -58,9 +58,21 @@ def test_measurements_without_messages_are_asked_for_by_name() -> None:
     assert (wanted.signed, wanted.topics) == (False, [1, 10])
 
 
+def test_the_aims_bring_what_they_need_of_which_a_part_can_be_asked_for() -> None:
+    plan = plan_of(parse_arguments(["--aims", "--repeats", "2", "--endurance", "60"]))
+    assert {each.name for part in plan for each in part.contestants} == {
+        *("python", "python+fast", "go", "rust", "py-libp2p", "js")
+    }
+    assert {(part.repeats, part.endurance) for part in plan} >= {(2, 60.0)}
+    (fan,) = plan_of(parse_arguments(["--aims", "--only", "fan", "--peers", "python"]))
+    assert (fan.single, [each.name for each in fan.contestants]) == (["fan"], ["python"])
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
+        (["--aims", "--loads", "flood"], "--aims: not with --loads, which they settle"),
+        (["--endurance", "5"], "argument --endurance: '5' is not a number from 10.0 to 86400.0"),
         (["--peers", "go,nim"], "argument --peers: 'nim' is none of python, python+fast, go"),
         (["--peers", ""], "argument --peers: name each once: ''"),
         (["--peers", "go,go"], "argument --peers: name each once: 'go,go'"),

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from gossipsub.benchmarks.harness import contestant
 from gossipsub.benchmarks.harness.command import main
-from gossipsub.benchmarks.harness.results import Run
+from gossipsub.benchmarks.harness.results import Figure, Measurement, Run
 from gossipsub.cli.exit_status import INTERRUPTED
+from gossipsub.peer import installed
+from tests.benchmarks.harness.made_up import run
 
 SHORT = ("--peers", "python", "--only", "pair", "--sizes", "256", "--repeats", "1")
 
@@ -31,24 +32,39 @@ def test_a_short_run_of_a_pair_shows_and_stores_what_it_measured(
     assert "pair, flood, signed" in shown
     assert "pair, gentle, signed" in shown
     assert "all nodes: outboundQueue 1024, validateQueue 1024, subBuffer 4096" in shown
-    run = Run.from_json(file.read_text(encoding="utf-8"))
+    stored = Run.from_json(file.read_text(encoding="utf-8"))
     assert sorted(each.name for each in plots.iterdir()) == [
         *("cpu.svg", "latency.svg", "throughput.svg")
     ]
-    flood, gentle = run.measurements
+    flood, gentle = stored.measurements
     assert (flood.failure, gentle.failure, flood.figures["lost"].most) == ("", "", 0)
     assert (flood.peer, flood.backend, flood.size, gentle.size) == ("python", "asyncio", 256, 256)
-    assert "verify.256" in run.floor
-    assert {"python", "cryptography", "python: gossipsub"} <= set(run.versions)
+    assert "verify.256" in stored.floor
+    assert {"python", "cryptography", "python: gossipsub"} <= set(stored.versions)
 
     assert main(["--compare", str(file), str(file)]) == 0
     assert "1.00" in capsys.readouterr().out
 
 
+def test_stored_runs_are_judged_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slow, fast, rust = (
+        Measurement(workload="setup", peer=peer, figures={"setup": Figure((took,), "ms")})
+        for peer, took in (("python", 9.0), ("python", 4.0), ("rust", 1.0))
+    )
+    files = [str(tmp_path / name) for name in ("first", "second", "third")]
+    for file, found in zip(files, (slow, fast, rust), strict=True):
+        Path(file).write_text(run(found).to_json())
+    page = tmp_path / "page.md"
+    assert main(["--markdown", str(page), "--judge", *files]) == 0
+    assert "python, setup, setup" in capsys.readouterr().out
+    assert "| python, setup, setup | ms | 4 | at most 5 | 0.80 | yes |" in page.read_text()
+    assert main(["--judge", files[0], str(tmp_path / "none")]) == 2
+
+
 def test_who_cannot_take_part_is_told_and_alone_it_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(contestant, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
     assert main(["--peers", "python+fast", "--only", "pair", "--sizes", "256"]) == 1
     assert "(pip install gossipsub[fast])" in capsys.readouterr().out
 

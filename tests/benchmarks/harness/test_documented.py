@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gossipsub.benchmarks.harness.aims import all_aims
 from gossipsub.benchmarks.harness.arguments import parse_arguments
 from gossipsub.benchmarks.harness.plots import PICTURES
 from gossipsub.benchmarks.harness.single import SINGLE
@@ -34,6 +35,12 @@ def test_there_are_commands() -> None:
 @pytest.mark.parametrize("name", [*SINGLE, *LOADS])
 def test_each_workload_and_load_is_explained(name: str) -> None:
     assert re.search(rf"^\| `{name}`", TEXT, re.MULTILINE)
+
+
+def test_the_aims_are_those_that_are_judged() -> None:
+    section = TEXT.split("## The aims")[1].split("\n## ")[0]
+    listed = re.findall(r"^- (.+)$", section, re.MULTILINE)
+    assert listed == list(dict.fromkeys(aim.text for aim in all_aims()))
 
 
 @pytest.mark.parametrize("name", PICTURES)

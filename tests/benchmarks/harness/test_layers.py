@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from gossipsub.benchmarks.harness.arguments import parse_arguments, wishes_of
-from gossipsub.benchmarks.harness.contestant import contestants
 from gossipsub.benchmarks.harness.layers import layer_figures, take_profiles
 from gossipsub.benchmarks.harness.network import Network
 from gossipsub.benchmarks.harness.workload import Workload
@@ -31,7 +30,6 @@ class PretendedNode:
 
 def network(*nodes: PretendedNode) -> Network:
     return Network(
-        contestant=contestants(["python"])[0],
         workload=Workload.named("pair"),
         nodes=cast("list[PeerProcess]", list(nodes)),
         topics=["t"],

@@ -13,8 +13,8 @@ from gossipsub.benchmarks.harness.contestant import Contestant
 from gossipsub.benchmarks.harness.ledger import Ledger
 from gossipsub.benchmarks.harness.measuring import measure_alone, measure_stage, note_absence
 from gossipsub.benchmarks.harness.plan import Wishes, stages
+from gossipsub.benchmarks.harness.readings import NotEndured, Readings, Starter
 from gossipsub.benchmarks.harness.results import Measurement
-from gossipsub.benchmarks.harness.single import Starter
 from gossipsub.benchmarks.harness.workload import Workload
 from gossipsub.conformance.driver import PeerFailed
 from tests.benchmarks.harness.pretended import RATE, RESIDENT_BYTES, World
@@ -101,13 +101,13 @@ async def test_the_window_is_the_best_that_loses_nothing_and_more_is_never_sent(
     (found,) = await measured(wishes())
     assert found.failure == ""
     assert found.figures["window"].samples == (16,)
-    assert [each["window"] for each in world.published] == [16, 16, 64, 16]
+    assert [each["window"] for each in world.published] == [16, 16, 64, 16, 16]
 
 
 async def test_who_loses_messages_in_the_smallest_window_has_no_rate(world: World) -> None:
     world.carries = 10
     (found,) = await measured(wishes())
-    assert found.failure == "loses messages even where only 16 are under way"
+    assert found.failure.startswith("loses messages even where only 16 are under way: 28 published")
     assert found.figures == {}
 
 
@@ -127,7 +127,8 @@ async def test_a_run_that_loses_is_no_rate_and_the_next_one_has_half_the_window(
     assert found.figures["lost"].least == 0 < found.figures["lost"].most
     assert len(found.figures["delivered"].samples) == 1
     assert found.failure.startswith("lost ")
-    assert found.failure.endswith(" messages with 128 under way")
+    assert " messages with 128 under way: " in found.failure
+    assert found.failure.endswith(" delivered, 0 copies")
 
 
 async def test_a_relay_is_measured_at_half_of_its_rate_and_gently(world: World) -> None:
@@ -212,12 +213,39 @@ async def test_who_is_not_there_says_why_in_every_table(world: World) -> None:
     ]
 
 
+async def test_the_cryptography_alone_is_measured_beside_every_repeat(world: World) -> None:
+    ledger, wanted = Ledger(), wishes(repeats=3, window=16)
+    (stage,) = stages(wanted)
+    await measure_stage(stage, wanted, {GO: ["go"]}, ledger, lambda what, ended: None)
+    assert {"sign.1024", "verify.1024", "seal.1024", "open.1024"} <= set(ledger.floor)
+    assert {len(figure.samples) for figure in ledger.floor.values()} == {3}
+
+
+async def test_of_what_did_not_endure_both_the_readings_and_the_reason_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def measure_single(workload: str, start: Starter, *, endurance: float) -> Readings:
+        raise NotEndured(f"lost a message in {endurance:g} s", {"lost": (1.0, "count")})
+
+    monkeypatch.setattr(measuring, "measure_single", measure_single)
+    ledger, wanted = Ledger(), wishes(single=["endurance"], repeats=3, endurance=60.0)
+    told: list[int] = []
+    await measure_alone(
+        "endurance", wanted, {GO: ["go"]}, ledger, lambda what, ended: told.append(ended)
+    )
+    (found,) = ledger.measurements()
+    assert (found.failure, found.figures["lost"].samples) == ("lost a message in 60 s", (1.0,))
+    assert sum(told) == 1  # whatever is repeated
+
+
 async def test_measurements_without_messages_are_repeated_in_turns_unless_they_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
 
-    async def measure_single(workload: str, start: Starter) -> dict[str, tuple[float, str]]:
+    async def measure_single(
+        workload: str, start: Starter, *, endurance: float
+    ) -> dict[str, tuple[float, str]]:
         name = start(seed=1, start_timeout=1.0).name
         asked.append(name)
         if name == "js":

@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 
 from gossipsub.benchmarks.harness.plots import write_plots
-from gossipsub.benchmarks.harness.results import Figure, Measurement, Run
+from gossipsub.benchmarks.harness.results import Figure, Measurement
+from tests.benchmarks.harness.made_up import run
 
 SIZES = (256, 1024)
-FLOOR = {
-    f"{name}.{size}": Figure((10.0,), "us")
-    for name in ("verify", "sign", "seal", "open")
-    for size in SIZES
-}
 
 
 def flood(workload: str, peer: str, size: int, **figures: float) -> Measurement:
@@ -32,18 +28,6 @@ def flood(workload: str, peer: str, size: int, **figures: float) -> Measurement:
             name: Figure((value, value * 1.1), units.get(name.split(".")[0], "us"))
             for name, value in named.items()
         },
-    )
-
-
-def run(*measurements: Measurement) -> Run:
-    return Run(
-        date="2026-11-23",
-        seed=1,
-        repeats=2,
-        machine="a machine",
-        versions={},
-        floor=FLOOR,
-        measurements=measurements,
     )
 
 

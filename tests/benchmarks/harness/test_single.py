@@ -64,7 +64,7 @@ class PretendedNode:
 
 
 def start_pretended(nodes: list[PretendedNode], **costs: float) -> Any:
-    def start(*, seed: int, start_timeout: float) -> PretendedNode:
+    def start(*, seed: int, start_timeout: float, params: object = None) -> PretendedNode:
         nodes.append(PretendedNode(seed, **costs))
         return nodes[-1]
 
@@ -95,7 +95,7 @@ async def test_a_node_that_does_not_measure_itself_is_an_error() -> None:
         async def command(self, name: str, /, **fields: Any) -> dict[str, Any]:
             return {}
 
-    def start(*, seed: int, start_timeout: float) -> Any:
+    def start(*, seed: int, start_timeout: float, params: object = None) -> Any:
         return Silent(seed)
 
     with pytest.raises(PeerFailed, match="the pretended peer tells no cpu_s in its stats"):
@@ -141,5 +141,8 @@ async def test_an_idle_node_is_measured_among_its_peers() -> None:
     assert 0 <= share < 100
 
 
-def test_each_workload_without_messages_has_a_measurement() -> None:
-    assert list(SINGLE) == ["setup", "memory", "idle", "startup"]
+def test_each_workload_in_one_piece_has_a_measurement() -> None:
+    assert list(SINGLE) == [
+        *("setup", "memory", "idle", "startup"),
+        *("fan", "duplicates", "endurance"),
+    ]

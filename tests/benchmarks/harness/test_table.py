@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from gossipsub.benchmarks.harness.results import Figure, Measurement, Run
+from gossipsub.benchmarks.harness.results import Figure, Measurement
 from gossipsub.benchmarks.harness.table import Table, compare, number_text, size_text, tables_of
-
-FLOOR = {
-    f"{name}.1024": Figure((cost,), "us")
-    for name, cost in (("verify", 100), ("verify_fast", 60), ("sign", 38), ("seal", 2), ("open", 5))
-}
-
-
-def us(*samples: float) -> Figure:
-    return Figure(samples, "us")
+from tests.benchmarks.harness.made_up import run, us
 
 
 def pair(peer: str, *, publisher: float, receiver: float, **named: Any) -> Measurement:
@@ -28,18 +20,6 @@ def pair(peer: str, *, publisher: float, receiver: float, **named: Any) -> Measu
     }
     fields = {"workload": "pair", "load": "flood", "size": 1024, "figures": figures}
     return Measurement(**{**fields, "peer": peer, **named})
-
-
-def run(*measurements: Measurement, floor: dict[str, Figure] = FLOOR) -> Run:
-    return Run(
-        date="2026-11-23",
-        seed=1,
-        repeats=3,
-        machine="a machine",
-        versions={},
-        floor=floor,
-        measurements=measurements,
-    )
 
 
 def test_a_flood_shows_rate_cost_by_role_and_what_is_beyond_the_floor() -> None:

@@ -16,6 +16,12 @@ def test_a_pair_and_a_relay_are_rows_of_two_and_three() -> None:
     assert (chain.nodes, chain.relays, chain.receivers) == (5, (1, 2, 3), (4,))
 
 
+def test_a_fan_is_one_relay_with_so_many_receivers() -> None:
+    fan = Workload.named("fan-3")
+    assert fan.edges(1) == [(1, 0), (2, 1), (3, 1), (4, 1)]
+    assert (fan.nodes, fan.relays, fan.receivers, fan.is_mesh) == (5, (1,), (2, 3, 4), False)
+
+
 @given(nodes=st.integers(3, 100), seed=st.integers(0, 2**31))
 def test_every_node_of_a_mesh_can_be_reached_and_none_has_more_than_its_neighbours(
     nodes: int, seed: int
@@ -47,7 +53,9 @@ def test_a_seed_gives_the_same_mesh_and_another_one_another() -> None:
     assert mesh.edges(1) != mesh.edges(2)
 
 
-@pytest.mark.parametrize("name", ["", "ring", "mesh", "mesh-", "mesh-2", "mesh-101", "mesh-08"])
+@pytest.mark.parametrize(
+    "name", ["", "ring", "mesh", "mesh-", "mesh-2", "mesh-101", "mesh-08", "fan-0", "fan-9"]
+)
 def test_what_is_no_workload_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(ValueError, match="there are pair, relay, chain-N and mesh-N"):
         Workload.named(name)
