@@ -227,6 +227,9 @@ def aims_tables(run: Run) -> Iterator[Table]:
     summary = Table("What we aim at", ("aim", "met", "of", "not measured"))
     for text, judgements in kinds.items():
         judged = [each for each in judgements if each.is_met is not None]
+        if not judged:
+            summary.notes.append(f"not measured at all: {text}")
+            continue
         counts = (sum(each.is_met is True for each in judged), len(judged))
         missing = len(judgements) - len(judged)
         summary.rows.append((text, *map(str, counts), str(missing) if missing else ""))

@@ -19,7 +19,10 @@ from gossipsub.benchmarks.harness.workload import Workload
 FANS = (1, 2, 4, 8)
 SIZE = 1024
 WINDOW = 64
-SECONDS = 1.0
+SECONDS = 0.4
+"""Of a run."""
+RUNS = 3
+"""Of each number of receivers; the least disturbed one counts."""
 _TOPIC = "benchmark"
 
 
@@ -53,8 +56,12 @@ async def measure_fan(
 
 async def _relay_us(network: Network, seconds: float) -> float:
     plan = await find_flood(network, size=SIZE, seconds=seconds, window=WINDOW)
-    burst = await send_burst(network, size=SIZE, count=plan.count, window=plan.window)
-    if burst.lost:
-        raise FloodFailed(f"{network.workload.name} lost {burst.lost} messages: {burst.account}")
     (relay,) = network.workload.relays
-    return burst.cpu_us(relay)
+    costs = []
+    for _ in range(RUNS):
+        burst = await send_burst(network, size=SIZE, count=plan.count, window=plan.window)
+        if burst.lost:
+            name = network.workload.name
+            raise FloodFailed(f"{name} lost {burst.lost} messages: {burst.account}")
+        costs.append(burst.cpu_us(relay))
+    return min(costs)
