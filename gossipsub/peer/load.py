@@ -20,6 +20,9 @@ MAX_SIZE = 64 << 20
 NOISE_BYTES = 4096
 """Each message's padding begins at another byte of the same noise: to make noise for each would
 take as long as to sign it."""
+EARLY_SECONDS = 0.0005
+"""uvloop's timers count whole milliseconds, and come half of one too early at most: then the loop
+would turn without a rest until the time has come. Waited for so much longer, they do not."""
 Publish = Callable[[bytes], Awaitable[object]]
 
 
@@ -118,7 +121,7 @@ async def _is_turn(load: Load, number: int, started: float) -> bool:
     if now < due or load.is_full():
         with anyio.CancelScope(deadline=started + load.timeout):
             while not load.is_stopped and anyio.current_time() < due:
-                with anyio.CancelScope(deadline=due):
+                with anyio.CancelScope(deadline=due + EARLY_SECONDS):
                     await load.wake.wait()
             while not load.is_stopped and load.is_full():
                 await load.wake.wait()
