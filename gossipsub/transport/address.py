@@ -1,10 +1,8 @@
 """Multiaddrs of TCP peers: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT[/p2p/PEER]`, link-local ones
 behind `/ip6zone/INTERFACE`, and `/dnsaddr/NAME[/tcp/PORT][/p2p/PEER]` for those a name stands for.
 
-The only module that imports `multiaddr`. Addresses from peers arrive as bytes; that package
-parses some damaged ones without complaint (a 4-byte address cut to one byte), so bytes count
-only if they survive a round trip through text unchanged. It takes `/ip6zone` apart wrongly, so
-that is read here.
+Those of an IP address are read by `ip_multiaddr.py`, others by `any_multiaddr.py`, whose package is
+loaded for the first of them. It takes `/ip6zone` apart wrongly, so that is read here.
 """
 
 from __future__ import annotations
@@ -15,10 +13,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
-from multiaddr import Multiaddr
-from multiaddr.exceptions import Error as MultiaddrError
-
 from gossipsub.crypto.peer_id import PeerId
+from gossipsub.transport import ip_multiaddr
 from gossipsub.wire.errors import LocalProtocolError, RemoteProtocolError
 
 _HOST_PROTOCOLS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
@@ -35,8 +31,6 @@ _FAMILIES: dict[str, Family] = {
     "dns": socket.AF_UNSPEC,
     "dnsaddr": socket.AF_UNSPEC,
 }
-_PARSE_ERRORS = (MultiaddrError, ValueError, TypeError, LookupError, AttributeError)
-"""What the package lets out for damaged input, found by fuzzing."""
 
 
 class AddressError(LocalProtocolError):
@@ -65,28 +59,30 @@ class Address:
         base, old_name, peer = plain.rpartition("/ipfs/")
         is_peer = old_name and ("/tcp/" in base or base.startswith("/dnsaddr/"))
         modern = f"{base}/p2p/{peer}" if is_peer else plain
+        usual = ip_multiaddr.read_text(modern)
+        if usual is not None:
+            return cls(*usual, zone=zone)
+        from gossipsub.transport import any_multiaddr
+
         try:
-            parts = list(Multiaddr(modern).items())
-        except _PARSE_ERRORS as error:
+            parts = any_multiaddr.parts_of(modern)
+        except ValueError as error:
             raise AddressError(f"not a multiaddr: {text!r}: {error}") from error
-        address = cls._from_parts([(protocol.name, value) for protocol, value in parts], text)
-        return replace(address, zone=zone)
+        return replace(cls._from_parts(parts, text), zone=zone)
 
     @classmethod
     def decode(cls, data: bytes) -> Address:
         """Read the binary form a peer sent. RemoteProtocolError when damaged or not TCP."""
+        usual = ip_multiaddr.read_bytes(data)
+        if usual is not None:
+            return cls(*usual)
         if data.startswith(_ZONE_CODE):
             raise RemoteProtocolError(f"an interface of another machine: {data.hex()}")
+        from gossipsub.transport import any_multiaddr
+
         try:
-            text = str(Multiaddr(data))
-            canonical = Multiaddr(text).to_bytes()
-        except _PARSE_ERRORS as error:
-            raise RemoteProtocolError(f"not a multiaddr: {data.hex()}") from error
-        if canonical != data:
-            raise RemoteProtocolError(f"a damaged multiaddr: {data.hex()}")
-        try:
-            return cls.parse(text)
-        except AddressError as error:
+            return cls.parse(any_multiaddr.text_of(data))
+        except (ValueError, AddressError) as error:
             raise RemoteProtocolError(str(error)) from error
 
     @classmethod
@@ -149,7 +145,12 @@ class Address:
 
     def encode(self) -> bytes:
         """The binary form, which is for others: without the zone, which is of this machine."""
-        return bytes(Multiaddr(str(replace(self, zone=None))).to_bytes())
+        usual = ip_multiaddr.to_bytes(self.protocol, self.host, self.port, self.peer)
+        if usual is not None:
+            return usual
+        from gossipsub.transport import any_multiaddr
+
+        return any_multiaddr.bytes_of(str(replace(self, zone=None)))
 
     def __str__(self) -> str:
         zone = "" if self.zone is None else f"{_ZONE}{self.zone}"
