@@ -58,6 +58,8 @@ class TcpNetwork:
         self._buffer = memoryview(bytearray(READ_BYTES))
 
     async def connect(self, address: Address) -> ByteStream:
+        if address.protocol.startswith("ip") and address.zone is None:  # nothing to look up
+            return await self._connect(address.host, address.port)
         infos = await anyio.getaddrinfo(
             address.socket_host, address.port, family=address.family, type=SocketKind.SOCK_STREAM
         )
