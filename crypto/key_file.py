@@ -8,7 +8,6 @@ and never replaced by a new key: the node would silently become somebody else.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from gossipsub.crypto.keys import KeyType, PrivateKey
@@ -72,6 +71,8 @@ def load_or_create(
 
 def _write(path: str | os.PathLike[str], key: PrivateKey, *, replace: bool) -> bool:
     """Whether it was written; False only without `replace`, if another was there first."""
+    import tempfile  # seldom needed, and brings three compressors along
+
     target = Path(path)
     try:
         # mkstemp opens with O_EXCL and mode 0600: the secret is never readable to others, not

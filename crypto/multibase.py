@@ -43,7 +43,7 @@ _GROUPS = {
 }
 
 _ANY_CASE = frozenset("fFbBcCvVtTkK")
-_BASE58_PAIRS = tuple(high + low for high in BASE58 for low in BASE58)
+_BASE58_PAIRS = "".join(high + low for high in BASE58 for low in BASE58)
 
 
 def encode_base58(data: bytes) -> str:
@@ -53,7 +53,7 @@ def encode_base58(data: bytes) -> str:
     while number:
         # Two digits a step: half the divisions of a long number, which are the cost here.
         number, pair = divmod(number, 3364)
-        pairs.append(_BASE58_PAIRS[pair])
+        pairs.append(_BASE58_PAIRS[2 * pair : 2 * pair + 2])
     pairs.reverse()
     zeros = len(data) - len(data.lstrip(b"\0"))
     return "1" * zeros + "".join(pairs).lstrip("1")

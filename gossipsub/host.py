@@ -16,7 +16,6 @@ from gossipsub.config import HostConfig
 from gossipsub.crypto.keys import PrivateKey
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.host_life import HostLife
-from gossipsub.measurements import HostMeasurements, measure
 from gossipsub.peer_events import PeerEvents
 from gossipsub.peer_info import PeerInfo
 from gossipsub.pubsub.discovery import Discovery
@@ -28,7 +27,6 @@ from gossipsub.router.params import GossipParams, TopicParams
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
 from gossipsub.settings import HostSettings
-from gossipsub.snapshot import HostSnapshot, take_snapshot
 from gossipsub.statistics import HostStatistics
 from gossipsub.streams.peer_stream import PeerStream
 from gossipsub.streams.stream_service import StreamFunction
@@ -39,6 +37,8 @@ from gossipsub.transport.resolving import Resolver
 from gossipsub.wire.errors import LocalProtocolError
 
 if TYPE_CHECKING:
+    from gossipsub.measurements import HostMeasurements
+    from gossipsub.snapshot import HostSnapshot
     from gossipsub.watching import TraceTarget
 
 logger = logging.getLogger("gossipsub.host")
@@ -384,6 +384,8 @@ class Host(HostLife):
     def measurements(self) -> HostMeasurements:
         """All that is counted and timed on this host, for monitoring. Costs some milliseconds
         where there are a thousand peers."""
+        from gossipsub.measurements import measure
+
         return measure(self._running())
 
     async def snapshot(self, *, max_peers: int = 1000, max_topics: int = 1000) -> HostSnapshot:
@@ -393,4 +395,6 @@ class Host(HostLife):
         Of more peers those in meshes and those with the worst scores are told. It gives way to
         others while it works, so the peers are not all seen at the same instant.
         """
+        from gossipsub.snapshot import take_snapshot
+
         return await take_snapshot(self._running(), max_peers=max_peers, max_topics=max_topics)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gossipsub.router.assembly import Parts
 from gossipsub.router.counts import RouterCounts
 from gossipsub.router.outside import RANDOMSUB_PEERS
 from gossipsub.router.params import TopicSettings
 from gossipsub.router.score.explanation import ScoreExplanation
 from gossipsub.router.score.snapshot import PeerScoreSnapshot
-from gossipsub.router.snapshot import Snapshot, take_snapshot
+
+if TYPE_CHECKING:
+    from gossipsub.router.snapshot import Snapshot
 
 
 class Queries:
@@ -136,4 +140,6 @@ class Queries:
 
     def snapshot(self) -> Snapshot:
         """Members and sizes of all tables, and what bounds them."""
+        from gossipsub.router.snapshot import take_snapshot
+
         return take_snapshot(self._parts, self.score)

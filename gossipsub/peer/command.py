@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import anyio
+import cryptography
 
+from gossipsub import __version__
 from gossipsub.crypto.ed25519 import choose_verify, uses_pynacl
 from gossipsub.host import Host
 from gossipsub.peer.command_loop import STDIN, STDOUT, obey
@@ -105,7 +106,12 @@ def _ready(host: Host, options: PeerOptions) -> dict[str, Any]:
 
 
 def _versions(options: PeerOptions) -> dict[str, str]:
-    packages = ["gossipsub", "cryptography"]
+    # As the packages say themselves: `importlib.metadata` would load a megabyte to look it up.
+    versions = {
+        "python": sys.version.split()[0],
+        "gossipsub": __version__,
+        "cryptography": cryptography.__version__,
+    }
     if uses_pynacl(choose_verify(options.config.signature_library)):
-        packages.append("pynacl")
-    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}
+        versions["pynacl"] = sys.modules["nacl"].__version__
+    return versions

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
@@ -20,8 +21,10 @@ from gossipsub.transport.dialing import Dialing
 from gossipsub.transport.identify_service import PeerDetails
 from gossipsub.transport.keeping import Keeping
 from gossipsub.transport.peerstore import Peerstore
-from gossipsub.transport.peerstore_file import PeerstoreFile
 from gossipsub.transport.protection import BOOTSTRAP
+
+if TYPE_CHECKING:
+    from gossipsub.transport.peerstore_file import PeerstoreFile
 
 MOST_MET_AGAIN = 16
 """Peers known from another day that are dialled at the start."""
@@ -51,7 +54,11 @@ class Contacts:
         self._me = settings.me
         self._config = config
         self._interfaces = settings.mdns
-        self._file = None if path is None else PeerstoreFile(path, self.peerstore, clock=time.time)
+        self._file: PeerstoreFile | None = None
+        if path is not None:
+            from gossipsub.transport.peerstore_file import PeerstoreFile
+
+            self._file = PeerstoreFile(path, self.peerstore, clock=time.time)
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Read the peerstore's file; it is written when `stack` is left. LocalProtocolError where

@@ -44,6 +44,38 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
     assert str(missing.value) == "module 'gossipsub' has no attribute 'Swarm'"
 
 
+SELDOM_NEEDED = {
+    "argparse", "bz2", "cryptography.x509", "email", "http", "importlib.metadata", "json", "lzma",
+    "logging.config", "multiaddr", "netaddr", "platform", "shutil", "sqlite3", "tempfile", "trio",
+    "unittest", "zipfile", "gossipsub.chorus", "gossipsub.measurements", "gossipsub.metrics",
+    "gossipsub.recording", "gossipsub.router.snapshot", "gossipsub.snapshot", "gossipsub.testing",
+    "gossipsub.tracing", "gossipsub.transport.mdns", "gossipsub.transport.peerstore_file",
+}  # fmt: skip
+"""Modules that a host gets along without; together they take 10 MB and 50 ms."""
+
+
+def test_a_host_loads_nothing_that_is_seldom_needed():
+    """As it is imported, and until it has peers and messages."""
+    code = f"""
+import asyncio, sys
+from gossipsub import Host
+
+async def main():
+    async with Host() as alice, Host(bootstrap=alice.addresses) as bob:
+        async with (await bob.join("news")).subscribe() as messages:
+            topic = await alice.join("news")
+            await topic.wait_for_peers(1, timeout=20)
+            await topic.publish(b"hello")
+            await anext(messages)
+
+asyncio.run(main())
+print(*sorted({SELDOM_NEEDED!r} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "\n"
+
+
 def test_importing_the_package_or_the_router_loads_no_io():
     loaded = subprocess.run(
         [
