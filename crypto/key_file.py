@@ -8,7 +8,7 @@ and never replaced by a new key: the node would silently become somebody else.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
 
 from gossipsub.crypto.keys import KeyType, PrivateKey
 from gossipsub.wire.errors import LocalProtocolError
@@ -73,11 +73,12 @@ def _write(path: str | os.PathLike[str], key: PrivateKey, *, replace: bool) -> b
     """Whether it was written; False only without `replace`, if another was there first."""
     import tempfile  # seldom needed, and brings three compressors along
 
-    target = Path(path)
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
     try:
         # mkstemp opens with O_EXCL and mode 0600: the secret is never readable to others, not
         # even between creation and rename.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
         try:
             with open(descriptor, "wb") as file:
                 file.write(key.encode())
@@ -88,14 +89,15 @@ def _write(path: str | os.PathLike[str], key: PrivateKey, *, replace: bool) -> b
             os.replace(temporary, target)
             return True
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
     except OSError as error:
         raise LocalProtocolError(
             f"cannot write key file {_name(path)}: {error.strerror}"
         ) from error
 
 
-def _link(temporary: str, target: Path) -> bool:
+def _link(temporary: str, target: str) -> bool:
     """Give the file its name unless that exists already, which a rename cannot promise."""
     try:
         os.link(temporary, target)

@@ -6,8 +6,8 @@ Importing this package loads nothing but itself: each name is loaded when first 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -209,9 +209,10 @@ __all__ = [
 
 
 # A checkout that lost its links (some archives and file systems drop them) still works.
-_beside = Path(__file__).resolve().parent.parent
-if not (Path(__file__).parent / "wire").is_dir() and (_beside / "wire").is_dir():
-    __path__.append(str(_beside))
+_here = os.path.dirname(__file__)
+_beside = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+if not os.path.isdir(f"{_here}/wire") and os.path.isdir(f"{_beside}/wire"):
+    __path__.append(_beside)
 
 
 def __getattr__(name: str) -> object:

@@ -53,7 +53,7 @@ WITHOUT_IO = {
 }  # fmt: skip
 """Modules of the standard library (and anyio) that the core does without."""
 
-TOUCHES_FILES = {"crypto/key_file.py": {"os", "pathlib", "tempfile"}}
+TOUCHES_FILES = {"crypto/key_file.py": {"os", "tempfile"}}
 """The one module of the core that reads and writes files, with what it needs for that."""
 
 CATCHES_ALL = {

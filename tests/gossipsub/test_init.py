@@ -46,10 +46,12 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 SELDOM_NEEDED = {
     "argparse", "bz2", "cryptography.x509", "email", "http", "importlib.metadata", "json", "lzma",
-    "logging.config", "multiaddr", "netaddr", "platform", "shutil", "sqlite3", "tempfile", "trio",
-    "unittest", "zipfile", "gossipsub.chorus", "gossipsub.measurements", "gossipsub.metrics",
-    "gossipsub.recording", "gossipsub.router.snapshot", "gossipsub.snapshot", "gossipsub.testing",
-    "gossipsub.tracing", "gossipsub.transport.mdns", "gossipsub.transport.peerstore_file",
+    "logging.config", "multiaddr", "netaddr", "pathlib", "platform", "shutil", "sqlite3",
+    "tempfile", "trio", "unittest", "urllib.parse", "zipfile", "gossipsub.chorus",
+    "gossipsub.measurements", "gossipsub.metrics", "gossipsub.recording",
+    "gossipsub.router.snapshot", "gossipsub.snapshot",
+    "gossipsub.testing", "gossipsub.tracing", "gossipsub.transport.mdns",
+    "gossipsub.transport.peerstore_file",
 }  # fmt: skip
 """Modules that a host gets along without; together they take 10 MB and 50 ms."""
 
