@@ -11,6 +11,7 @@ import anyio
 import cryptography
 
 from gossipsub import __version__
+from gossipsub.cli.running import keep_what_is_loaded
 from gossipsub.crypto.ed25519 import choose_verify, uses_pynacl
 from gossipsub.host import Host
 from gossipsub.peer.command_loop import STDIN, STDOUT, obey
@@ -64,6 +65,7 @@ async def _run(options: PeerOptions) -> None:
             host.peer_events() as events,
             anyio.create_task_group() as tasks,
         ):
+            keep_what_is_loaded()
             tasks.start_soon(writer.run)
             writer.write(_ready(host, options))
             tasks.start_soon(_report_peers, events, writer)
