@@ -107,8 +107,9 @@ class NoiseConnection:
         if initiator:
             self._queue(self._handshake.write_message(b""))
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes of the connection, cut anywhere. Never raises for them: `next_event` does."""
+    def receive_data(self, data: bytes | memoryview) -> None:
+        """Take bytes of the connection, cut anywhere. Never raises for them: `next_event` does.
+        A memoryview may change when this has returned."""
         if self._failure is not None:
             return
         try:
@@ -182,7 +183,7 @@ class NoiseConnection:
 
     # -- handshake -------------------------------------------------------------------------
 
-    def _receive_handshake(self, data: bytes) -> bytes:
+    def _receive_handshake(self, data: bytes | memoryview) -> bytes:
         """Returns the bytes behind the last handshake message, b"" until that has come."""
         buffer = self._buffer
         buffer += data
@@ -250,7 +251,7 @@ class NoiseConnection:
 
     # -- data ------------------------------------------------------------------------------
 
-    def _receive_frames(self, data: bytes, cipher: CipherState) -> None:
+    def _receive_frames(self, data: bytes | memoryview, cipher: CipherState) -> None:
         """Open every complete frame; keep the rest."""
         buffer = self._buffer
         if not buffer:
@@ -263,7 +264,7 @@ class NoiseConnection:
         if consumed:
             del buffer[:consumed]
 
-    def _open_frames(self, source: bytes | bytearray, cipher: CipherState) -> int:
+    def _open_frames(self, source: bytes | bytearray | memoryview, cipher: CipherState) -> int:
         """Queue the joined plaintext of the complete frames; returns how many bytes they took."""
         opened: list[bytes] = []
         offset, end = 0, len(source)

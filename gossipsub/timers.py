@@ -9,7 +9,7 @@ from collections.abc import Callable
 import anyio
 import anyio.lowlevel
 
-from gossipsub.event_loop import asyncio_loop
+from gossipsub.event_loop import loop_clock
 from gossipsub.wake import Wake
 
 logger = logging.getLogger("gossipsub.timers")
@@ -82,9 +82,7 @@ class Timers:
 
     async def run(self) -> None:
         """Serve until cancelled. An action's exception is a bug of ours: logged, not passed on."""
-        loop = asyncio_loop()
-        if loop is not None:
-            self._clock = loop.time  # eight times faster
+        self._clock = loop_clock()
         while True:
             self._run_due()
             # Actions that are due again at once must not keep everybody else from running.

@@ -73,6 +73,7 @@ CATCHES_ALL = {
     "gossipsub/transport/mdns.py": "the task that isolates one service of a stranger's",
     "gossipsub/transport/connection.py": "the task that isolates one peer",
     "gossipsub/transport/connections.py": "the task that isolates one handshake",
+    "gossipsub/transport/socket.py": "what a connection does with what arrives, for its own task",
     "gossipsub/transport/gate.py": "the user's connection gate",
     "gossipsub/pubsub/discovery.py": "the user's discovery",
     "gossipsub/pubsub/subscription.py": "the user's message filters",

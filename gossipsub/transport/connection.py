@@ -256,8 +256,13 @@ class Connection:
 
     async def _read(self) -> None:
         self._process()
+        if isinstance(self._socket, AsyncioSocket):
+            await self._socket.pass_on(self._receive)
         while True:
-            chunk = await self._socket.receive(READ_BYTES)
+            self._receive(await self._socket.receive(READ_BYTES))
+
+    def _receive(self, chunk: bytes | memoryview) -> None:
+        if not self._aborted:  # else the task that reads is cancelled, and has not run yet
             self.bytes_in += len(chunk)
             self._noise.receive_data(chunk)
             self._process()

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from gossipsub.config import HostConfig
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.crypto.peer_record import PeerRecord
+from gossipsub.event_loop import loop_clock
 from gossipsub.router.effects import Connect
 from gossipsub.transport.address import Address, AddressError
 from gossipsub.transport.connections import Connections, DialError
@@ -56,6 +57,7 @@ class Dialing:
         self._connections = connections
         self._peerstore = peerstore
         self._config = config
+        self._now = loop_clock()
         self._backoff = DialBackoff(
             delay=config.redial_delay, limit=config.redial_delay_limit, rng=rng
         )
@@ -70,11 +72,11 @@ class Dialing:
 
     def connection_opened(self, peer: bytes) -> None:
         """A peer is connected, whoever dialled."""
-        self._connected.setdefault(peer, anyio.current_time())
+        self._connected.setdefault(peer, self._now())
 
     def peer_disconnected(self, peer: bytes) -> None:
         """A peer's last connection ended: for those that hang up at once there is a pause."""
-        now = anyio.current_time()
+        now = self._now()
         if now - self._connected.pop(peer, now) > self._config.redial_delay_limit:
             self._backoff.forget(peer)
         self._backoff.failed(peer, now=now)
@@ -109,7 +111,7 @@ class Dialing:
     def _line_up(self, peer: bytes, addresses: Callable[[], list[Address]]) -> bool:
         if peer in self._dialling or peer in self._waiting or self._connections.get(peer):
             return False
-        if not self._backoff.allows(peer, now=anyio.current_time()):
+        if not self._backoff.allows(peer, now=self._now()):
             return False
         if len(self._waiting) >= self._config.exchange_queue:
             self.dropped += 1
@@ -159,4 +161,4 @@ class Dialing:
                 logger.debug("dial failed error=%s", error)
             else:
                 return
-        self._backoff.failed(peer, now=anyio.current_time())
+        self._backoff.failed(peer, now=self._now())

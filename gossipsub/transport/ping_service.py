@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from gossipsub.event_loop import exact_time
+from gossipsub.event_loop import exact_clock
 from gossipsub.transport.stream import Stream, StreamHandler
 from gossipsub.wake import Wake
 from gossipsub.wire.errors import GossipSubError, LocalProtocolError, RemoteProtocolError
@@ -114,6 +114,7 @@ class _Ask(StreamHandler):
         self._pinger = Pinger()
         self._wake = Wake()
         self._stream: Stream | None = None
+        self._now = exact_clock()
         self._sent_at = 0.0
         self._seconds: float | None = None
         self._failure: str | None = None
@@ -124,7 +125,7 @@ class _Ask(StreamHandler):
             raise RemoteProtocolError("ping: agreed on too late", fatal_to="stream")
         self._stream = stream
         self._pinger.start(os.urandom(PAYLOAD_BYTES))
-        self._sent_at = exact_time()
+        self._sent_at = self._now()
         stream.write(self._pinger.data_to_send())
         return self
 
@@ -152,7 +153,7 @@ class _Ask(StreamHandler):
             self.fail(str(error))
             raise
         if echoed is not None:
-            self._seconds = exact_time() - self._sent_at
+            self._seconds = self._now() - self._sent_at
             self._wake.set()
 
     def ended(self) -> None:

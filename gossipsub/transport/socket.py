@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import anyio
 import anyio.lowlevel
@@ -43,6 +43,8 @@ class AsyncioSocket(asyncio.BufferedProtocol, ByteStream):
         self.unread_bytes = 0
         """Arrived, and not received yet."""
         self._is_reading = True
+        self._take: Callable[[memoryview], None] | None = None
+        self._fault: Exception | None = None
         self._readable = Wake()
         self._writable = Wake()
         self._may_write = True
@@ -69,6 +71,26 @@ class AsyncioSocket(asyncio.BufferedProtocol, ByteStream):
             self._is_reading = True
             self._transport.resume_reading()
         return chunk
+
+    async def pass_on(self, take: Callable[[bytes | memoryview], None]) -> NoReturn:
+        """Call `take` with what arrives, right where the event loop reads it: no task is switched
+        to, nothing is copied, and a memoryview is good during the call only.
+
+        Raises what `receive` does where nothing more comes, and what `take` raised: it is called
+        no more then.
+        """
+        while self._chunks:
+            take(await self.receive())
+        self._take = take
+        try:
+            while self._fault is None:
+                self._check()
+                if self._is_ended:
+                    raise anyio.EndOfStream
+                await self._readable.wait()
+            raise self._fault
+        finally:
+            self._take = None
 
     def write(self, data: bytes) -> bool:
         """Hand `data` to the kernel. True where it took all of it; else wait until the rest is
@@ -133,6 +155,14 @@ class AsyncioSocket(asyncio.BufferedProtocol, ByteStream):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        take = self._take
+        if take is not None:
+            try:
+                take(self._buffer[:nbytes])
+            except Exception as error:
+                self._take, self._fault = None, error
+                self._readable.set()
+            return
         self._chunks.append(bytes(self._buffer[:nbytes]))
         self.unread_bytes += nbytes
         if self.unread_bytes >= UNREAD_BYTES:

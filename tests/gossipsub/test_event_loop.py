@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gossipsub.event_loop import asyncio_loop, exact_time
+from gossipsub.event_loop import asyncio_loop, exact_clock, loop_clock
 from gossipsub.testing.virtual_time import virtual_backend
 
 pytestmark = pytest.mark.anyio
@@ -19,21 +19,35 @@ UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop", marks=with
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio", UVLOOP])
-async def test_exact_time_is_the_event_loops_and_goes_on_within_a_callback():
+async def test_the_exact_clock_is_the_event_loops_and_goes_on_within_a_callback():
+    now = exact_clock()
     await anyio.lowlevel.checkpoint()
-    assert exact_time() == pytest.approx(anyio.current_time(), abs=0.5)
-    began = exact_time()
+    assert now() == pytest.approx(anyio.current_time(), abs=0.5)
+    began = now()
     until = time.perf_counter() + 0.0002
     while time.perf_counter() < until:
         pass
-    assert exact_time() - began > 0.0001
+    assert now() - began > 0.0001
 
 
+@pytest.mark.parametrize("clock", [loop_clock, exact_clock])
 @pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio"), virtual_backend("trio")])
-async def test_exact_time_is_virtual_where_the_event_loops_is():
-    began = exact_time()
+async def test_clocks_are_virtual_where_the_event_loops_is(clock):
+    now = clock()
+    began = now()
     await anyio.sleep(1000)
-    assert exact_time() - began == pytest.approx(1000)
+    assert now() - began == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("clock", [loop_clock, exact_clock])
+def test_clocks_can_be_asked_in_a_callback_that_belongs_to_no_task(clock):
+    async def ask() -> float:
+        loop = asyncio.get_running_loop()
+        answer, now = loop.create_future(), clock()
+        loop.call_soon(lambda: answer.set_result(now()))
+        return await answer - loop.time()
+
+    assert asyncio.run(ask()) == pytest.approx(0, abs=0.5)
 
 
 async def test_a_task_knows_whether_asyncio_runs_it(anyio_backend_name):

@@ -149,6 +149,82 @@ async def test_closing_wakes_reader_and_writer() -> None:
                 await dialled.aclose()
 
 
+async def take_all(stream: AsyncioSocket, expected: int, taken: list[bytes]) -> None:
+    """Until so many bytes have come; ends as its connection does."""
+    with anyio.CancelScope() as scope:
+
+        def take(data: bytes | memoryview) -> None:
+            taken.append(bytes(data))
+            if sum(map(len, taken)) >= expected:
+                scope.cancel()
+
+        with anyio.fail_after(20):
+            await stream.pass_on(take)
+
+
+async def test_what_arrives_is_passed_on_behind_what_had_come_before() -> None:
+    async with connected() as (dialled, accepted):
+        dialled.write(b"one, ")
+        await until_unread(accepted)
+        taken: list[bytes] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_all, accepted, 8, taken)
+            await anyio.wait_all_tasks_blocked()
+            assert taken == [b"one, "]
+            dialled.write(b"two")
+        assert taken == [b"one, ", b"two"]
+
+
+async def test_who_is_passed_on_to_no_more_can_receive() -> None:
+    async with connected() as (dialled, accepted):
+        dialled.write(b"a")
+        await take_all(accepted, 1, [])
+        dialled.write(b"b")
+        assert await drain(accepted, 1) == b"b"
+
+
+async def test_what_is_raised_where_data_is_passed_on_is_raised_to_who_waits_for_it() -> None:
+    calls = 0
+
+    def fail(data: bytes | memoryview) -> None:
+        nonlocal calls
+        calls += 1
+        raise ValueError("a bug")
+
+    async with connected() as (dialled, accepted):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_twice, dialled)
+            with anyio.fail_after(20), pytest.raises(ValueError, match="a bug"):
+                await accepted.pass_on(fail)
+        assert calls == 1
+        assert await drain(accepted, 1) == b"b"  # the socket itself is none the worse
+
+
+async def write_twice(stream: AsyncioSocket) -> None:
+    await anyio.wait_all_tasks_blocked()
+    stream.write(b"a")
+    await anyio.sleep(0.05)
+    stream.write(b"b")
+
+
+async def test_passing_on_ends_with_the_connection() -> None:
+    taken: list[bytes | memoryview] = []
+    async with connected() as (dialled, accepted):
+        await dialled.send_eof()
+        with anyio.fail_after(20), pytest.raises(anyio.EndOfStream):
+            await accepted.pass_on(taken.append)
+        await accepted.aclose()
+        with pytest.raises(anyio.ClosedResourceError):
+            await accepted.pass_on(taken.append)
+    assert taken == []
+
+
+async def until_unread(stream: AsyncioSocket) -> None:
+    with anyio.fail_after(20):
+        while not stream.unread_bytes:
+            await anyio.sleep(0.001)
+
+
 async def test_a_reader_that_was_cancelled_can_read_again() -> None:
     async with connected() as (dialled, accepted):
         with anyio.move_on_after(0):
