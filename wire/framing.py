@@ -28,6 +28,7 @@ class FrameReader:
         self._buffer: bytes | bytearray = b""
         self._offset = 0
         self._size: int | None = None  # of the frame at _offset, once its prefix was read
+        self._whole: bytes | None = None  # the frame before _offset, where two pieces shared it
         self._eof = False
         self._dead = False
 
@@ -38,6 +39,13 @@ class FrameReader:
         buffer = self._buffer
         if self._offset == len(buffer):
             self._buffer = data
+        elif 0 < (missing := self._missing()) <= len(data):
+            # Mostly a frame that two pieces share: only what they have of it is copied, once.
+            rest = memoryview(buffer)[self._offset :]
+            self._whole = b"".join((rest, memoryview(data)[:missing]))
+            self._size = None
+            self._buffer, self._offset = data, missing
+            return
         elif isinstance(buffer, bytearray):
             # Cheap: a bytearray gives up its front without moving the rest.
             del buffer[: self._offset]
@@ -48,12 +56,21 @@ class FrameReader:
             self._buffer = joined
         self._offset = 0
 
+    def _missing(self) -> int:
+        """What the frame at hand lacks; 0 where that is not known, or another waits before it."""
+        if self._size is None or self._whole is not None:
+            return 0
+        return self._offset + self._size - len(self._buffer)
+
     def next_frame(self) -> bytes | None:
         """The next whole frame without its prefix (b"" is a frame too), or None for now.
 
         Raises FrameTooLarge as soon as the prefix is known, RemoteProtocolError for a prefix
         that is no minimal varint and, after `receive_eof`, for a frame that was cut short.
         """
+        if self._whole is not None:
+            whole, self._whole = self._whole, None
+            return whole
         size = self._size
         if size is None:
             size = self._read_prefix()
@@ -75,6 +92,8 @@ class FrameReader:
         Where whole frames still wait they are handed out first, then `next_frame` raises it.
         """
         self._eof = True
+        if self._whole is not None:
+            return
         if not self._dead and not self._is_frame_whole() and self._is_inside_frame():
             raise self._fail(RemoteProtocolError("stream ended inside a frame"))
 

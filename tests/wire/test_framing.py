@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,24 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
     assert received == bodies
     reader.receive_eof()
     assert reader.next_frame() is None
+
+
+@given(
+    st.lists(st.binary(max_size=200) | st.integers(0, LIMIT).map(bytes)),
+    st.lists(st.tuples(st.integers(0, LIMIT), st.integers(0, 3))),
+)
+def test_frames_that_are_not_taken_at_once_wait_in_their_order(
+    bodies: list[bytes], turns: list[tuple[int, int]]
+) -> None:
+    """In turns a piece of so many bytes arrives and so many frames are taken."""
+    reader = FrameReader(LIMIT)
+    received: list[bytes] = []
+    pieces = cut(b"".join(map(encode_frame, bodies)), [size for size, _ in turns])
+    for piece, (_, count) in zip(pieces, [*turns, (0, 0)], strict=True):
+        reader.receive_data(piece)
+        received += islice(drain(reader), count)
+    reader.receive_eof()
+    assert [*received, *drain(reader)] == bodies
 
 
 def test_frames_come_out_byte_by_byte_too() -> None:
@@ -114,9 +133,13 @@ def test_a_stream_that_ends_inside_a_frame_is_an_error(rest: bytes) -> None:
     assert reader.next_frame() is None
 
 
-def test_an_end_inside_a_frame_waits_for_the_frames_before_it() -> None:
+@pytest.mark.parametrize("size", [11, 3, 1], ids=["whole", "in two pieces", "prefix alone"])
+def test_an_end_inside_a_frame_waits_for_the_frames_before_it(size: int) -> None:
     reader = FrameReader(LIMIT)
-    reader.receive_data(encode_frame(b"one") + encode_frame(b"two") + b"\x05ab")
+    received = encode_frame(b"one") + encode_frame(b"two") + b"\x05ab"
+    reader.receive_data(received[:size])
+    assert size == len(received) or reader.next_frame() is None
+    reader.receive_data(received[size:])
     reader.receive_eof()
     assert [reader.next_frame(), reader.next_frame()] == [b"one", b"two"]
     with pytest.raises(RemoteProtocolError) as caught:
