@@ -95,14 +95,23 @@ def verify_message(message: Message, ed25519: Ed25519Verify = verify_with_crypto
         and author.startswith(_ED25519_AUTHOR)
     ):
         public_key = author[len(_ED25519_AUTHOR) :]
-        return ed25519(public_key, signature, SIGNATURE_PREFIX + bytes_to_sign(message))
+        return ed25519(public_key, signature, _signed(message))
     try:
         key = _key_of(author, message.key)
     except RemoteProtocolError:
         return False
     if key is None:
         return False
-    return key.verify(SIGNATURE_PREFIX + bytes_to_sign(message), signature)
+    return key.verify(_signed(message), signature)
+
+
+def _signed(message: Message) -> bytes:
+    """What the signature is made of."""
+    size, encoding = message.signed_bytes, message.encoding
+    if not size or encoding is None:
+        return SIGNATURE_PREFIX + bytes_to_sign(message)
+    with memoryview(encoding) as view:  # copied once, however large
+        return b"".join((SIGNATURE_PREFIX, view[:size]))
 
 
 def verify_batch(

@@ -37,7 +37,7 @@ def encode_signed(message: Message, parts: list[bytes]) -> bytes:
         parts += (_KEY, encode_uvarint(len(value)), value)
     if message.unknown:
         parts.append(message.unknown)
-    message.encoding = b"".join(parts)
+    message.encoding, message.signed_bytes = b"".join(parts), 0
     return message.encoding
 
 
@@ -48,6 +48,8 @@ def bytes_to_sign(message: Message) -> bytes:
     recognized", pubsub "Message Signing"). The specification leaves out only `signature`; go,
     rust, js and nim all leave out `key` too, and so do we.
     """
+    if message.signed_bytes and message.encoding is not None:
+        return message.encoding[: message.signed_bytes]
     parts = signed_fields(message)
     parts.append(message.unknown)
     return b"".join(parts)
@@ -76,31 +78,68 @@ def decode_message(encoding: bytes, max_extra_fields: int) -> Message:
     repeated or unknown. A field that occurs several times counts with its last value ("topic"
     was repeated once) and `encoding` is then written anew, with that value alone.
     """
+    message = _decode_usual(encoding)
+    return _decode_any(encoding, max_extra_fields) if message is None else message
+
+
+def _decode_usual(encoding: bytes) -> Message | None:
+    """The message that is laid out as all implementations lay out those they sign: author, data,
+    sequence number of 8 bytes, topic, signature of 64, each once. None for any other."""
+    try:
+        size = encoding[1]
+        data_tag = size + 2
+        if encoding[0] != 0x0A or size > 127 or encoding[data_tag] != 0x12:
+            return None
+        size = encoding[data_tag + 1]
+        data = data_tag + 2
+        if size > 127:
+            high = encoding[data]
+            data += 1
+            if 0 < high < 128:
+                size = size & 0x7F | high << 7
+            else:
+                size, data = read_varint(encoding, data_tag + 1)
+        seqno_tag = data + size
+        topic = seqno_tag + 12
+        size = encoding[topic - 1]
+        end = topic + size
+        if (
+            size > 127
+            or len(encoding) != end + 66
+            or encoding[topic - 2] != 0x22
+            or encoding[seqno_tag : seqno_tag + 2] != b"\x1a\x08"
+            or encoding[end : end + 2] != b"\x2a\x40"
+        ):
+            return None
+        return Message(
+            encoding[topic:end].decode(),
+            encoding[data:seqno_tag],
+            encoding[2:data_tag],
+            encoding[seqno_tag + 2 : topic - 2],
+            encoding[end + 2 :],
+            None,
+            b"",
+            encoding,
+            end,
+        )
+    except (IndexError, UnicodeDecodeError, RemoteProtocolError):
+        return None
+
+
+def _decode_any(encoding: bytes, max_extra_fields: int) -> Message:
     values: list[bytes | None] = [None] * (_LAST_KNOWN_NUMBER + 1)
     unknown = b""
     position = extra_fields = repeated_fields = 0
     end = len(encoding)
     while position < end:
-        tag = encoding[position]
+        start = position
+        tag = encoding[start]
         if tag not in _KNOWN_TAGS:
-            start = position
             position = _end_of_unknown(encoding, start)
             unknown += encoding[start:position]
             extra_fields = _count_extra(extra_fields, max_extra_fields)
             continue
-        # field_extent, written out: six calls would cost a third of this function.
-        size = encoding[position + 1]
-        body = position + 2
-        if size > 127:
-            high = encoding[body]
-            body += 1
-            if 0 < high < 128:
-                size = size & 0x7F | high << 7
-            else:
-                size, body = read_varint(encoding, position + 1)
-        position = body + size
-        if position > end:
-            raise IndexError
+        body, position = field_extent(encoding, start)
         number = tag >> 3
         if values[number] is not None:
             repeated_fields += 1

@@ -7,7 +7,7 @@ is None (or an empty sequence): proto2 tells absent from empty, and so do signat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -34,6 +34,9 @@ class Message:
     """Fields this version does not know, as received, tags included; they are signed too."""
     encoding: bytes | None = None
     """The submessage's bytes, as received or as first encoded; forwarded unchanged."""
+    signed_bytes: int = field(default=0, compare=False, repr=False)
+    """How many of the encoding's first bytes its signature covers; 0 where it does not cover them
+    as they stand, or that is not known."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ unknown_fields = st.lists(
     st.tuples(st.integers(7, 2**29 - 1), st.binary(max_size=20)).map(lambda f: field(*f)),
     max_size=4,
 ).map(b"".join)
-messages = st.builds(
+any_messages = st.builds(
     Message,
     topic=st.text(max_size=20),
     data=maybe_bytes | st.integers(120, 20_000).map(bytes),
@@ -32,6 +33,16 @@ messages = st.builds(
     key=maybe_bytes,
     unknown=unknown_fields,
 )
+signed_messages = st.builds(
+    Message,
+    topic=st.text(max_size=130),
+    data=st.sampled_from((0, 1, 127, 128, 16_383, 16_384)).map(bytes),
+    from_peer=st.just(ED25519_PEER) | st.binary(max_size=130),
+    seqno=st.binary(min_size=8, max_size=8),
+    signature=st.binary(min_size=64, max_size=64),
+)
+"""Laid out as those that all implementations sign."""
+messages = any_messages | signed_messages
 
 
 def parsed(encoding: bytes) -> Any:
@@ -49,6 +60,31 @@ def test_a_message_reads_back_and_is_what_protobuf_writes(message: Message) -> N
     for name in ("signature", "key"):
         oracle.ClearField(name)
     assert oracle.SerializeToString() == bytes_to_sign(message)
+    assert oracle.SerializeToString() == bytes_to_sign(decode_message(encoding, 8))
+
+
+@pytest.mark.rule("SIGN-02")
+@given(st.permutations(range(5)))
+def test_what_is_signed_has_its_fields_in_order_however_they_came(order: list[int]) -> None:
+    fields = [
+        field(1, ED25519_PEER),
+        field(2, b"data"),
+        field(3, b"12345678"),
+        field(4, b"topic"),
+        field(5, bytes(64)),
+    ]
+    message = decode_message(b"".join([fields[number] for number in order]), 8)
+    assert bytes_to_sign(message) == b"".join(fields[:4])
+
+
+def test_what_is_signed_follows_a_message_that_is_made_another() -> None:
+    message = Message("topic", b"data", ED25519_PEER, b"12345678", bytes(64))
+    received = decode_message(encode_message(message), 8)
+    other = replace(received, data=b"other data", encoding=None)
+    signed = bytes_to_sign(other)
+    assert b"other data" in signed
+    encode_message(other)
+    assert bytes_to_sign(other) == signed
 
 
 @pytest.mark.rule("SIGN-02", "SIGN-09")
@@ -179,3 +215,4 @@ def test_what_is_read_from_mangled_bytes_is_what_protobuf_reads(
     assert (decoded.signature or b"", decoded.key or b"") == (oracle.signature, oracle.key)
     assert decoded.encoding is not None
     assert parsed(decoded.encoding).SerializeToString() == oracle.SerializeToString()
+    assert bytes_to_sign(decoded) == bytes_to_sign(replace(decoded, encoding=None))
