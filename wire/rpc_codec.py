@@ -128,6 +128,10 @@ def _only_idontwant(frame: bytes, limits: RpcLimits) -> IDontWant | None:
     size = len(frame)
     if size < 7 or size > limits.control_bytes or frame[0] != _CONTROL:
         return None
+    # Of one id, as most implementations send it: lengths of one byte, each of all that follows.
+    if size < 130 and frame[1:6] == bytes((size - 2, _IDONTWANT, size - 4, _MESSAGE_ID, size - 6)):
+        return IDontWant((frame[6:],))
+    most = min(limits.idontwant_ids, limits.control_items)
     try:
         entry, end = field_extent(frame, 0)
         if end < size or frame[entry] != _IDONTWANT:
@@ -137,7 +141,7 @@ def _only_idontwant(frame: bytes, limits: RpcLimits) -> IDontWant | None:
             return None
         message_ids: list[bytes] = []
         while position < size:
-            if frame[position] != _MESSAGE_ID or len(message_ids) == limits.idontwant_ids:
+            if frame[position] != _MESSAGE_ID or len(message_ids) == most:
                 return None
             body, position = field_extent(frame, position)
             message_ids.append(frame[body:position])

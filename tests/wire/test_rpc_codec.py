@@ -216,13 +216,15 @@ def read(frame: bytes) -> Rpc | str:
     [
         Rpc(publish=(Message("news", bytes(60), b"me", b"12345678"),)),
         Rpc(control=Control(idontwant=(IDontWant((bytes(20),)),))),
+        Rpc(control=Control(idontwant=(IDontWant((b"", b"id", bytes(90))),))),
+        Rpc(control=Control(idontwant=(IDontWant((b"id", bytes(127), bytes(126))),))),
     ],
-    ids=["message", "idontwant"],
+    ids=["message", "idontwant", "several ids", "long lengths"],
 )
 def test_what_holds_one_thing_reads_as_it_does_beside_something_unknown(rpc: Rpc) -> None:
     unknown = encode_varint_field(100, 1)
     frame = bytearray(encode_rpc(rpc))
-    for position in range(8):
+    for position in range(15):
         for value in range(256):
             damaged = bytes((*frame[:position], value, *frame[position + 1 :]))
             alone = read(damaged)
