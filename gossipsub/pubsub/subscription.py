@@ -52,8 +52,18 @@ class Subscription(Inbox[ReceivedMessage]):
         self._bytes = 0
 
     def push(self, message: ReceivedMessage) -> None:
-        if self._filter is None or self._wants(message, self._filter):
+        if self._filter is not None and not self._wants(message, self._filter):
+            return
+        buffer, size = self._buffer, self._bytes + len(message.data)
+        is_full = buffer and (len(buffer) >= self._size or size > self._max_bytes)
+        if is_full or self._overflowed or self._guard is not None:
             super().push(message)
+            return
+        # What that would do, without its five calls: nearly all messages come this way.
+        buffer.append(message)
+        self._bytes = size
+        self.delivered += 1
+        self._ring()
 
     def statistics(self) -> SubscriptionStatistics:
         """What became of the messages since it was opened."""
