@@ -23,6 +23,7 @@ from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.message import ReceivedMessage
 from gossipsub.pubsub.validation.overload import Overload, ValidationCounts
 from gossipsub.pubsub.validation.pipeline import (
+    BACKLOG,
     BATCH,
     INLINE,
     INLINE_BYTES,
@@ -162,25 +163,25 @@ def verifications(monkeypatch):
 
 async def test_many_signatures_are_verified_in_batches_on_other_threads(verifications):
     pipeline = Pipeline(workers=2)
-    count = 3 * BATCH + INLINE + 1
+    count = 3 * BATCH + BACKLOG + 1
     for ticket in range(count):
         pipeline.offer(ticket)
     async with pipeline.running():
         await pipeline.settled(count)
     here = threading.current_thread()
-    assert sorted(size for _, size in verifications) == [INLINE + 1, BATCH, BATCH, BATCH]
-    assert all(thread is not here for thread, _ in verifications)
+    assert [size for thread, size in verifications if thread is not here] == [BATCH] * 4
+    assert sum(size for thread, size in verifications if thread is here) == BACKLOG + 1 - BATCH
     assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(count)]
-    assert pipeline.flushes == 4
+    assert pipeline.flushes == len(verifications)
 
 
 async def test_few_signatures_are_verified_where_they_are(verifications):
-    pipeline = Pipeline(workers=1)
-    for ticket in range(INLINE):
+    pipeline = Pipeline(workers=2)
+    for ticket in range(BACKLOG):
         pipeline.offer(ticket)
     async with pipeline.running():
-        await pipeline.settled(INLINE)
-    assert verifications == [(threading.current_thread(), INLINE)]
+        await pipeline.settled(BACKLOG)
+    assert verifications == [(threading.current_thread(), INLINE)] * (BACKLOG // INLINE)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -236,11 +237,11 @@ async def test_messages_are_judged_in_the_order_they_came_whoever_verifies_first
 
     monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
     pipeline = Pipeline(workers=2)
-    for ticket in range(2 * BATCH):
+    for ticket in range(BACKLOG + 2 * BATCH):
         pipeline.offer(ticket)
     async with pipeline.running():
-        await pipeline.settled(2 * BATCH)
-    assert list(pipeline.reports) == list(range(2 * BATCH))
+        await pipeline.settled(BACKLOG + 2 * BATCH)
+    assert list(pipeline.reports) == list(range(BACKLOG + 2 * BATCH))
 
 
 async def test_a_worker_that_waits_is_woken_by_the_next_message():
@@ -308,17 +309,17 @@ async def test_nothing_overtakes_what_a_worker_verifies(monkeypatch):
         return real(messages, ed25519)
 
     monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
-    count = INLINE + 1
-    pipeline = offered(*[signed(number) for number in range(count)], workers=1)
+    large = sign_message(Message("t", bytes(INLINE_BYTES + 1), seqno=bytes(8)), KEY)
+    pipeline = offered(large)
     async with pipeline.running():
         while pipeline.queue:
             await anyio.sleep(0.001)
-        pipeline.submit(Validate(count, NEIGHBOUR, signed(count), b"later"))
+        pipeline.submit(Validate(1, NEIGHBOUR, signed(1), b"later"))
         assert not pipeline.begin()
         assert pipeline.reports == {}
         may_end.set()
-        await pipeline.settled(count + 1)
-    assert list(pipeline.reports) == list(range(count + 1))
+        await pipeline.settled(2)
+    assert list(pipeline.reports) == [0, 1]
 
 
 # -- bounds

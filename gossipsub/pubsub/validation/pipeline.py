@@ -1,5 +1,6 @@
-"""The validation pipeline: signatures in batches on worker threads, then the validators. Little
-that no validator judges takes no such way: it is judged in the turn of the event loop it came in.
+"""The validation pipeline: signatures in batches, on worker threads where many wait, then the
+validators. Little that no validator judges takes no such way: it is judged in the turn of the
+event loop it came in.
 
 Bounds: at most `queue` messages wait for their signature check (more: QUEUE_FULL), at most
 `throttle` messages are with asynchronous validators, and at most `concurrency` with each of these
@@ -41,9 +42,13 @@ BATCH = 32
 """Signatures verified in one thread hop: a hop costs as much as half a signature."""
 BATCH_BYTES = 262_144
 """Data after which a batch is closed, so that large messages do not make it take long."""
+BACKLOG = 64
+"""Where no more wait, no thread is asked: the hop and the struggle for the interpreter lock make
+each signature a tenth to a third dearer, and where all cores are busy nothing is gained by it. In
+a queue of less than four times as many it is a quarter of that."""
 INLINE = 16
-"""Where no more wait they are verified where we are: that takes one or two milliseconds, and a
-thread would make each of them a tenth to a third dearer. Without threads a batch is so large."""
+"""So many are verified at a time where we are, in one or two milliseconds; then everybody else
+has a turn."""
 INLINE_BYTES = 262_144
 """And only with so much data: a mebibyte takes two milliseconds more."""
 SLICE = 0.005
@@ -55,14 +60,15 @@ _Started = tuple[RegisteredValidator, Awaitable[object] | None]
 
 def received_message(message: Message, message_id: bytes, received_from: bytes) -> ReceivedMessage:
     return ReceivedMessage(
-        topic=message.topic,
-        data=message.data or b"",
+        message.topic,
+        message.data or b"",
         # An author that no signature proves is hearsay (lax policies).
-        sender=PeerId(message.from_peer) if message.from_peer and message.signature else None,
-        received_from=PeerId(received_from),
-        message_id=message_id,
-        seqno=message.seqno,
-        wire=message,
+        PeerId(message.from_peer) if message.from_peer and message.signature else None,
+        received_from if type(received_from) is PeerId else PeerId(received_from),
+        message_id,
+        message.seqno,
+        None,
+        message,
     )
 
 
@@ -103,7 +109,7 @@ class ValidationPipeline:
         self._overload = overload
         self._threads = workers
         self._workers = max(workers, 1)
-        self._batch = BATCH if workers else INLINE
+        self._backlog = min(BACKLOG, queue // 4)
         self._verifying: deque[_Batch] = deque()
         self._is_judging = False
         self._idle: list[Wake] = []
@@ -136,7 +142,7 @@ class ValidationPipeline:
     def wake_workers(self) -> None:
         """As many as what waits is work for."""
         busy = self._workers - len(self._idle)
-        while self._idle and len(self.queue) > self._batch * busy:
+        while self._idle and len(self.queue) > self._backlog * busy:
             self._idle.pop().set()
             busy += 1
 
@@ -176,24 +182,29 @@ class ValidationPipeline:
             while not self.queue or len(self._verifying) >= 2 * self._workers:
                 self._idle.append(wake)
                 await wake.wait()
-            batch = _Batch(self.queue.take(self._batch, BATCH_BYTES))
+            is_backlog = self._threads > 0 and len(self.queue) > self._backlog
+            batch = _Batch(self.queue.take(BATCH if is_backlog else INLINE, BATCH_BYTES))
             self._verifying.append(batch)
-            batch.good = await self._verify([effect.message for effect in batch.effects])
+            messages = [effect.message for effect in batch.effects]
+            batch.good = await self._verify(messages, hurry=is_backlog)
             await self._judge_verified(tasks)
 
-    async def _verify(self, messages: list[Message]) -> list[bool]:
-        if self._threads and (self.queue or not _is_little(messages)):
+    async def _verify(self, messages: list[Message], *, hurry: bool) -> list[bool]:
+        if hurry or (self._threads and not _is_little(messages)):
             return await anyio.to_thread.run_sync(self._check, messages, limiter=self._limiter)
         good = self._check(messages)
         await anyio.lowlevel.checkpoint()
         return good
 
     def _check(self, messages: list[Message]) -> list[bool]:
-        """Which are genuine. Unsigned messages come this far only where the signature policy
-        allows them."""
+        """Which are genuine."""
         signed = [message for message in messages if message.signature is not None]
-        verified = iter(verify_batch(signed, self._ed25519))
-        return [message.signature is None or next(verified) for message in messages]
+        verified = verify_batch(signed, self._ed25519)
+        if len(signed) == len(messages):
+            return verified
+        # Unsigned messages come this far only where the signature policy allows them.
+        outcomes = iter(verified)
+        return [message.signature is None or next(outcomes) for message in messages]
 
     # -- validators ------------------------------------------------------------------------
 
@@ -216,12 +227,13 @@ class ValidationPipeline:
     ) -> None:
         started = perf_counter()
         for effect, is_good in zip(effects, good, strict=True):
-            if not is_good:
-                self._report(effect.ticket, Verdict.INVALID_SIGNATURE)
-            elif validators := self.validators.of(effect.message.topic):
-                await self._judge(effect, validators, tasks)
-            else:
-                self._report(effect.ticket, Verdict.ACCEPT)
+            validators = self.validators.of(effect.message.topic) if is_good else ()
+            if not validators:
+                self._report(
+                    effect.ticket, Verdict.ACCEPT if is_good else Verdict.INVALID_SIGNATURE
+                )
+                continue
+            await self._judge(effect, validators, tasks)
             if self._threads and perf_counter() - started > SLICE:
                 self._batch_done()
                 await anyio.lowlevel.checkpoint()
@@ -351,9 +363,7 @@ class ValidationPipeline:
 
 
 def _is_little(messages: list[Message]) -> bool:
-    if len(messages) > INLINE:
-        return False
-    return sum(len(message.data or b"") for message in messages) <= INLINE_BYTES
+    return sum([len(message.data or b"") for message in messages]) <= INLINE_BYTES
 
 
 def _abandon(started: list[_Started]) -> None:
