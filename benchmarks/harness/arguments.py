@@ -56,7 +56,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--aims",
         action="store_true",
         help="what our aims need, beside those they are held against, and whether each is met: "
-        "about 25 minutes, of which --only, --peers and --sizes leave a part",
+        "about 20 minutes, of which --only, --peers and --sizes leave a part",
     )
     what.add_argument(
         "--peers",
