@@ -106,6 +106,8 @@ def parse_with_node(parser: argparse.ArgumentParser, arguments: Any) -> argparse
 async def open_node(options: argparse.Namespace, *, has_status: bool = True) -> AsyncIterator[Host]:
     """The node that the options describe, running, and with `has_status` its status page, where
     one is wanted. Errors are those of `Host` and `StatusServer`."""
+    from gossipsub.cli.running import keeping_what_is_loaded
+
     where = {} if options.listen is None else {"listen": options.listen}
     host = gossipsub.Host(
         **where,
@@ -122,6 +124,7 @@ async def open_node(options: argparse.Namespace, *, has_status: bool = True) -> 
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(host)
+        stack.enter_context(keeping_what_is_loaded())
         if has_status:
             await stack.enter_async_context(open_status(options, host))
         yield host

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 
@@ -46,10 +47,15 @@ async def _attend(command: str, work: Callable[[], Awaitable[int]], terminated: 
     return status
 
 
-def keep_what_is_loaded() -> None:
-    """Never look for garbage in what is there: it stays until the process ends, and going through
-    all of it takes a node 10 ms, time and again."""
+@contextmanager
+def keeping_what_is_loaded() -> Iterator[None]:
+    """Within, no garbage is looked for in what was there before: modules stay, and going through
+    all of theirs stops a node for 10 ms, time and again."""
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def fail(command: str, error: Exception | str) -> int:

@@ -11,7 +11,7 @@ import anyio
 import cryptography
 
 from gossipsub import __version__
-from gossipsub.cli.running import keep_what_is_loaded
+from gossipsub.cli.running import keeping_what_is_loaded
 from gossipsub.crypto.ed25519 import choose_verify, uses_pynacl
 from gossipsub.host import Host
 from gossipsub.peer.command_loop import STDIN, STDOUT, obey
@@ -30,12 +30,13 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(error, 2)
     try:
         uses_uvloop = options.backend == "uvloop"
-        anyio.run(
-            _run,
-            options,
-            backend="asyncio" if uses_uvloop else options.backend,
-            backend_options={"use_uvloop": True} if uses_uvloop else None,
-        )
+        with keeping_what_is_loaded():
+            anyio.run(
+                _run,
+                options,
+                backend="asyncio" if uses_uvloop else options.backend,
+                backend_options={"use_uvloop": True} if uses_uvloop else None,
+            )
     except GossipSubError as error:
         return _fail(error, 1)
     except KeyboardInterrupt:
@@ -65,7 +66,6 @@ async def _run(options: PeerOptions) -> None:
             host.peer_events() as events,
             anyio.create_task_group() as tasks,
         ):
-            keep_what_is_loaded()
             tasks.start_soon(writer.run)
             writer.write(_ready(host, options))
             tasks.start_soon(_report_peers, events, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ import anyio
 import pytest
 
 from gossipsub import LocalProtocolError
-from gossipsub.cli.running import reason, run
+from gossipsub.cli.running import keeping_what_is_loaded, reason, run
 
 Work = Callable[[], Awaitable[int]]
 
@@ -93,3 +94,11 @@ def test_an_error_is_1_and_a_sentence(
 def test_a_broken_pipe_is_left_to_the_command_line() -> None:
     with pytest.raises(BrokenPipeError):
         run("pub", raising(BrokenPipeError()))
+
+
+def test_what_is_loaded_is_looked_through_for_garbage_again_when_the_node_has_ended() -> None:
+    frozen = gc.get_freeze_count()
+    with pytest.raises(KeyError), keeping_what_is_loaded():
+        assert gc.get_freeze_count() > frozen + 10_000
+        raise KeyError
+    assert gc.get_freeze_count() == 0
