@@ -17,15 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_der_private_key,
-    load_der_public_key,
-)
-from cryptography.hazmat.primitives.serialization import load_pem_private_key as load_pem
 
 from gossipsub.crypto.fields import bytes_field, read_fields, varint_field
 from gossipsub.crypto.peer_id import MAX_INLINE_KEY_BYTES, PeerId
@@ -214,8 +205,10 @@ class PrivateKey:
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
         """Read an unencrypted PKCS#8 (or traditional) PEM; LocalProtocolError for others."""
+        from gossipsub.crypto import key_formats
+
         try:
-            return cls(load_pem(pem, None))
+            return cls(key_formats.read_private_pem(pem))
         except LocalProtocolError:
             raise
         except TypeError as error:
@@ -229,7 +222,9 @@ class PrivateKey:
 
     def to_pem(self) -> bytes:
         """An unencrypted PKCS#8 PEM, secret, as OpenSSL and others read it."""
-        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        from gossipsub.crypto import key_formats
+
+        return key_formats.private_pem(self._key)
 
     def peer_id(self) -> PeerId:
         """The id of the peer whose key it is."""
@@ -255,8 +250,9 @@ class PrivateKey:
         is_secp256k1 = self.public_key.type is KeyType.SECP256K1
         if is_secp256k1 and isinstance(key, ec.EllipticCurvePrivateKey):
             return key.private_numbers().private_value.to_bytes(32, "big")
-        # The "traditional" form is PKCS#1 for RSA and SEC 1 for ECDSA, as the specification says.
-        return key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        from gossipsub.crypto import key_formats
+
+        return key_formats.private_der(key)
 
     def __repr__(self) -> str:
         return f"<PrivateKey {self.public_key.type.name} of {self.peer_id()}>"
@@ -301,7 +297,9 @@ def _load_public(type: KeyType, data: bytes) -> _Public:
         case KeyType.RSA:
             if len(data) > _MAX_RSA_DATA_BYTES:
                 raise ValueError(f"{len(data)} bytes, more than {MAX_RSA_BITS} bits take")
-    key = load_der_public_key(data)
+    from gossipsub.crypto import key_formats
+
+    key = key_formats.read_public_der(data)
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key)
     elif not isinstance(key, ec.EllipticCurvePublicKey):
@@ -323,15 +321,17 @@ def _describe(key: _Public) -> tuple[KeyType, bytes]:
     """The type and the canonical `data` of a key; ValueError for a curve libp2p lacks."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return KeyType.ED25519, key.public_bytes_raw()
+    from gossipsub.crypto import key_formats
+
     if isinstance(key, rsa.RSAPublicKey):
         type = KeyType.RSA
     elif isinstance(key.curve, ec.SECP256K1):
-        return KeyType.SECP256K1, key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+        return KeyType.SECP256K1, key_formats.compressed_point(key)
     elif isinstance(key.curve, ec.SECP256R1):
         type = KeyType.ECDSA
     else:
         raise ValueError(f"curve {key.curve.name} is not used by libp2p")
-    return type, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return type, key_formats.public_der(key)
 
 
 def _load_private(type: KeyType, data: bytes) -> _Private:
@@ -343,14 +343,20 @@ def _load_private(type: KeyType, data: bytes) -> _Private:
                 raise ValueError(f"{len(data)} bytes, a secp256k1 scalar has 32")
             return ec.derive_private_key(int.from_bytes(data, "big"), ec.SECP256K1())
         case KeyType.ECDSA:
-            key = load_der_private_key(data, None)
+            key = _read_der(data)
             if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp256r1":
                 return key
         case KeyType.RSA:
-            key = load_der_private_key(data, None)
+            key = _read_der(data)
             if isinstance(key, rsa.RSAPrivateKey):
                 return key
     raise ValueError(f"another kind of key inside, not {type.name}")
+
+
+def _read_der(data: bytes) -> object:
+    from gossipsub.crypto import key_formats
+
+    return key_formats.read_private_der(data)
 
 
 def _load_ed25519(data: bytes) -> ed25519.Ed25519PrivateKey:

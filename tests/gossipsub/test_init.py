@@ -45,7 +45,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 
 SELDOM_NEEDED = {
-    "argparse", "bz2", "cryptography.x509", "email", "http", "importlib.metadata", "json", "lzma",
+    "argparse", "bz2", "cryptography.hazmat.primitives.serialization", "cryptography.x509", "email",
+    "http", "importlib.metadata", "json", "lzma",
     "logging.config", "multiaddr", "netaddr", "pathlib", "platform", "shutil", "sqlite3",
     "tempfile", "trio", "unittest", "urllib.parse", "zipfile", "gossipsub.chorus",
     "gossipsub.measurements", "gossipsub.metrics", "gossipsub.recording",
