@@ -58,6 +58,19 @@ def test_bytes_that_are_not_whole_are_left_to_the_package(text: str, encoded: by
     assert [read_bytes(each) for each in [*cut, encoded + b"\0"]] == [None] * (len(cut) + 1)
 
 
+DAMAGED = {
+    "another length": b"\xa5\x03\x25" + PEER,
+    "another protocol": b"\xa5\x04\x26" + PEER,
+    "no peer id": b"\xa5\x03\x02\x07\x00",
+    "no length": b"\xa5\x03",
+}
+
+
+@pytest.mark.parametrize("end", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_peer_is_left_to_the_package(end: bytes) -> None:
+    assert read_bytes(b"\x04\x01\x02\x03\x04\x06\xff\xff" + end) is None
+
+
 def test_what_has_no_usual_form_is_not_written() -> None:
     assert to_bytes("dns4", "1.2.3.4", 5, None) is None
     assert to_bytes("ip4", "x.y", 5, None) is None
