@@ -57,10 +57,8 @@ class FrameReader:
         self._offset = 0
 
     def _missing(self) -> int:
-        """What the frame at hand lacks; 0 where that is not known, or another waits before it."""
-        if self._size is None or self._whole is not None:
-            return 0
-        return self._offset + self._size - len(self._buffer)
+        """What the frame at hand lacks; 0 where that is not known."""
+        return 0 if self._size is None else self._offset + self._size - len(self._buffer)
 
     def next_frame(self) -> bytes | None:
         """The next whole frame without its prefix (b"" is a frame too), or None for now.

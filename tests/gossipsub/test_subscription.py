@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from threading import Condition
 
 import pytest
 
-from gossipsub import LocalProtocolError, Overflow, ReceivedMessage
+from gossipsub import LocalProtocolError, Overflow, ReceivedMessage, SubscriptionOverflow
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.pubsub.subscription import Subscription, SubscriptionStatistics
 
@@ -63,6 +64,24 @@ async def test_one_message_has_room_however_large_it_is(overflow):
         messages.push(message(5000))
         assert len((await anext(messages)).data) == 5000
         assert messages.statistics() == SubscriptionStatistics(1, 0, 0, 0)
+
+
+async def test_nothing_more_is_taken_after_a_loss_that_is_an_error():
+    async with subscription(buffer=1, overflow="error") as messages:
+        messages.push(message(2, 0))
+        messages.push(message(2, 1))
+        assert (await anext(messages)).message_id == b"0"
+        messages.push(message(2, 2))
+        with pytest.raises(SubscriptionOverflow, match=r"^the buffer was full: 2 were lost$"):
+            await anext(messages)
+
+
+async def test_threads_that_read_are_told_of_what_comes():
+    async with subscription() as messages:
+        messages.share(changed := Condition())
+        messages.push(message(2, 7))  # `notify` would raise where the condition is not held
+        with changed:
+            assert messages.take().message_id == b"7"
 
 
 @pytest.mark.parametrize("size", [0, -1, "many", None, 1.5])

@@ -77,6 +77,33 @@ def test_what_is_signed_has_its_fields_in_order_however_they_came(order: list[in
     assert bytes_to_sign(message) == b"".join(fields[:4])
 
 
+def test_what_is_laid_out_nearly_as_usual_is_read_as_protobuf_reads_it() -> None:
+    usual = encode_message(Message("topic", b"data", ED25519_PEER, b"12345678", bytes(64)))
+    damaged = [
+        usual[:position] + bytes((value,)) + usual[position + 1 :]
+        for position in range(len(usual))
+        if usual[position] in b"\x0a\x26\x12\x04\x1a\x08\x22\x05\x2a\x40"
+        for value in range(256)
+    ]
+    endings = [usual + field(number, b"more") for number in range(1, 8)]
+    for encoding in [usual, *damaged, *endings]:
+        try:
+            message = decode_message(encoding, 8)
+        except (IndexError, RemoteProtocolError):
+            continue
+        oracle = parsed(encoding)
+        read = [message.from_peer, message.data, message.seqno, message.signature, message.key]
+        assert [message.topic, *(value or b"" for value in read)] == [
+            oracle.topic,
+            getattr(oracle, "from"),
+            oracle.data,
+            oracle.seqno,
+            oracle.signature,
+            oracle.key,
+        ]
+        assert bytes_to_sign(message) == bytes_to_sign(replace(message, encoding=None))
+
+
 def test_what_is_signed_follows_a_message_that_is_made_another() -> None:
     message = Message("topic", b"data", ED25519_PEER, b"12345678", bytes(64))
     received = decode_message(encode_message(message), 8)

@@ -470,6 +470,14 @@ def test_above_so_many_ids_in_one_entry_the_rpc_is_refused(
     assert refusal(build(limit + 1)) == reason
 
 
+@pytest.mark.rule("T29")
+def test_the_ids_of_an_idontwant_alone_count_as_items_too() -> None:
+    frame = field(3, field(5, field(1, bytes(100)) * 200))
+    decode(frame, control_entries=1, control_items=200)
+    reason = "RPC refused: more than 199 control_items"
+    assert refusal(frame, control_entries=1, control_items=199) == reason
+
+
 @pytest.mark.rule("WIRE-20")
 def test_three_topics_of_ids_as_go_sends_them_are_not_too_many() -> None:
     ihave = tuple(IHave(topic, (b"0123456789abcdef0123",) * 5000) for topic in "abc")
