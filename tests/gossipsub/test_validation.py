@@ -184,6 +184,33 @@ async def test_few_signatures_are_verified_where_they_are(verifications):
     assert verifications == [(threading.current_thread(), INLINE)] * (BACKLOG // INLINE)
 
 
+async def test_in_a_short_queue_fewer_are_many(verifications):
+    pipeline = Pipeline(queue=BACKLOG)
+    for ticket in range(BACKLOG):
+        pipeline.offer(ticket)
+    async with pipeline.running():
+        await pipeline.settled(BACKLOG)
+    assert any(thread is not threading.current_thread() for thread, _ in verifications)
+
+
+async def test_workers_that_wait_are_woken_where_many_come(monkeypatch):
+    together = threading.Barrier(2)
+    real = gossipsub.pubsub.validation.pipeline.verify_batch
+
+    def verify(messages, ed25519):
+        if len(messages) == BATCH:
+            together.wait(10)
+        return real(messages, ed25519)
+
+    monkeypatch.setattr(gossipsub.pubsub.validation.pipeline, "verify_batch", verify)
+    count = BACKLOG + BATCH + 1
+    async with Pipeline(workers=2).running() as pipeline:
+        for ticket in range(count):
+            pipeline.offer(ticket)
+        await pipeline.settled(count)
+    assert not together.broken
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 async def test_signatures_are_verified_by_what_the_host_chose(workers):
     asked = []
@@ -1064,15 +1091,16 @@ async def test_a_validator_whose_own_wait_was_cancelled_does_not_pass_an_own_mes
 
 
 async def test_without_workers_no_thread_is_used_and_everybody_else_has_turns(verifications):
+    count = BACKLOG + 2 * INLINE + 8
     pipeline = Pipeline(workers=0)
-    for ticket in range(40):
+    for ticket in range(count):
         pipeline.offer(ticket)
     async with pipeline.running():
-        await pipeline.settled(40)
+        await pipeline.settled(count)
     here = threading.current_thread()
     assert {thread for thread, _ in verifications} == {here}
-    assert [size for _, size in verifications] == [INLINE, INLINE, 8]
-    assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(40)]
+    assert [size for _, size in verifications] == [INLINE] * (count // INLINE) + [8]
+    assert list(pipeline.reports.items()) == [(n, Verdict.ACCEPT) for n in range(count)]
 
 
 async def test_a_large_message_is_not_verified_where_everybody_waits(verifications):

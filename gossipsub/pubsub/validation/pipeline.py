@@ -186,15 +186,15 @@ class ValidationPipeline:
             batch = _Batch(self.queue.take(BATCH if is_backlog else INLINE, BATCH_BYTES))
             self._verifying.append(batch)
             messages = [effect.message for effect in batch.effects]
-            batch.good = await self._verify(messages, hurry=is_backlog)
-            await self._judge_verified(tasks)
-
-    async def _verify(self, messages: list[Message], *, hurry: bool) -> list[bool]:
-        if hurry or (self._threads and not _is_little(messages)):
-            return await anyio.to_thread.run_sync(self._check, messages, limiter=self._limiter)
-        good = self._check(messages)
-        await anyio.lowlevel.checkpoint()
-        return good
+            if is_backlog or (self._threads and not _is_little(messages)):
+                batch.good = await anyio.to_thread.run_sync(
+                    self._check, messages, limiter=self._limiter
+                )
+                await self._judge_verified(tasks)
+            else:
+                batch.good = self._check(messages)
+                await self._judge_verified(tasks)
+                await anyio.lowlevel.checkpoint()  # others' turn: with verdicts, and none half done
 
     def _check(self, messages: list[Message]) -> list[bool]:
         """Which are genuine."""
@@ -217,8 +217,7 @@ class ValidationPipeline:
             while self._verifying and (good := self._verifying[0].good) is not None:
                 await self._judge_batch(self._verifying[0].effects, good, tasks)
                 self._verifying.popleft()
-                if self._idle and self.queue:
-                    self._idle.pop().set()
+                self.wake_workers()
         finally:
             self._is_judging = False
 
