@@ -101,14 +101,16 @@ def any_peer_will_do() -> None:
 
 @fault
 def large_noise_frames_are_refused() -> None:
-    original = NoiseConnection._open_frames
+    original = CipherState.decrypt
 
-    def open_frames(self: NoiseConnection, source: bytes | bytearray, cipher: CipherState) -> int:
-        if int.from_bytes(source[:2], "big") > 32768:
+    def decrypt(
+        self: CipherState, ciphertext: bytes, associated_data: bytes | None = None
+    ) -> bytes:
+        if len(ciphertext) > 32768:
             raise RemoteProtocolError("a large frame")
-        return original(self, source, cipher)
+        return original(self, ciphertext, associated_data)
 
-    replace(NoiseConnection, "_open_frames", open_frames)
+    replace(CipherState, "decrypt", decrypt)
 
 
 @fault
