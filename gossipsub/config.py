@@ -122,9 +122,9 @@ class HostConfig:
     validation_throttle: int = 1024
     """Messages that are with asynchronous validators at one time; above, messages are ignored."""
     validation_workers: int = 2
-    """Threads that verify signatures. 0: none, they are verified between everything else; it makes
-    a run repeatable, and is better where `cryptography` is so old that threads only get in its way.
-    """
+    """Threads that verify signatures where more than 64 messages wait, or large ones; few are
+    verified between everything else. 0: all are; it makes a run repeatable, and is better where
+    `cryptography` is so old that threads only get in its way."""
     signature_library: str = "auto"
     """What verifies the Ed25519 signatures of messages: "pynacl" takes little more than half the
     time of "cryptography" and is used where it is installed (gossipsub[fast]); "auto" means that.
