@@ -31,7 +31,7 @@ from tests.benchmarks.census import (
 BYTES = 512 << 10
 BLOCKS = {"pair": 18, "relay": 30}
 """Small objects that one remembered message may leave in all nodes of a chain together."""
-CALLBACKS = {"publisher": 2, "receiver": 4}
+CALLBACKS = {"publisher": 2, "receiver": 2.5}
 """Of asyncio for one message over TCP, where messages come one by one."""
 COPIES = {"pair": 7.5, "relay": 11}
 """How often a large message may be in memory at one time, in all nodes and between them."""

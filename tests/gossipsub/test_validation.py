@@ -327,6 +327,23 @@ def test_what_a_validator_judges_is_left_to_workers_with_all_that_came_with_it()
     assert pipeline.reports == {}
 
 
+async def test_in_one_turn_no_more_is_judged_at_once_than_is_little():
+    async with Pipeline().running() as pipeline:
+        numbers = itertools.count()
+
+        def come(count: int) -> bool:
+            for number in itertools.islice(numbers, count):
+                pipeline.submit(Validate(number, NEIGHBOUR, signed(number), b"%d" % number))
+            return pipeline.begin()
+
+        assert [come(INLINE - 2), come(1), come(2), come(1)] == [True, True, False, False]
+        assert len(pipeline.reports) == INLINE - 1
+        await pipeline.settled(INLINE + 2)
+        await anyio.wait_all_tasks_blocked()
+        assert come(INLINE)
+    assert list(pipeline.reports) == list(range(2 * INLINE + 2))
+
+
 async def test_nothing_overtakes_what_a_worker_verifies(monkeypatch):
     may_end = threading.Event()
     real = gossipsub.pubsub.validation.pipeline.verify_batch

@@ -112,6 +112,8 @@ class ValidationPipeline:
         self._backlog = min(BACKLOG, queue // 4)
         self._verifying: deque[_Batch] = deque()
         self._is_judging = False
+        self._left_in_turn = INLINE
+        """Messages that may still be judged where they come in this turn of the event loop."""
         self._idle: list[Wake] = []
         self._limiter: anyio.CapacityLimiter | None = None
         self._running = 0
@@ -128,9 +130,15 @@ class ValidationPipeline:
     def begin(self) -> bool:
         """Everything that came is submitted: judge it here and now where it is little and nobody
         is asked, since a worker would take some turns of the event loop for that, else wake as
-        many workers as it takes. Whether anything was judged."""
+        many workers as it takes. Whether anything was judged.
+
+        It is little only as long as all that came in this turn is: fifty connections that bring a
+        little each would keep everybody else from theirs for a tenth of a second."""
         if self.queue and not self._verifying and self._is_little_and_unasked():
             effects = self.queue.take(INLINE, INLINE_BYTES)
+            self._left_in_turn -= len(effects)
+            if self._left_in_turn < INLINE // 2 and len(self._idle) == self._workers:
+                self._idle.pop().set()  # when it runs, others had their turns
             good = self._check([effect.message for effect in effects])
             for effect, is_good in zip(effects, good, strict=True):
                 verdict = Verdict.ACCEPT if is_good else Verdict.INVALID_SIGNATURE
@@ -148,7 +156,7 @@ class ValidationPipeline:
 
     def _is_little_and_unasked(self) -> bool:
         queue = self.queue
-        if len(queue) > INLINE or queue.data_bytes > INLINE_BYTES:
+        if len(queue) > self._left_in_turn or queue.data_bytes > INLINE_BYTES:
             return False
         return not any(self.validators.of(topic) for topic in queue.topics())
 
@@ -182,6 +190,7 @@ class ValidationPipeline:
             while not self.queue or len(self._verifying) >= 2 * self._workers:
                 self._idle.append(wake)
                 await wake.wait()
+                self._left_in_turn = INLINE
             is_backlog = self._threads > 0 and len(self.queue) > self._backlog
             batch = _Batch(self.queue.take(BATCH if is_backlog else INLINE, BATCH_BYTES))
             self._verifying.append(batch)
