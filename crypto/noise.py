@@ -253,40 +253,23 @@ class NoiseConnection:
 
     def _receive_frames(self, data: bytes | memoryview, cipher: CipherState) -> None:
         """Open every complete frame; keep the rest."""
-        opened: list[bytes] = []
-        try:
-            with memoryview(data) as view:
-                buffer = self._buffer
-                start = self._complete_frame(view) if buffer else 0
-                if buffer and self._open_frames(buffer, 0, cipher, opened):
-                    buffer.clear()
-                if not buffer:
-                    start = self._open_frames(view, start, cipher, opened)
-                    buffer += view[start:]
-        finally:  # a bad frame must not take the good ones before it along
-            if opened:
-                self._events.append(
-                    DataReceived(opened[0] if len(opened) == 1 else b"".join(opened))
-                )
-
-    def _complete_frame(self, data: memoryview) -> int:
-        """Add to the frame that is kept what it lacks, if there is so much; returns how much."""
         buffer = self._buffer
-        low = buffer[1] if len(buffer) > 1 else data[0]
-        lacking = _PREFIX_BYTES + (buffer[0] << 8 | low) - len(buffer)
-        buffer += data[:lacking]
-        return lacking
+        if not buffer:
+            consumed = self._open_frames(data, cipher)
+            if consumed < len(data):
+                buffer += memoryview(data)[consumed:]
+            return
+        buffer += data
+        consumed = self._open_frames(buffer, cipher)
+        if consumed:
+            del buffer[:consumed]
 
-    def _open_frames(
-        self,
-        source: bytearray | memoryview,
-        offset: int,
-        cipher: CipherState,
-        opened: list[bytes],
-    ) -> int:
-        """Add to `opened` what the complete frames carry; returns where they end."""
-        end = len(source)
-        with memoryview(source) as view:
+    def _open_frames(self, source: bytes | bytearray | memoryview, cipher: CipherState) -> int:
+        """Queue the joined plaintext of the complete frames; returns how many bytes they took."""
+        opened: list[bytes] = []
+        offset, end = 0, len(source)
+        view = memoryview(source)
+        try:
             while end - offset >= _PREFIX_BYTES:
                 size = view[offset] << 8 | view[offset + 1]
                 if size < TAG_BYTES:
@@ -298,6 +281,12 @@ class NoiseConnection:
                 offset = start + size
                 if plaintext:  # empty frames are legal and say nothing
                     opened.append(plaintext)
+        finally:  # a bad frame must not take the good ones before it along
+            view.release()
+            if opened:
+                self._events.append(
+                    DataReceived(opened[0] if len(opened) == 1 else b"".join(opened))
+                )
         return offset
 
 
