@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,6 +27,18 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
         return None if asyncio.current_task() is None else asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def taskless_context() -> Context:
+    """A copy of the present context, for callbacks of asyncio's loop that belong to no task.
+    Where sniffio is installed anyio asks it which event loop runs, and it looks for a task: in
+    here it is told."""
+    context = copy_context()
+    with suppress(ImportError):
+        from sniffio import current_async_library_cvar
+
+        context.run(current_async_library_cvar.set, "asyncio")
+    return context
 
 
 def loop_clock() -> Callable[[], float]:

@@ -20,6 +20,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
+from gossipsub.event_loop import taskless_context
 from gossipsub.transport.address import Address
 from gossipsub.wake import Wake
 
@@ -73,15 +74,17 @@ class AsyncioSocket(asyncio.BufferedProtocol, ByteStream):
         return chunk
 
     async def pass_on(self, take: Callable[[bytes | memoryview], None]) -> NoReturn:
-        """Call `take` with what arrives, right where the event loop reads it: no task is switched
-        to, nothing is copied, and a memoryview is good during the call only.
+        """Call `take` with what arrives, right where the event loop reads it, in this task's
+        context: no task is switched to, nothing is copied, and a memoryview is good during the
+        call only.
 
         Raises what `receive` does where nothing more comes, and what `take` raised: it is called
         no more then.
         """
         while self._chunks:
             take(await self.receive())
-        self._take = take
+        context = taskless_context()
+        self._take = lambda data: context.run(take, data)
         try:
             while self._fault is None:
                 self._check()
