@@ -134,7 +134,7 @@ async def test_only_those_asked_serve_and_are_heard(fleet: Fleet) -> None:
         Requests(c) as carol,
     ):
         bob.serve(EXPERTISE, says("bob"))
-        carol.serve(EXPERTISE, says("carol"))
+        carol.serve(EXPERTISE, says("carol", after=0.5))  # when others would have been heard
         assert texts(await asking.ask(QUESTION, asked=[mesh[2].peer_id], answers=None)) == ["carol"]
         # Somebody who was not asked, and answers all the same.
         meddle(b)

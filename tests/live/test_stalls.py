@@ -157,8 +157,15 @@ async def test_an_identify_nobody_answers_is_reset_and_pubsub_still_works(
 
 
 @pytest.mark.rule("WIRE-19")
-async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(good_pair, subscribe):
-    async with good_pair() as pair, dial(pair.address) as w, dial(pair.address, seed=2) as other:
+async def test_a_peer_that_never_reads_is_closed_and_the_others_are_served(
+    good_pair, short_config, subscribe
+):
+    config = short_config(stalled_stream_timeout=30)  # the other may be slow
+    async with (
+        good_pair(config=config) as pair,
+        dial(pair.address) as w,
+        dial(pair.address, seed=2) as other,
+    ):
         await w.serve_identify()
         topic = await subscribe(pair.host, w, "other")
         await other.serve_identify()
