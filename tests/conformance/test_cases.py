@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,11 @@ from gossipsub.conformance.kit.runner import run_cases
 from gossipsub.conformance.kit.target import named_target
 from gossipsub.conformance.kit.verdict import Verdict
 from gossipsub.conformance.kit.warm_start import WarmStart
+from gossipsub.conformance.rules import load_rules
 from gossipsub.crypto.peer_id import PeerId
 from gossipsub.wire.rpc import Message
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 JOBS = 16
 """Cases at once: they wait more than they work."""
 GOOD = (Verdict.PASSED, Verdict.SKIPPED, Verdict.KNOWN)
@@ -74,6 +78,15 @@ async def test_no_case_passes_on_a_node_with_its_fault(start: WarmStart) -> None
 
 async def test_every_case_has_a_fault_and_every_fault_a_case() -> None:
     assert {case.fault for case in load_cases().values()} == set(load_faults())
+
+
+def test_every_rule_that_shows_from_outside_has_a_case_or_a_reason_on_the_page() -> None:
+    page = (DOCS / "conformance-kit.md").read_text(encoding="utf-8")
+    excused = page.partition("**What is no case.**")[2].partition("\n## ")[0]
+    tried = {case.rule.id for case in load_cases().values()}
+    tried |= {rule for case in load_cases().values() for rule in case.also}
+    outside = {rule.id for rule in load_rules().values() if rule.kind in ("wire", "live")}
+    assert set(re.findall(r"[A-Z]+-\d+", excused)) == outside - tried
 
 
 @pytest.mark.parametrize("target", PEERS)
