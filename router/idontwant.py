@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from gossipsub.router.asked import Asked
 from gossipsub.router.effects import Unqueue
@@ -21,12 +21,26 @@ _NOBODY: Mapping[bytes, None] = {}
 
 @dataclass(slots=True)
 class _Refusals:
-    """What one peer refuses."""
+    """What was refused between two heartbeats: thousands end in one step."""
 
-    until: dict[bytes, int] = field(default_factory=dict)
-    """Heartbeat that ends each refusal, by key; the next to end comes first."""
-    rpcs: int = 0
-    """RPCs with IDONTWANT since the last heartbeat."""
+    by_key: dict[bytes, dict[bytes, None]] = field(default_factory=dict)
+    """Which peers refuse a message."""
+    by_peer: dict[bytes, dict[bytes, None]] = field(default_factory=dict)
+    """Which messages a peer refuses."""
+
+    def remove(self, peer: bytes, key: bytes) -> None:
+        del self.by_peer[peer][key]
+        self._unlist(peer, key)
+
+    def forget(self, peer: bytes) -> None:
+        for key in self.by_peer.pop(peer, ()):
+            self._unlist(peer, key)
+
+    def _unlist(self, peer: bytes, key: bytes) -> None:
+        peers = self.by_key[key]
+        del peers[peer]
+        if not peers:
+            del self.by_key[key]
 
 
 class IDontWants:
@@ -56,13 +70,13 @@ class IDontWants:
         self._outbox = outbox
         self._partial = partial
         self._asked = Asked(heartbeats=params.idontwant_heartbeats, limit=params.max_ihave_length)
-        self._heartbeat = 0
-        self._by_peer: dict[bytes, _Refusals] = {}
-        self._by_key: dict[bytes, dict[bytes, None]] = {}
+        self._rpcs: dict[bytes, int] = {}
+        """RPCs with IDONTWANT since the last heartbeat, by peer."""
+        self._refusals = deque(_Refusals() for _ in range(params.idontwant_heartbeats))
 
     def __len__(self) -> int:
         """Messages that some peer refuses."""
-        return len(self._by_key)
+        return len(set().union(*[refusals.by_key for refusals in self._refusals]))
 
     def announce(self, message: Message, message_id: bytes, have_it: Collection[bytes]) -> None:
         """A message came for the first time, or is published here without our name: if it is
@@ -91,16 +105,14 @@ class IDontWants:
     def handle_idontwant(self, peer: Peer, idontwants: Sequence[IDontWant]) -> None:
         """Remember what the peer refuses, be it in a mesh or not. What was sent already may still
         wait in its queue."""
-        refusals = self._by_peer.get(peer.id)
-        if refusals is None:
-            refusals = self._by_peer[peer.id] = _Refusals()
-        refusals.rpcs += 1
-        if refusals.rpcs > self._params.max_idontwant_messages:
+        rpcs = self._rpcs[peer.id] = self._rpcs.get(peer.id, 0) + 1
+        if rpcs > self._params.max_idontwant_messages:
             return
         room = self._params.max_idontwant_length
         for entry in idontwants:
-            for message_id in entry.message_ids[:room]:
-                self._refuse(peer.id, refusals, bounded_key(message_id))
+            message_ids = entry.message_ids[:room]
+            self._refuse(peer.id, map(bounded_key, message_ids))
+            for message_id in message_ids:
                 message = self._mcache.get(message_id)
                 if message is not None:
                     self._outbox.effects.append(Unqueue(peer.id, message))
@@ -116,7 +128,13 @@ class IDontWants:
 
     def refusing(self, message_id: bytes) -> Mapping[bytes, None]:
         """The peers that asked not to be sent this message."""
-        return self._by_key.get(bounded_key(message_id), _NOBODY)
+        key = bounded_key(message_id)
+        found = _NOBODY
+        for refusals in self._refusals:
+            peers = refusals.by_key.get(key)
+            if peers is not None:
+                found = peers if found is _NOBODY else {**found, **peers}
+        return found
 
     def is_refused(self, peer: bytes, message_id: bytes) -> bool:
         return peer in self.refusing(message_id)
@@ -124,39 +142,36 @@ class IDontWants:
     def age(self) -> None:
         """A heartbeat passed: forget the refusals that end, and count RPCs anew."""
         self._asked.age()
-        self._heartbeat += 1
-        for peer, refusals in self._by_peer.items():
-            refusals.rpcs = 0
-            until = refusals.until
-            if until and next(iter(until.values())) <= self._heartbeat:
-                for key in self._ended(until):
-                    del until[key]
-                    self._unlist(key, peer)
+        self._rpcs.clear()
+        self._refusals.pop()
+        self._refusals.appendleft(_Refusals())
 
     def forget(self, peer: bytes) -> None:
         """The peer, or the stream on which it told us, is gone."""
-        refusals = self._by_peer.pop(peer, None)
-        if refusals is not None:
-            for key in refusals.until:
-                self._unlist(key, peer)
+        self._rpcs.pop(peer, None)
+        for refusals in self._refusals:
+            refusals.forget(peer)
 
-    def _refuse(self, peer: bytes, refusals: _Refusals, key: bytes) -> None:
-        until = refusals.until
-        if until.pop(key, None) is None:  # popped, to come last again
-            if len(until) >= self._max_refusals:
-                return
-            peers = self._by_key.get(key)
+    def _refuse(self, peer: bytes, keys: Iterable[bytes]) -> None:
+        """From now on; refused before, they are refused for longer."""
+        newest, *others = self._refusals
+        refused = newest.by_peer.setdefault(peer, {})
+        older = [each for each in others if peer in each.by_peer]
+        held = len(refused) + sum(len(each.by_peer[peer]) for each in older)
+        for key in keys:
+            if key in refused:
+                continue
+            for each in older:
+                if key in each.by_peer[peer]:
+                    each.remove(peer, key)
+                    break
+            else:
+                if held >= self._max_refusals:
+                    continue
+                held += 1
+            refused[key] = None
+            peers = newest.by_key.get(key)
             if peers is None:
-                self._by_key[key] = {peer: None}
+                newest.by_key[key] = {peer: None}
             else:
                 peers[peer] = None
-        until[key] = self._heartbeat + self._params.idontwant_heartbeats
-
-    def _ended(self, until: dict[bytes, int]) -> list[bytes]:
-        return list(takewhile(lambda key: until[key] <= self._heartbeat, until))
-
-    def _unlist(self, key: bytes, peer: bytes) -> None:
-        peers = self._by_key[key]
-        del peers[peer]
-        if not peers:
-            del self._by_key[key]

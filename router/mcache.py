@@ -4,8 +4,31 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass, field
 
 from gossipsub.wire.rpc import Message
+
+
+@dataclass(slots=True)
+class _Window:
+    """The messages that came between two heartbeats, with all that is noted of them: thousands are
+    then forgotten in one step."""
+
+    messages: dict[bytes, Message] = field(default_factory=dict)
+    topics: dict[str, list[bytes]] = field(default_factory=dict)
+    transmissions: dict[bytes, dict[bytes, int]] = field(default_factory=dict)
+    expiry: dict[bytes, float] = field(default_factory=dict)
+    held_bytes: int = 0
+
+    def expire(self, now: float) -> None:
+        done = {i: None for i, expiry in self.expiry.items() if expiry <= now}
+        if done:
+            for ids in self.topics.values():
+                ids[:] = [message_id for message_id in ids if message_id not in done]
+            for message_id in done:
+                self.held_bytes -= _size(self.messages.pop(message_id))
+                self.transmissions.pop(message_id, None)
+                del self.expiry[message_id]
 
 
 class MessageCache:
@@ -17,33 +40,33 @@ class MessageCache:
     def __init__(self, *, length: int, gossip: int, max_bytes: int) -> None:
         self._gossip = gossip
         self._max_bytes = max_bytes
+        self._windows = deque(_Window() for _ in range(length))
         self.held_bytes = 0
         """What the messages take."""
-        self._messages: dict[bytes, Message] = {}
-        self._windows: deque[dict[str, list[bytes]]] = deque({} for _ in range(length))
-        self._transmissions: dict[bytes, dict[bytes, int]] = {}
-        self._expiry: dict[bytes, float] = {}
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return sum(len(window.messages) for window in self._windows)
 
     def put(self, message_id: bytes, message: Message, expiry: float = math.inf) -> None:
         """Keep a message in the newest window, until `expiry` at most; one that is kept already
         stays where it is."""
-        messages = self._messages
         size = _size(message)
-        if message_id in messages or size > self._max_bytes:
+        if size > self._max_bytes:
             return
+        for window in self._windows:
+            if message_id in window.messages:
+                return
         if self.held_bytes + size > self._max_bytes:
             self._make_room(size)
         self.held_bytes += size
-        messages[message_id] = message
-        if expiry < math.inf:
-            self._expiry[message_id] = expiry
         window = self._windows[0]
-        ids = window.get(message.topic)
+        window.held_bytes += size
+        window.messages[message_id] = message
+        if expiry < math.inf:
+            window.expiry[message_id] = expiry
+        ids = window.topics.get(message.topic)
         if ids is None:
-            window[message.topic] = [message_id]
+            window.topics[message.topic] = [message_id]
         else:
             ids.append(message_id)
 
@@ -52,55 +75,48 @@ class MessageCache:
         return [
             message_id
             for _, window in zip(range(self._gossip), self._windows, strict=False)
-            for message_id in window.get(topic, ())
+            for message_id in window.topics.get(topic, ())
         ]
 
     def get(self, message_id: bytes) -> Message | None:
-        return self._messages.get(message_id)
+        for window in self._windows:
+            message = window.messages.get(message_id)
+            if message is not None:
+                return message
+        return None
 
     def take_for(self, message_id: bytes, peer: bytes, limit: int) -> Message | None:
         """The message for a peer that asked, unless it was sent `limit` times to it."""
-        message = self._messages.get(message_id)
-        if message is None:
-            return None
-        counts = self._transmissions.setdefault(message_id, {})
-        count = counts.get(peer, 0)
-        if count >= limit:
-            return None
-        counts[peer] = count + 1
-        return message
+        for window in self._windows:
+            message = window.messages.get(message_id)
+            if message is not None:
+                counts = window.transmissions.setdefault(message_id, {})
+                count = counts.get(peer, 0)
+                if count >= limit:
+                    return None
+                counts[peer] = count + 1
+                return message
+        return None
 
     def expire(self, now: float) -> None:
         """Forget messages whose time is over."""
-        done = {i: None for i, expiry in self._expiry.items() if expiry <= now}
-        if done:
-            for window in self._windows:
-                for ids in window.values():
-                    ids[:] = [message_id for message_id in ids if message_id not in done]
-            for message_id in done:
-                self._forget(message_id)
+        for window in self._windows:
+            if window.expiry:
+                self.held_bytes -= window.held_bytes
+                window.expire(now)
+                self.held_bytes += window.held_bytes
 
     def shift(self) -> None:
         """Open a new window; the oldest goes, with its messages and counts."""
-        self._empty(self._windows.pop())
-        self._windows.appendleft({})
+        self.held_bytes -= self._windows.pop().held_bytes
+        self._windows.appendleft(_Window())
 
     def _make_room(self, size: int) -> None:
-        for window in reversed(self._windows):
+        for index in reversed(range(len(self._windows))):
             if self.held_bytes + size <= self._max_bytes:
                 return
-            self._empty(window)
-
-    def _empty(self, window: dict[str, list[bytes]]) -> None:
-        for ids in window.values():
-            for message_id in ids:
-                self._forget(message_id)
-        window.clear()
-
-    def _forget(self, message_id: bytes) -> None:
-        self.held_bytes -= _size(self._messages.pop(message_id))
-        self._transmissions.pop(message_id, None)
-        self._expiry.pop(message_id, None)
+            self.held_bytes -= self._windows[index].held_bytes
+            self._windows[index] = _Window()
 
 
 def _size(message: Message) -> int:
