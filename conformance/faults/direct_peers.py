@@ -67,6 +67,6 @@ def direct_peers_are_like_others() -> None:
 @fault
 def who_refuses_once_refuses_all() -> None:
     def refusing(self: IDontWants, message_id: bytes) -> Mapping[bytes, None]:
-        return dict.fromkeys(self._by_peer)
+        return {peer: None for refusals in self._refusals for peer in refusals.by_peer}
 
     replace(IDontWants, "refusing", refusing)

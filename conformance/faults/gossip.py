@@ -21,7 +21,7 @@ def nothing_is_gossiped() -> None:
 @fault
 def gossip_goes_on_for_as_long_as_messages_are_kept() -> None:
     def gossip_ids(self: MessageCache, topic: str) -> list[bytes]:
-        return [id for id, message in self._messages.items() if message.topic == topic]
+        return [id for window in self._windows for id in window.topics.get(topic, ())]
 
     replace(MessageCache, "gossip_ids", gossip_ids)
 
