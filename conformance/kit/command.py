@@ -36,7 +36,7 @@ from gossipsub.conformance.rules import load_areas
 
 PASSED, FAILED, WRONG_CALL, NO_TARGET = 0, 1, 2, 3
 """Exit statuses: nothing failed, something did, the call makes no sense, no target to be had.
-`stopping.py` has those of signals."""
+`cli/exit_status.py` has those of signals."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

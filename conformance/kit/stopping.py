@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-INTERRUPTED, TERMINATED = 130, 143
-"""Exit statuses, as shells report both signals."""
+from gossipsub.cli.exit_status import INTERRUPTED, TERMINATED
 
 _STOPS = {
     signal.SIGINT: ("interrupted", INTERRUPTED),
